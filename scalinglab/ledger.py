@@ -1,0 +1,225 @@
+"""Who spent what: prices recorded calls under a Convention into entries by phase; says what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalinglab import flops
+from scalinglab.errors import DataError
+from scalinglab.flops import Convention
+from scalinglab.samples import Run
+from scalinglab.specs import ModelSpec
+
+Key = Literal["phase", "role", "model", "problem", "strategy", "unit"]
+PHASES = ("pretrain", "tune", "prefill", "decode", "verifier", "difficulty")
+SHARED = "(shared)"
+"""The problem, strategy and unit of an entry that serves all of them, such as pretraining."""
+
+_KEYS = ["phase", "role", "model", "problem", "strategy", "unit"]
+_Ints = npt.NDArray[np.int64]
+_LOW = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """FLOPs charged under one convention.
+
+    ``entries``: phase, role, model, problem, strategy, unit, tokens, flops (Python ints: sums stay exact).
+    ``not_counted``: what, role, model, tokens (missing where unknown), why.
+    """
+
+    convention: Convention
+    entries: pd.DataFrame
+    not_counted: pd.DataFrame
+
+    def total(self) -> int:
+        """All FLOPs charged."""
+        return int(self.entries["flops"].sum())
+
+    def by(self, key: Key) -> pd.Series:
+        """FLOPs by phase, role, model, problem, strategy or unit; the parts add up to ``total()``."""
+        if key not in _KEYS:
+            raise DataError(f"ledger key {key!r}", f"one of {', '.join(_KEYS)}", "choose a key")
+        return self.entries.groupby(key, sort=False)["flops"].sum()
+
+
+def price(
+    run: Run,
+    specs: Mapping[str, ModelSpec],
+    *,
+    convention: Convention,
+    tuning: Mapping[str, int] | None = None,
+) -> Ledger:
+    """The ledger of a recorded run: its calls, the pretraining of its models, and ``tuning`` FLOPs by model.
+
+    ``specs`` names every model of the run. Raises DataError where one is missing.
+    """
+    calls = _with_units(run)
+    missing = sorted(set(calls["model"]) - set(specs))
+    if missing:
+        raise DataError(
+            f"no spec for model {', '.join(missing)}", "a spec for every model of the run", "add it to specs"
+        )
+    spent, free = _price_calls(calls, specs, convention)
+    trained, unknown = _training(calls, specs, tuning or {}, convention)
+    return Ledger(
+        convention,
+        pd.concat([_frame(trained, [*_KEYS, "tokens", "flops"]), spent], ignore_index=True),
+        pd.concat([_frame(unknown, list(free.columns)), free], ignore_index=True),
+    )
+
+
+def _with_units(run: Run) -> pd.DataFrame:
+    units = run.units.set_index("key")[["problem", "strategy", "role"]].rename(columns={"role": "payer"})
+    calls = run.calls.join(units, on="unit")
+    if calls["payer"].isna().any():
+        orphan = calls.loc[calls["payer"].isna(), "unit"].iloc[0]
+        raise DataError(f"a call names unit {orphan}", "a unit of the run", "export the run again")
+    return calls
+
+
+def _price_calls(
+    calls: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Convention
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    work = charged_tokens(calls, convention)
+    parts = []
+    for model, rows in work.groupby("model", sort=False):
+        reading, writing = _call_flops(specs[str(model)], rows, convention)
+        parts.append(rows.assign(part="prefill", tokens=rows["read"], flops=reading))
+        parts.append(rows.assign(part="decode", tokens=rows["steps"], flops=writing))
+    every = pd.concat(parts, ignore_index=True) if parts else work.assign(part="", tokens=0, flops=0)
+    every["phase"] = every["part"].mask(every["role"] == "verifier", "verifier")
+    every["phase"] = every["phase"].mask(every["strategy"] == "difficulty", "difficulty")
+    return _add_up(every), _left_out(work)
+
+
+def charged_tokens(calls: pd.DataFrame, convention: Convention) -> pd.DataFrame:
+    """Which tokens of each call the convention charges, added as columns.
+
+    question_from, rest_from: where the charged part of the question and of the rest of the prompt begin.
+    read = tokens charged for reading; steps = tokens charged for writing; why = the rule that freed a whole
+    call (empty where it is charged).
+    """
+    rows = calls.copy()
+    question, prompt, cached = (rows[f"{name}_tokens"] for name in ("question", "prompt", "cached"))
+    verifier = rows["role"] == "verifier"
+    rows["question_from"], rows["rest_from"] = _starts(rows, question, cached, convention)
+    if convention.prompts == "free":
+        rows["question_from"] = question
+        rows["rest_from"] = rows["rest_from"].where(verifier, prompt)
+    rows["why"] = _freed(rows, verifier, convention)
+    freed = rows["why"] != ""
+    rows["question_from"] = rows["question_from"].mask(freed, question)
+    rows["rest_from"] = rows["rest_from"].mask(freed, prompt)
+    rows["read"] = (question - rows["question_from"]) + (prompt - rows["rest_from"])
+    steps = pd.Series(flops.decode_steps(rows["generated_tokens"].to_numpy(), convention), rows.index)
+    # A verifier's first token is read off the logits of its prompt: the reading has paid for it.
+    steps = steps.mask(verifier, (rows["generated_tokens"] - 1).clip(lower=0))
+    rows["steps"] = steps.mask(freed, 0)
+    return rows
+
+
+def _starts(
+    rows: pd.DataFrame, question: pd.Series, cached: pd.Series, convention: Convention
+) -> tuple[pd.Series, pd.Series]:
+    if convention.reuse == "measured":
+        return cached.clip(upper=question), cached.clip(lower=question)
+    reused = rows["reusable_tokens"] * (convention.reuse == "ideal")
+    known = reused > 0
+    if convention.prompts == "once":
+        known = known | rows.duplicated(["unit", "role", "model"])
+    return question * known, question + reused
+
+
+def _freed(rows: pd.DataFrame, verifier: pd.Series, convention: Convention) -> pd.Series:
+    why = pd.Series("", rows.index)
+    if convention.verifier == "nobody":
+        why = why.mask(verifier, "nobody pays the verifier")
+    if convention.verifier == "small":
+        why = why.mask(verifier & (rows["payer"] == "large"), "only the small model pays its verifier")
+    if not convention.difficulty:
+        why = why.mask(rows["strategy"] == "difficulty", "estimating difficulty is not charged")
+    return why
+
+
+def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> tuple[_Ints, _Ints]:
+    take = {
+        name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"
+    }
+    question, rest = (
+        take["question_tokens"] - take["question_from"],
+        take["prompt_tokens"] - take["rest_from"],
+    )
+    logits = np.maximum(flops.first_logit(take["read"]), np.minimum(take["scored_tokens"], take["read"]))
+    reading = flops.cost(spec, question, context=take["question_from"], convention=convention)
+    reading += flops.cost(spec, rest, context=take["rest_from"], logits=logits, convention=convention)
+    writing = flops.cost(
+        spec, take["steps"], context=take["prompt_tokens"], logits=take["steps"], convention=convention
+    )
+    return reading, writing
+
+
+def _add_up(every: pd.DataFrame) -> pd.DataFrame:
+    """Sums by entry in exact integers: int64 halves are added apart and joined as Python ints."""
+    exact = every["flops"].to_numpy(dtype=np.int64)
+    halves = every.assign(high=exact >> 31, low=exact & _LOW)
+    sums = halves.groupby(_KEYS, sort=False)[["tokens", "high", "low"]].sum().reset_index()
+    joined = [(int(high) << 31) + int(low) for high, low in zip(sums["high"], sums["low"], strict=True)]
+    sums["flops"] = pd.Series(joined, dtype=object)
+    charged = sums.loc[sums["tokens"] > 0]
+    return charged.drop(columns=["high", "low"]).reset_index(drop=True)
+
+
+def _left_out(work: pd.DataFrame) -> pd.DataFrame:
+    """Tokens that no entry charges, with the rule that frees them."""
+    question = work["question_from"].rename("tokens")
+    rest = work["rest_from"] - work["question_tokens"]
+    written = work["generated_tokens"] - work["steps"]
+    reasons = {
+        "question tokens": (question, "free, shared or cached under this convention"),
+        "re-read tokens": (rest, "free or cached under this convention"),
+        "generated tokens": (written, "never read again: the step before paid for their logits"),
+    }
+    parts = [
+        work.assign(what=what, tokens=tokens, why=work["why"].where(work["why"] != "", why))
+        for what, (tokens, why) in reasons.items()
+    ]
+    keys = ["what", "role", "model", "why"]
+    sums = pd.concat(parts).groupby(keys, sort=False)["tokens"].sum().reset_index()
+    return sums.loc[sums["tokens"] > 0, ["what", "role", "model", "tokens", "why"]].reset_index(drop=True)
+
+
+def _training(
+    calls: pd.DataFrame, specs: Mapping[str, ModelSpec], tuning: Mapping[str, int], convention: Convention
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    entries: list[dict[str, Any]] = []
+    unknown: list[dict[str, Any]] = []
+    solvers = calls.loc[calls["role"] != "verifier", ["role", "model"]].drop_duplicates("model")
+    for role, model in solvers.itertuples(index=False):
+        spec = specs[model]
+        who = {"role": role, "model": model}
+        if spec.training_tokens is None:
+            why = "training tokens of the spec are unknown"
+            unknown.append({"what": "pretraining", **who, "tokens": None, "why": why})
+            continue
+        spent = flops.total(flops.training(spec, spec.training_tokens, convention=convention))
+        entries.append({"phase": "pretrain", **who, "tokens": spec.training_tokens, "flops": spent})
+    for model, spent in tuning.items():
+        who = {"role": "verifier", "model": model}
+        if convention.tuning:
+            entries.append({"phase": "tune", **who, "tokens": 0, "flops": spent})
+        else:
+            unknown.append({"what": "tuning", **who, "tokens": None, "why": "tuning is not charged"})
+    for entry in entries:
+        entry.update(problem=SHARED, strategy=SHARED, unit=SHARED)
+    return entries, unknown
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=columns).astype({"flops": object} if "flops" in columns else {})

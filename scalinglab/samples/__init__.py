@@ -1,0 +1,21 @@
+"""What was run, in tokens and never in FLOPs: sample records, the run store, counts published by others."""
+
+from scalinglab.samples.counts import read_counts
+from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
+from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit
+from scalinglab.samples.store import RunStore
+
+__all__ = [
+    "GRADES",
+    "ROLES",
+    "Call",
+    "Run",
+    "RunStore",
+    "Solution",
+    "Unit",
+    "is_run",
+    "read_counts",
+    "read_run",
+    "write_jsonl",
+    "write_parquet",
+]

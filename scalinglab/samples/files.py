@@ -1,0 +1,154 @@
+"""A run as Parquet (a folder of three tables) or JSONL (one unit a line), read back as the same frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+
+from scalinglab.errors import DataError
+from scalinglab.samples.records import Call, Run, Solution, Unit
+from scalinglab.samples.store import RunStore
+
+_TABLES = ("units", "calls", "solutions")
+_COLUMNS = {
+    "units": ["key", *(f.name for f in fields(Unit))],
+    "calls": ["unit", "position", *(f.name for f in fields(Call))],
+    "solutions": ["unit", "position", *(f.name for f in fields(Solution))],
+}
+_SQLITE = (".sqlite", ".db")
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether the path holds a recorded run (by its suffix or its tables) rather than a table of counts."""
+    path = Path(path)
+    return path.suffix in _SQLITE or (path / "units.parquet").is_file() or _first_line_is_unit(path)
+
+
+def read_run(path: str | Path) -> Run:
+    """A run from a ``.sqlite`` store, a folder of Parquet tables or a ``.jsonl`` file.
+
+    Raises DataError naming the file, and the line or column, that cannot be read.
+    """
+    path = Path(path)
+    if path.suffix in _SQLITE:
+        with RunStore(path, create=False) as store:
+            return store.read()
+    if path.is_dir():
+        return Run(*(_read_table(path, table) for table in _TABLES))
+    return _read_jsonl(path)
+
+
+def write_parquet(run: Run, folder: str | Path) -> None:
+    """Write units.parquet, calls.parquet and solutions.parquet; the folder appears whole or not at all."""
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for table in _TABLES:
+            getattr(run, table).to_parquet(partial / f"{table}.parquet", index=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write_jsonl(run: Run, path: str | Path) -> None:
+    """Write one line a unit, its calls and solutions nested; the file appears whole or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    nested = {table: _by_unit(getattr(run, table)) for table in _TABLES[1:]}
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for unit in _records(run.units):
+                inner = {table: rows.get(unit["key"], []) for table, rows in nested.items()}
+                file.write(json.dumps({"unit": unit, **inner}, allow_nan=False) + "\n")
+        os.replace(partial, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _read_table(folder: Path, table: str) -> pd.DataFrame:
+    path = folder / f"{table}.parquet"
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"cannot read {path}", "a Parquet table of a run", "export the run again") from error
+    if table == "solutions" and "scores" in frame:
+        frame["scores"] = [list(scores) for scores in frame["scores"]]
+    return _with_columns(frame, table, str(path))
+
+
+def _read_jsonl(path: Path) -> Run:
+    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in _TABLES}
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            document = json.loads(line)
+            unit = document["unit"]
+            rows["units"].append(unit)
+            for table in _TABLES[1:]:
+                rows[table] += [
+                    {"unit": unit["key"], "position": i, **r} for i, r in enumerate(document[table])
+                ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path} line {number} is no unit of work ({error!r:.60})",
+                "one JSON object a line with unit, calls and solutions",
+                "drop the line if the file was cut off, or export the run again",
+            ) from error
+    return Run(*(_with_columns(pd.DataFrame(rows[table]), table, str(path)) for table in _TABLES))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}", "a JSONL file of a run", "check the path") from error
+
+
+def _first_line_is_unit(path: Path) -> bool:
+    if path.suffix != ".jsonl" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline().startswith(b'{"unit"')
+
+
+def _with_columns(frame: pd.DataFrame, table: str, where: str) -> pd.DataFrame:
+    wanted = _COLUMNS[table]
+    missing = [column for column in wanted if column not in frame]
+    if missing and not (frame.empty and table != "units"):
+        raise DataError(
+            f"{where} lacks {table} column {', '.join(missing)}",
+            f"the columns {', '.join(wanted)}",
+            "export the run again",
+        )
+    return frame.reindex(columns=wanted)
+
+
+def _by_unit(frame: pd.DataFrame) -> Mapping[str, list[dict[str, Any]]]:
+    inner = frame.drop(columns=["position"])
+    return {
+        str(unit): _records(rows.drop(columns=["unit"])) for unit, rows in inner.groupby("unit", sort=False)
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None or value is pd.NA or value != value else value
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cannot write {path} ({error.strerror})", "a writable path with room", "choose another path"
+    )

@@ -1,0 +1,140 @@
+"""The sample record: a unit of work, the engine calls it made, the solutions it found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.errors import DataError
+
+ROLES = ("policy", "large", "verifier", "reviser")
+GRADES = ("right", "wrong", "unparsed", "error")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work that is done whole or not at all: one model, one problem, one strategy and budget.
+
+    A unit is one query: under ``prompts="once"`` its question is charged once to each model that reads it.
+    The strategy "parallel" holds independent samples; "greedy" holds one; "difficulty" holds samples drawn
+    only to estimate difficulty. ``budget`` is in samples.
+    """
+
+    run: str
+    task: str
+    problem: str
+    role: str
+    model: str
+    strategy: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    budget: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of(self.role, ROLES, "role")
+        _counts(self, ("budget", "seed"))
+
+    @property
+    def key(self) -> str:
+        """A digest of every field: the same unit has the same key in every process."""
+        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to an engine, in tokens.
+
+    question_tokens: the part of the prompt that states the problem.
+    cached_tokens: the prompt tokens that the engine's cache held, as the engine reported.
+    reusable_tokens: the prompt tokens after the question that this model had read or written before in this
+        unit, so that an ideal cache would hold them.
+    scored_tokens: positions whose logits a verifier reads. seconds: wall time, not part of a run's identity.
+    """
+
+    role: str
+    model: str
+    prompt_tokens: int
+    generated_tokens: int
+    question_tokens: int
+    cached_tokens: int = 0
+    reusable_tokens: int = 0
+    scored_tokens: int = 0
+    sample: int = 0
+    chain: int = 0
+    round: int = 0
+    finish_reason: str = "stop"
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of(self.role, ROLES, "role")
+        whole = [f.name for f in fields(self) if f.type == "int"]
+        _counts(self, whole)
+        if self.question_tokens + self.reusable_tokens > self.prompt_tokens:
+            raise DataError(
+                f"a call has {self.question_tokens} question + {self.reusable_tokens} reusable tokens "
+                f"in a prompt of {self.prompt_tokens}",
+                "at most the prompt",
+                "mend the token counts",
+            )
+        if self.cached_tokens > self.prompt_tokens:
+            raise DataError(
+                f"a call has {self.cached_tokens} cached tokens in a prompt of {self.prompt_tokens}",
+                "at most the prompt",
+                "mend cached_tokens",
+            )
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One complete answer. ``grade`` keeps an unparsed answer and a failed grader apart from a wrong one.
+
+    ``scores`` are the verifier's step scores in order; empty where no verifier ran.
+    """
+
+    text: str
+    answer: str | None
+    grade: str
+    scores: Sequence[float] = ()
+    sample: int = 0
+    chain: int = 0
+    round: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of(self.grade, GRADES, "grade")
+        _counts(self, ("sample", "chain", "round"))
+        if not all(math.isfinite(score) for score in self.scores):
+            raise DataError(
+                f"verifier scores {list(self.scores)}", "finite numbers", "drop the verifier call that failed"
+            )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run as three frames: a row is a unit, a call or a solution, which name their ``unit``."""
+
+    units: pd.DataFrame
+    calls: pd.DataFrame
+    solutions: pd.DataFrame
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces, so that equal values have equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _one_of(value: str, allowed: Sequence[str], name: str) -> None:
+    if value not in allowed:
+        raise DataError(f"{name} is {value!r}", f"one of {', '.join(allowed)}", f"mend {name}")
+
+
+def _counts(record: object, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise DataError(f"{name} is {value!r}", "a whole number >= 0", f"mend {name}")

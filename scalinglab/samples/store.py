@@ -1,0 +1,133 @@
+"""The run store: SQLite in WAL mode, one writer, one transaction a unit of work."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from pathlib import Path
+from types import TracebackType
+
+import pandas as pd
+
+from scalinglab.errors import DataError
+from scalinglab.samples.records import Call, Run, Solution, Unit, canonical
+
+_FORMAT = 1
+_UNIT = [f.name for f in fields(Unit)]
+_CALL = [f.name for f in fields(Call)]
+_SOLUTION = [f.name for f in fields(Solution)]
+_SCHEMA = f"""
+CREATE TABLE units (key TEXT PRIMARY KEY, {", ".join(_UNIT)});
+CREATE TABLE calls (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL, {", ".join(_CALL)},
+                    PRIMARY KEY (unit, position));
+CREATE TABLE solutions (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
+                        {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
+PRAGMA user_version = {_FORMAT};
+"""
+
+
+class RunStore:
+    """A run on disk. Append units as they finish; after any crash, ask ``done`` what is left.
+
+    >>> with RunStore("run.sqlite") as store:
+    ...     store.append(unit, calls, solutions)
+
+    Raises DataError where the file is no run store or cannot be read or written.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+        self.path = Path(path)
+        if not create and not self.path.is_file():
+            raise DataError(f"no run store at {self.path}", "an existing .sqlite file", "check the path")
+        with self._explained():
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._open()
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was appended is on disk already."""
+        self._db.close()
+
+    def append(self, unit: Unit, calls: Iterable[Call], solutions: Iterable[Solution]) -> bool:
+        """Write one finished unit, whole or not at all. False, and nothing written, where it is there."""
+        key = unit.key
+        with self._explained(), self._transaction():
+            if self._db.execute("SELECT 1 FROM units WHERE key = ?", (key,)).fetchone():
+                return False
+            self._insert("units", [(key, *_cells(unit))])
+            self._insert("calls", [(key, i, *_cells(call)) for i, call in enumerate(calls)])
+            self._insert("solutions", [(key, i, *_cells(solution)) for i, solution in enumerate(solutions)])
+        return True
+
+    def done(self) -> set[str]:
+        """The keys of the units on disk."""
+        with self._explained():
+            return {key for (key,) in self._db.execute("SELECT key FROM units")}
+
+    def read(self) -> Run:
+        """All that was recorded, ordered by unit key and position."""
+        with self._explained():
+            frames = [self._frame(table) for table in ("units", "calls", "solutions")]
+        frames[2]["scores"] = [json.loads(scores) for scores in frames[2]["scores"]]
+        return Run(*frames)
+
+    def _open(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        empty = not self._db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if version != _FORMAT and not (version == 0 and empty):
+            self._db.close()
+            raise DataError(
+                f"{self.path} is a database of another kind (version {version})",
+                f"a run store of version {_FORMAT}",
+                "give another path",
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        if empty:
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+
+    def _frame(self, table: str) -> pd.DataFrame:
+        order = "key" if table == "units" else "unit, position"
+        return pd.read_sql_query(f"SELECT * FROM {table} ORDER BY {order}", self._db)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, pd.errors.DatabaseError) as error:
+            raise DataError(
+                f"run store {self.path} failed ({error})",
+                "a readable, writable SQLite run store with room on its disk",
+                "check the path, the disk and that no other writer holds it",
+            ) from error
+
+
+def _cells(record: Unit | Call | Solution) -> tuple[object, ...]:
+    """A record's fields as SQLite values; mappings and lists as canonical JSON."""
+    plain = (str, int, float, type(None))
+    return tuple(value if isinstance(value, plain) else canonical(value) for value in astuple(record))

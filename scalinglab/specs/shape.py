@@ -1,0 +1,112 @@
+"""The frozen shape of one LLM and its exact parameter counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One weight matrix: every token that passes costs ``2 * inputs * outputs`` FLOPs."""
+
+    inputs: int
+    outputs: int
+    bias: bool = False
+
+    @property
+    def weights(self) -> int:
+        return self.inputs * self.outputs
+
+    @property
+    def parameters(self) -> int:
+        return self.weights + self.bias * self.outputs
+
+
+@dataclass(frozen=True)
+class Block:
+    """``count`` identical transformer layers.
+
+    ``window`` is the number of positions a token sees, itself included (None: all of them).
+    ``cached`` is the number of elements the KV cache keeps per token and layer.
+    ``vectors`` counts the weights that are no matrix (norms). ``expert`` is one routed expert, of which
+    ``experts`` exist and ``active_experts`` serve a token; ``mlp`` serves every token.
+    """
+
+    count: int
+    projections: tuple[Linear, ...]
+    heads: int
+    qk_dim: int
+    v_dim: int
+    cached: int
+    window: int | None
+    vectors: int
+    mlp: tuple[Linear, ...] = ()
+    router: tuple[Linear, ...] = ()
+    expert: tuple[Linear, ...] = ()
+    experts: int = 0
+    active_experts: int = 0
+
+    def parameters(self, *, active: bool = False) -> int:
+        """Parameters of one such layer; with ``active``, only the experts that serve a token."""
+        served = self.active_experts if active else self.experts
+        always = self.projections + self.mlp + self.router
+        return parameters(always) + served * parameters(self.expert) + self.vectors
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The frozen shape of one decoder-only LLM.
+
+    Counts are exact numbers of scalars. ``embedding`` holds the token table, learned positions and an
+    untied LM head; ``active`` leaves out the experts that do not serve a token.
+    ``training_tokens`` (D) and ``training_sequence`` are None where they are not published.
+    """
+
+    name: str
+    family: str
+    hidden: int
+    vocab: int
+    blocks: tuple[Block, ...]
+    tied: bool
+    positions: int = 0
+    final_vectors: int = 0
+    max_context: int | None = None
+    training_tokens: int | None = None
+    training_sequence: int | None = None
+    series: str | None = None
+    source: str | None = None
+
+    @property
+    def layers(self) -> int:
+        return sum(block.count for block in self.blocks)
+
+    @property
+    def embedding(self) -> int:
+        return self.hidden * (self.vocab * (1 if self.tied else 2) + self.positions)
+
+    @property
+    def non_embedding(self) -> int:
+        return sum(block.count * block.parameters() for block in self.blocks) + self.final_vectors
+
+    @property
+    def active_non_embedding(self) -> int:
+        return sum(block.count * block.parameters(active=True) for block in self.blocks) + self.final_vectors
+
+    @property
+    def total(self) -> int:
+        return self.embedding + self.non_embedding
+
+    @property
+    def active(self) -> int:
+        return self.embedding + self.active_non_embedding
+
+    @property
+    def cached_per_token(self) -> int:
+        """Elements of KV cache one token occupies over all layers (multiply by the bytes of the dtype)."""
+        return sum(block.count * block.cached for block in self.blocks)
+
+
+def parameters(matrices: Iterable[Linear]) -> int:
+    """Scalars in the matrices, biases included."""
+    return sum(matrix.parameters for matrix in matrices)
