@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from scalinglab.errors import SpecError
-from scalinglab.specs import COUNTS, FAMILIES, ModelSpec, catalogue, find, pairs
+from scalinglab.specs import COUNTS, FAMILIES, catalogue, find, from_config, pairs
 
 QUICK = settings(max_examples=12, deadline=None, derandomize=True)
 SIZES = st.integers(1, 9)
@@ -89,9 +89,9 @@ JUNK = (
     st.sampled_from([math.nan, math.inf, -math.inf, 0, 1e30, True, False])
     | st.integers(max_value=-1)
     | st.floats()
-    | st.text(max_size=4)
+    | st.sampled_from(["", "64", "two\nlines"])
     | st.lists(st.integers() | st.lists(st.none(), max_size=1), max_size=3)
-    | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2)
+    | st.dictionaries(st.sampled_from("ab"), st.integers())
 )
 
 
@@ -134,6 +134,8 @@ def plain(family, **changes):
         shape |= {"num_experts_per_tok": 2, EXPERTS[family]: 4}
     if family == "qwen3_moe" or family.startswith("deepseek"):
         shape |= {"moe_intermediate_size": 12}
+    if family == "qwen3_moe":
+        shape |= {"mlp_only_layers": [0]}
     if family.startswith("deepseek"):
         shape |= {"kv_lora_rank": 6, "q_lora_rank": 5, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4}
         shape |= {"v_head_dim": 8, "n_shared_experts": 1, "first_k_dense_replace": 1}
@@ -193,7 +195,7 @@ def windows(spec):
 
 def refusal(source):
     with pytest.raises(SpecError) as caught:
-        ModelSpec.from_config(source)
+        from_config(source)
     return one_line(caught.value)
 
 
@@ -210,7 +212,7 @@ def test_counts_and_windows_equal_those_of_transformers(family, data):
     raw = vendor(family, data.draw(texts(family)))
     config, text = theirs(raw)
     model = build(text)
-    spec = ModelSpec.from_config(config.to_dict())
+    spec = from_config(config.to_dict())
     assert spec.family == family
     assert spec.layers == text.num_hidden_layers
     assert spec.total == scalars(model.parameters())
@@ -219,16 +221,16 @@ def test_counts_and_windows_equal_those_of_transformers(family, data):
     assert spec.active == spec.total - idle_expert_scalars(model, family, text)
     assert spec.active_non_embedding == spec.active - spec.embedding
     assert windows(spec) == window_counts(text)
-    assert ModelSpec.from_config(raw) == spec
+    assert from_config(raw) == spec
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_saved_model_directory_reads_like_its_config(family, tmp_path):
     config, _ = theirs(plain(family))
     config.save_pretrained(tmp_path / "Small")
-    spec = ModelSpec.from_config(tmp_path / "Small")
-    assert spec == ModelSpec.from_config(config.to_dict(), name="Small")
-    assert spec == ModelSpec.from_config(str(tmp_path / "Small" / "config.json"))
+    spec = from_config(tmp_path / "Small")
+    assert spec == from_config(config.to_dict(), name="Small")
+    assert spec == from_config(str(tmp_path / "Small" / "config.json"))
     assert spec == find(tmp_path / "Small")
 
 
@@ -236,7 +238,7 @@ def test_a_saved_model_directory_reads_like_its_config(family, tmp_path):
 def test_bias_flags_count_only_where_the_family_heeds_them(family):
     raw = plain(family, attention_bias=True, mlp_bias=True)
     model = build(theirs(raw)[1])
-    assert ModelSpec.from_config(raw).total == scalars(model.parameters())
+    assert from_config(raw).total == scalars(model.parameters())
 
 
 @pytest.mark.parametrize("family", ["gemma3_text", "gemma3", "qwen3", "qwen3_moe", "gemma2", "gpt2"])
@@ -246,7 +248,7 @@ def test_what_published_configs_leave_out_is_as_in_transformers(family):
     text = {k: v for k, v in (plain(family).get("text_config") or plain(family)).items() if k not in unsaid}
     raw = vendor(family, {**text, "model_type": family})
     text_config = theirs(raw)[1]
-    spec = ModelSpec.from_config(raw)
+    spec = from_config(raw)
     assert spec.total == scalars(build(text_config).parameters())
     assert windows(spec) == window_counts(text_config)
 
@@ -254,25 +256,25 @@ def test_what_published_configs_leave_out_is_as_in_transformers(family):
 @pytest.mark.parametrize("family", ["qwen2", "qwen3"])
 def test_windows_start_at_layer_28_where_the_config_leaves_that_out(family):
     raw = plain(family, num_hidden_layers=30, use_sliding_window=True, sliding_window=16)
-    assert windows(ModelSpec.from_config(raw)) == window_counts(theirs(raw)[1]) == {None: 28, 16: 2}
+    assert windows(from_config(raw)) == window_counts(theirs(raw)[1]) == {None: 28, 16: 2}
 
 
 def test_a_gemma_3_pattern_of_six_has_one_full_layer_in_six():
-    spec = ModelSpec.from_config(plain("gemma3_text", num_hidden_layers=26, sliding_window=512))
+    spec = from_config(plain("gemma3_text", num_hidden_layers=26, sliding_window=512))
     assert windows(spec) == {512: 22, None: 4}
 
 
 def test_the_cache_keeps_keys_and_values_or_one_latent_vector():
-    assert ModelSpec.from_config(LLAMA).cached_per_token == 3 * 2 * 4 * 8
-    assert ModelSpec.from_config(plain("deepseek_v3")).cached_per_token == 3 * (6 + 4)
+    assert from_config(LLAMA).cached_per_token == 3 * 2 * 4 * 8
+    assert from_config(plain("deepseek_v3")).cached_per_token == 3 * (6 + 4)
 
 
 def test_a_name_comes_from_the_caller_then_the_config_then_the_path(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(LLAMA))
-    assert ModelSpec.from_config(LLAMA).name == "unnamed"
-    assert ModelSpec.from_config({**LLAMA, "_name_or_path": "org/it"}).name == "org/it"
-    assert ModelSpec.from_config(tmp_path / "mine.json").name == "mine"
-    assert ModelSpec.from_config(tmp_path / "mine.json", name="given").name == "given"
+    assert from_config(LLAMA).name == "unnamed"
+    assert from_config({**LLAMA, "_name_or_path": "org/it"}).name == "org/it"
+    assert from_config(tmp_path / "mine.json").name == "mine"
+    assert from_config(tmp_path / "mine.json", name="given").name == "given"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,7 @@ def test_the_catalogue_gives_the_published_count(name, count, published):
     ],
 )
 def test_a_vendors_own_config_gives_the_published_count(shared_data, file, total, non_embedding):
-    spec = ModelSpec.from_config(shared_data("configs") / f"{file}.json")
+    spec = from_config(shared_data("configs") / f"{file}.json")
     assert spec.name == file
     assert spec.total == total
     assert non_embedding in (None, spec.non_embedding)
@@ -345,6 +347,7 @@ def test_an_unknown_model_type_is_refused_with_the_known_ones(kind):
         ("deepseek_v2", "qk_rope_head_dim"),
         ("deepseek_v3", "kv_lora_rank"),
         ("deepseek_v3", "v_head_dim"),
+        ("deepseek_v3", "moe_intermediate_size"),
         ("gpt2", "n_embd"),
         ("gpt2", "n_positions"),
     ],
@@ -353,8 +356,8 @@ def test_a_missing_field_is_named(family, field):
     config = plain(family)
     del config[field]
     message = refusal(config)
-    assert f"has no '{field}'" in message
-    assert f"add {field}" in message
+    assert "config has no" in message
+    assert field in message
 
 
 @pytest.mark.parametrize("field", NUMERIC)
@@ -364,7 +367,7 @@ def test_a_size_that_is_no_count_is_refused_and_named(field, value):
 
 
 def test_a_whole_number_written_as_a_float_is_a_count():
-    assert ModelSpec.from_config({**LLAMA, "hidden_size": 64.0}) == ModelSpec.from_config(LLAMA)
+    assert from_config({**LLAMA, "hidden_size": 64.0}) == from_config(LLAMA)
 
 
 @pytest.mark.parametrize("layers", [1e30, 1e308])
@@ -397,6 +400,7 @@ def test_an_absurd_number_of_layers_is_refused(layers):
         ("gemma2", "layer_types", ["full_attention", "full_attention", "linear_attention"]),
         ("gemma2", "layer_types", ["full_attention", "full_attention", []]),
         ("gemma2", "layer_types", 3),
+        ("gemma2", "layer_types", []),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_and_named(family, field, value):
@@ -408,7 +412,7 @@ def test_a_text_config_that_is_no_object_is_refused():
 
 
 def test_an_explicit_head_dim_frees_hidden_size_from_the_number_of_heads():
-    assert ModelSpec.from_config({**LLAMA, "hidden_size": 65}).hidden == 65
+    assert from_config({**LLAMA, "hidden_size": 65}).hidden == 65
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -457,7 +461,7 @@ def test_junk_in_any_field_of_any_family_gives_a_spec_or_a_spec_error(family, da
 
 def assert_spec_or_spec_error(config):
     try:
-        spec = ModelSpec.from_config(config)
+        spec = from_config(config)
     except SpecError as error:
         one_line(error)
     else:

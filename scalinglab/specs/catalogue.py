@@ -53,7 +53,8 @@ def find(name_or_path: str | Path) -> ModelSpec:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]", "", name.split("/")[-1].lower())
+    short = re.sub(r"^meta-|(-(hf|pt|it|base|instruct|v0\.1))+$", "", name.split("/")[-1].lower())
+    return re.sub(r"[^a-z0-9.]", "", short)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""Samples x ledger -> accuracy against FLOPs, for each selector and budget, with intervals over problems."""
+
+from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
+from scalinglab.curves.curve import Curve, curve, table
+from scalinglab.curves.intervals import DRAWS, interval, ratio_interval
+from scalinglab.curves.pools import AGGREGATES, Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
+from scalinglab.curves.selectors import SELECTORS, accuracy, best_of_k, pass_at_k, vote_at_k
+
+__all__ = [
+    "AGGREGATES",
+    "DRAWS",
+    "SELECTORS",
+    "Curve",
+    "Floats",
+    "Graded",
+    "Ints",
+    "Pool",
+    "QueryCost",
+    "accuracy",
+    "best_of_k",
+    "curve",
+    "interval",
+    "pass_at_k",
+    "pool_from_counts",
+    "pool_from_run",
+    "ratio_interval",
+    "run_cost",
+    "spec_cost",
+    "table",
+    "vote_at_k",
+]

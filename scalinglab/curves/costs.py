@@ -1,0 +1,60 @@
+"""FLOPs of one query as a function of its samples: from token counts, or as a ledger charged them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab import flops
+from scalinglab.errors import DataError
+from scalinglab.flops import Convention
+from scalinglab.ledger import Ledger
+from scalinglab.samples import Run
+from scalinglab.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class QueryCost:
+    """FLOPs of one query answered with k samples: ``fixed + k * per_sample``."""
+
+    fixed: float
+    per_sample: float
+
+    def at(self, k: Any) -> Any:
+        return self.fixed + k * self.per_sample
+
+
+def spec_cost(
+    spec: ModelSpec, prompt: int, generated: int, *, convention: Convention, verified: bool = False
+) -> QueryCost:
+    """QueryCost of parallel samples from token counts.
+
+    With ``verified``, a verifier of the model's own size checks every sample: it reads the question by the
+    convention's rule for prompts and every generated token once.
+    """
+    reading = flops.cost(spec, prompt, logits=1, convention=convention) if prompt else 0
+    writing = flops.total(flops.decode(spec, prompt, generated, convention=convention))
+    checking = flops.cost(spec, generated, context=prompt, logits=1, convention=convention) if verified else 0
+    readers = 2 if verified else 1
+    fixed, each = {"free": (0, 0), "once": (readers, 0), "per-sample": (0, readers)}[convention.prompts]
+    return QueryCost(float(fixed * reading), float(each * reading + writing + checking))
+
+
+def run_cost(
+    ledger: Ledger, run: Run, model: str, *, strategy: str = "parallel", verified: bool = True
+) -> QueryCost:
+    """QueryCost of a model's recorded queries, as the ledger charged them; without its verifier on demand.
+
+    The mean over queries: what a prefill shares between samples is fixed, the rest is per sample.
+    """
+    units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
+    samples = int(run.solutions["unit"].isin(units["key"]).sum())
+    if not samples:
+        raise DataError(
+            f"no {strategy} samples of model {model!r}", "a model of the run", "name what was run"
+        )
+    spent = ledger.entries[ledger.entries["unit"].isin(units["key"])]
+    spent = spent[verified | (spent["phase"] != "verifier")]
+    shared = (spent["phase"] == "prefill") & (ledger.convention.prompts == "once")
+    fixed, each = (float(spent.loc[rows, "flops"].sum()) for rows in (shared, ~shared))
+    return QueryCost(fixed / len(units), each / samples)

@@ -1,0 +1,56 @@
+"""Uncertainty over problems: samples of one problem are one cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from scalinglab.curves.pools import Floats
+from scalinglab.errors import DataError
+
+DRAWS = 2000
+"""Bootstrap resamples of the problems behind every interval."""
+
+
+def interval(
+    values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Bootstrap interval of the mean over problems, the first axis: samples of a problem are one cluster.
+
+    Percentiles widened for few problems (Hesterberg 2015, arXiv 1411.5279, section 5.2: "expanded"). The same
+    seed resamples the same problems, so that differences of paired values are paired.
+    Raises DataError for fewer than two problems, which carry no information on their spread.
+    """
+    problems = len(values)
+    _enough(problems)
+    ends = np.quantile(_resample(values, draws, seed), _tails(problems, level), axis=0)
+    return ends[0].reshape(values.shape[1:]), ends[1].reshape(values.shape[1:])
+
+
+def ratio_interval(
+    above: Floats, below: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """As ``interval``, of the ratio of two means over the same problems; infinite where the second is 0."""
+    _enough(len(above))
+    tops, bottoms = (_resample(values, draws, seed) for values in (above, below))
+    ratios = np.divide(tops, bottoms, out=np.full(tops.shape, np.inf), where=bottoms > 0)
+    low, high = np.quantile(ratios, _tails(len(above), level), axis=0, method="nearest")
+    return low, high
+
+
+def _resample(values: Floats, draws: int, seed: int) -> Floats:
+    """Means over resampled problems, shape (draws, the rest flattened): one seed, one set of problems."""
+    problems = len(values)
+    picks = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=draws)
+    return np.asarray(picks @ values.reshape(problems, -1) / problems)
+
+
+def _tails(problems: int, level: float) -> list[float]:
+    widened = stats.t.ppf((1 - level) / 2, problems - 1) * np.sqrt(problems / (problems - 1))
+    tail = float(stats.norm.cdf(widened))
+    return [tail, 1 - tail]
+
+
+def _enough(problems: int) -> None:
+    if problems < 2:
+        raise DataError(f"an interval over {problems} problem", "2 problems or more", "pool the bins")

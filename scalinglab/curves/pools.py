@@ -1,0 +1,107 @@
+"""The parallel samples of one model, a row a problem, from counts or from a recorded run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalinglab.errors import DataError
+from scalinglab.samples import Run
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
+    "last": lambda scores: scores[-1],
+    "min": min,
+    "product": lambda scores: float(np.prod(scores)),
+}
+
+
+@dataclass(frozen=True)
+class Graded:
+    """Each sample's grade, answer and score, all of one shape (problems, samples).
+
+    answers are codes within the problem (-1: unparsed); scores are a verifier's (NaN: none).
+    """
+
+    right: npt.NDArray[np.bool_]
+    answers: Ints
+    scores: Floats
+
+    def rows(self, rows: Ints, n: int) -> Graded:
+        """The first n samples of some rows."""
+        return self.take(lambda array: array[rows, :n])
+
+    def take(self, pick: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Graded:
+        return Graded(pick(self.right), pick(self.answers), pick(self.scores))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The parallel samples of one model, a row a problem.
+
+    n, correct: samples and right ones, shape (problems,). ``graded`` is None for counts; its rows are padded
+    on the right to the longest n.
+    """
+
+    model: str
+    problems: tuple[str, ...]
+    n: Ints
+    correct: Ints
+    graded: Graded | None = None
+
+
+def pool_from_counts(counts: pd.DataFrame, model: str) -> Pool:
+    """The pool of one model of a table of counts (see ``samples.read_counts``)."""
+    rows = counts[counts["model"] == model].sort_values("problem")
+    if rows.empty:
+        known = ", ".join(sorted(counts["model"].unique()))
+        raise DataError(f"no samples of model {model!r}", f"one of {known}", "name a model of the data")
+    n, correct = rows["n"].to_numpy(np.int64), rows["correct"].to_numpy(np.int64)
+    return Pool(model, tuple(rows["problem"]), n, correct)
+
+
+def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate: str = "last") -> Pool:
+    """The pool of one model of a recorded run; a solution's score aggregates its step scores.
+
+    Samples whose grader failed are left out. Raises DataError where nothing is left of a problem.
+    """
+    if aggregate not in AGGREGATES:
+        raise DataError(f"aggregate {aggregate!r}", f"one of {', '.join(AGGREGATES)}", "choose one")
+    units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
+    solved = run.solutions.join(units.set_index("key")[["task", "problem"]], on="unit", how="inner")
+    if solved.empty:
+        known = ", ".join(sorted(set(run.units["model"] + " / " + run.units["strategy"])))
+        raise DataError(f"no {strategy} samples of model {model!r}", f"one of {known}", "name what was run")
+    several = len(solved["task"].unique()) > 1
+    solved["problem"] = solved["task"] + "/" + solved["problem"] if several else solved["problem"]
+    graded = solved[solved["grade"] != "error"]
+    lost = set(solved["problem"]) - set(graded["problem"])
+    if lost:
+        raise DataError(
+            f"every grade of problem {min(lost)} failed",
+            "a graded sample for each problem",
+            "grade the run again",
+        )
+    return _stack(model, graded.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate])
+
+
+def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float]) -> Pool:
+    groups = [rows for _, rows in graded.groupby("problem", sort=True)]
+    shape = (len(groups), max(map(len, groups)))
+    right, answers = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int64)
+    scores = np.full(shape, np.nan)
+    for i, rows in enumerate(groups):
+        width = len(rows)
+        right[i, :width] = rows["grade"] == "right"
+        parsed = rows["answer"].where(rows["grade"] != "unparsed")
+        answers[i, :width] = pd.factorize(parsed)[0]
+        scores[i, :width] = [aggregate(steps) if len(steps) else np.nan for steps in rows["scores"]]
+    n = np.array([len(rows) for rows in groups], dtype=np.int64)
+    problems = tuple(str(rows["problem"].iloc[0]) for rows in groups)
+    return Pool(model, problems, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores))
