@@ -9,7 +9,7 @@ class ScalingLabError(Exception):
 
     def __str__(self) -> str:
         given, allowed, do = self.args
-        return f"{given}; expected {allowed}; {do}"
+        return " ".join(f"{given}; expected {allowed}; {do}".splitlines())
 
 
 class SpecError(ScalingLabError, ValueError):

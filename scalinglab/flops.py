@@ -80,9 +80,7 @@ class Convention:
 
 _PRESETS = (
     Convention("paper", "Snell et al. 2024 (arXiv 2408.03314 v1), section 7: 6ND and 2ND, verifier free"),
-    Convention(
-        "paper-verifier", "its camera-ready form: Y = 4 N D_inference for both models", verifier="both"
-    ),
+    Convention("paper-verifier", "its camera-ready form: Y = 4 N D_inference for both models", verifier="both"),
     Convention("small-pays", "2N a token, and only the small model needs a verifier", verifier="small"),
     Convention(
         "kaplan",
@@ -165,7 +163,13 @@ def decode(spec: ModelSpec, prompt: Any, generated: Any, *, convention: Conventi
     prefill(P) then decode(G) passes the tokens of prefill(P + G - 1): the last token is never read.
     """
     steps = decode_steps(whole(generated, "generated"), convention)
+    convention = step_by_step(convention)
     return forward(spec, steps, context=prompt, logits=steps, convention=convention)
+
+
+def step_by_step(convention: Convention) -> Convention:
+    """The convention for tokens passed one at a time: then even an eager kernel has nothing to mask."""
+    return replace(convention, attention="causal") if convention.attention == "full" else convention
 
 
 def first_logit(new: Any) -> Any:
@@ -180,24 +184,22 @@ def decode_steps(generated: Any, convention: Convention) -> Any:
     return np.maximum(generated, 1) - 1 if isinstance(generated, np.ndarray) else max(generated, 1) - 1
 
 
-def training(
-    spec: ModelSpec, tokens: int, *, sequence: int | None = None, convention: Convention
-) -> Breakdown:
+def training(spec: ModelSpec, tokens: int, *, sequence: int | None = None, convention: Convention) -> Breakdown:
     """FLOPs of training on ``tokens`` tokens in rows of ``sequence``: 3 forward passes, 4 with recompute.
 
     Raises SpecError where attention is counted and no sequence length is known.
     """
-    row = sequence or spec.training_sequence
+    tokens = _one(tokens, "tokens")
+    row = spec.training_sequence if sequence is None else _one(sequence, "sequence", least=1)
     if row is None and convention.attention != "none":
         raise SpecError(
             f"{spec.name}: training sequence length unknown",
             f"a length under {convention.name!r}, which counts attention",
             "give the sequence length",
         )
-    length = row or max(whole(tokens, "tokens"), 1)
-    rows, rest = divmod(whole(tokens, "tokens"), length)
-    every_logit = replace(convention, head="all")
-    full_row, last_row = (_by_part(spec, n, 0, n, every_logit) for n in (length, rest))
+    length = row or max(tokens, 1)
+    rows, rest = divmod(tokens, length)
+    full_row, last_row = (_by_part(spec, n, 0, n, convention) for n in (length, rest))
     passes = 4 if convention.recompute else 3
     return {part: passes * (rows * full_row[part] + last_row[part]) for part in full_row}
 
@@ -209,13 +211,41 @@ def query(
 
     Without a recorded run no cache was measured: every sample then reads its own prompt in full.
     """
-    reads = {"free": 0, "once": min(whole(samples, "samples"), 1), "per-sample": samples}[convention.prompts]
+    prompt, generated = _one(prompt, "prompt"), _one(generated, "generated")
+    samples = _one(samples, "samples")
+    reads = {"free": 0, "once": min(samples, 1), "per-sample": samples}[convention.prompts]
     reading = prefill(spec, prompt, convention=convention)
     writing = decode(spec, prompt, generated, convention=convention)
     return {
         "prefill": {part: reads * flops for part, flops in reading.items()},
         "decode": {part: samples * flops for part, flops in writing.items()},
     }
+
+
+def components(
+    spec: ModelSpec, prompt: int, generated: int, *, samples: int = 1, convention: Convention
+) -> dict[str, int]:
+    """``query`` with its two phases added, by component."""
+    phases = query(spec, prompt, generated, samples=samples, convention=convention).values()
+    parts = dict.fromkeys(part for phase in phases for part in phase)
+    return {part: sum(phase[part] for phase in phases) for part in parts}
+
+
+def compare_conventions(
+    spec: ModelSpec, prompt: int, generated: int, *, samples: int = 1
+) -> dict[str, dict[str, Any]]:
+    """``query`` under every preset: prefill, decode, total, components, and bias = total / exact - 1.
+
+    bias is None where nothing is charged under exact.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for name, rule in CONVENTIONS.items():
+        phases = query(spec, prompt, generated, samples=samples, convention=rule)
+        row: dict[str, Any] = {phase: total(parts) for phase, parts in phases.items()}
+        parts = components(spec, prompt, generated, samples=samples, convention=rule)
+        rows[name] = row | {"total": total(parts), "components": parts}
+    exact = rows["exact"]["total"]
+    return {name: row | {"bias": row["total"] / exact - 1 if exact else None} for name, row in rows.items()}
 
 
 def total(breakdown: Breakdown) -> Any:
@@ -230,9 +260,19 @@ def whole(value: Any, name: str) -> Any:
     values = np.asarray(value)
     if values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() <= _INT64_MAX):
         raise DataError(
-            f"{name} is {value!s:.60}", "whole numbers >= 0 (below 2^63 in arrays)", f"mend {name}"
+            f"{name} is {' '.join(str(value).split()):.60}",
+            "whole numbers >= 0 (below 2^63 in arrays)",
+            f"mend {name}",
         )
     return values.astype(np.int64, copy=False) if values.ndim else int(values)
+
+
+def _one(value: Any, name: str, *, least: int = 0) -> int:
+    """One count. Raises DataError for a column, or for less than ``least``."""
+    count = whole(value, name)
+    if not isinstance(count, int) or count < least:
+        raise DataError(f"{name} is {count}", f"one whole number >= {least}", f"mend {name}")
+    return count
 
 
 def _rates(spec: ModelSpec, convention: Convention) -> list[Rate]:

@@ -149,19 +149,19 @@ def _freed(rows: pd.DataFrame, verifier: pd.Series, convention: Convention) -> p
 
 
 def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> tuple[_Ints, _Ints]:
-    take = {
-        name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"
-    }
+    take = {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"}
     question, rest = (
         take["question_tokens"] - take["question_from"],
         take["prompt_tokens"] - take["rest_from"],
     )
+    # Read in one go where nothing in between was reused: under full attention two passes would see less.
+    whole = (question > 0) & (take["rest_from"] == take["question_tokens"])
+    question, rest = np.where(whole, question + rest, question), np.where(whole, 0, rest)
     logits = np.maximum(flops.first_logit(take["read"]), np.minimum(take["scored_tokens"], take["read"]))
     reading = flops.cost(spec, question, context=take["question_from"], convention=convention)
     reading += flops.cost(spec, rest, context=take["rest_from"], logits=logits, convention=convention)
-    writing = flops.cost(
-        spec, take["steps"], context=take["prompt_tokens"], logits=take["steps"], convention=convention
-    )
+    steps, rule = take["steps"], flops.step_by_step(convention)
+    writing = flops.cost(spec, steps, context=take["prompt_tokens"], logits=steps, convention=rule)
     return reading, writing
 
 

@@ -28,9 +28,7 @@ def halves(pool: Pool, *, seed: int = 0) -> tuple[Pool, Pool]:
     first = pool.n // 2
     if pool.graded is None:
         hits = rng.hypergeometric(pool.correct, pool.n - pool.correct, first)
-        return replace(pool, n=first, correct=hits), replace(
-            pool, n=pool.n - first, correct=pool.correct - hits
-        )
+        return replace(pool, n=first, correct=hits), replace(pool, n=pool.n - first, correct=pool.correct - hits)
     width = pool.graded.right.shape[1]
     recorded = np.arange(width) < pool.n[:, None]
     order = np.argsort(np.where(recorded, rng.random(recorded.shape), np.inf), axis=1)

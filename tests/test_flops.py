@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -15,6 +15,8 @@ from scalinglab.flops import (
     AXES,
     CONVENTIONS,
     Convention,
+    compare_conventions,
+    components,
     convention,
     cost,
     decode,
@@ -40,7 +42,7 @@ RULES = [
     replace(CONVENTIONS["paper"], name="2N and attention", attention="causal"),
 ]
 MATMUL = [rule for rule in RULES if rule.parameters == "matmul" and rule.attention != "full"]
-QUICK = settings(max_examples=60, deadline=None, derandomize=True)
+QUICK = settings(max_examples=20, deadline=None, derandomize=True)
 FEW = settings(max_examples=4, deadline=None, derandomize=True)
 COUNT = st.integers(0, 300)
 SPECS = st.sampled_from(catalogue())
@@ -82,18 +84,19 @@ TINY_LATENT = from_config(
         "intermediate_size": 5,
         "num_hidden_layers": 1,
         "first_k_dense_replace": 1,
+        "q_lora_rank": None,
+        "n_shared_experts": 0,
         "kv_lora_rank": 3,
         "qk_nope_head_dim": 3,
         "qk_rope_head_dim": 2,
         "v_head_dim": 2,
     }
 )
-BLOCK = TINY.blocks[0]
 
 WINDOWS = {"sliding_window": 5}
 LATE = {**WINDOWS, "use_sliding_window": True, "max_window_layers": 1}
 LATENT = {
-    "kv_lora_rank": 5,
+    "kv_lora_rank": 6,
     "q_lora_rank": 7,
     "qk_nope_head_dim": 6,
     "qk_rope_head_dim": 4,
@@ -210,7 +213,7 @@ def test_a_training_step_equals_what_torch_counts(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("prompt", "generated"), [(9, 6), (1, 2), (3, 1)])
+@pytest.mark.parametrize(("prompt", "generated"), [(9, 6), (1, 2)])
 def test_generation_from_a_cache_equals_what_torch_counts(family, prompt, generated):
     model, spec = random_model(family)
 
@@ -221,14 +224,556 @@ def test_generation_from_a_cache_equals_what_torch_counts(family, prompt, genera
 
     with torch.no_grad():
         theirs = counted(generate)
-    # An eager kernel computes all pairs of the prompt before it masks half of them; no later step has any
-    # to mask, and a cache holds no more than the window.
-    one_by_one = replace(EAGER, attention="causal")
+    # An eager kernel computes every pair of the prompt before it masks half of them; a later step has none
+    # to mask, and its cache holds no more than the window.
+    one_by_one = EAGER
     ours = split(
         added(
             prefill(spec, prompt, convention=EAGER),
-            {"head": (prompt - 1) * 2 * spec.hidden * spec.vocab} if False else {},
             decode(spec, prompt, generated, convention=one_by_one),
         )
     )
+    ours["rest"] += rebuilt_keys(spec, range(prompt, prompt + generated - 1))
     assert ours == theirs
+
+
+def rebuilt_keys(spec, contexts):
+    """transformers keeps DeepSeek's latent vectors and expands all of them anew in every step; we, once."""
+    if not spec.family.startswith("deepseek"):
+        return 0
+    return sum(2 * block.count * block.projections[-2].weights * sum(contexts) for block in spec.blocks)
+
+
+def test_preset_axes_are_as_documented():
+    free = {"verifier": "nobody", "difficulty": False, "tuning": False, "recompute": False}
+    paper = {"parameters": "total", "attention": "none", "head": "all", "prompts": "free", "reuse": "ideal"}
+    paper |= free
+    exact = {"parameters": "matmul", "attention": "causal", "head": "needed", "prompts": "once"}
+    exact |= {"reuse": "ideal", "verifier": "small", "difficulty": True, "tuning": True, "recompute": False}
+    assert {name: axes(rule) for name, rule in CONVENTIONS.items()} == {
+        "paper": paper,
+        "paper-verifier": {**paper, "verifier": "both"},
+        "small-pays": {**paper, "verifier": "small"},
+        "kaplan": {**paper, "parameters": "non-embedding", "prompts": "once"},
+        "exact": exact,
+        "exact-measured": {**exact, "prompts": "per-sample", "reuse": "measured"},
+    }
+
+
+def axes(rule):
+    return {axis: getattr(rule, axis) for axis in AXES}
+
+
+def test_a_preset_is_found_by_its_name_and_says_where_it_comes_from():
+    for name, rule in CONVENTIONS.items():
+        assert convention(name) is rule
+        assert rule.name == name
+        assert rule.source
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(SpecError) as caught:
+        convention("Paper")
+    assert "'Paper'" in str(caught.value)
+    assert all(name in str(caught.value) for name in CONVENTIONS)
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("value", ["some", None, 2, ["all"]])
+def test_a_value_that_is_not_on_an_axis_is_refused_and_named(axis, value):
+    with pytest.raises(SpecError) as caught:
+        replace(EXACT, **{axis: value})
+    assert f"axis {axis} is {value!r}" in str(caught.value)
+    assert all(str(allowed) in str(caught.value) for allowed in AXES[axis])
+
+
+def test_a_convention_is_frozen():
+    with pytest.raises(FrozenInstanceError):
+        EXACT.head = "all"
+
+
+def test_every_field_but_the_name_and_source_is_an_axis():
+    assert {field.name for field in fields(Convention)} == {"name", "source", *AXES}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_printed_convention_shows_its_name_and_all_its_axes(rule):
+    assert str(rule).startswith(f"{rule.name} (")
+    assert all(f"{axis}={value}" in str(rule) for axis, value in axes(rule).items())
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "writing"),
+    [
+        *((name, {"parameters": 3400}, {"parameters": 2040}) for name in ("paper", "paper-verifier")),
+        ("small-pays", {"parameters": 3400}, {"parameters": 2040}),
+        ("kaplan", {"parameters": 2840}, {"parameters": 1704}),
+        *(
+            (
+                name,
+                {"projections": 1440, "mlp": 1200, "head": 56, "scores": 360, "values": 360},
+                {"projections": 576, "mlp": 480, "head": 112, "scores": 312, "values": 312},
+            )
+            for name in ("exact", "exact-measured")
+        ),
+    ],
+)
+def test_a_tiny_model_costs_what_it_does_by_hand(name, reading, writing):
+    """5 tokens read: 5 bodies, 15 pairs, 1 logit. 3 written: 2 bodies, 6 + 7 pairs, 2 logits; or 3 x 2N."""
+    assert prefill(TINY, 5, convention=convention(name)) == reading
+    assert decode(TINY, 5, 3, convention=convention(name)) == writing
+
+
+def test_a_tiny_mixture_of_experts_with_a_window_costs_what_it_does_by_hand():
+    """6 tokens see 1 + 2 + 3 + 4 + 4 + 4 = 18 pairs of 2 x 2 layers x 2 heads x 2."""
+    assert prefill(TINY_EXPERTS, 6, convention=EXACT) == {
+        "projections": 6 * 2 * 2 * 48,
+        "router": 6 * 2 * 2 * 20,
+        "experts": 6 * 2 * 2 * 2 * 36,
+        "head": 56,
+        "scores": 18 * 16,
+        "values": 18 * 16,
+    }
+
+
+def test_a_tiny_latent_attention_costs_what_it_does_by_hand():
+    """4 tokens: 10 pairs, of 2 x 2 heads x 5 for scores and 2 x 2 heads x 2 for values."""
+    assert prefill(TINY_LATENT, 4, convention=EXACT) == {
+        "projections": 4 * 2 * 106,
+        "mlp": 4 * 2 * 60,
+        "head": 56,
+        "scores": 200,
+        "values": 80,
+    }
+
+
+@pytest.mark.parametrize("rule", MATMUL, ids=lambda rule: rule.name)
+@given(spec=SPECS, window=st.none() | COUNT.filter(bool), prompt=COUNT, generated=COUNT.filter(bool))
+@QUICK
+def test_prefill_and_decode_pass_the_tokens_of_one_longer_prefill(rule, spec, window, prompt, generated):
+    spec = with_window(spec, window)
+    both = added(prefill(spec, prompt, convention=rule), decode(spec, prompt, generated, convention=rule))
+    longer = prefill(spec, prompt + generated - 1, convention=rule)
+    assert headless(both) == headless(longer)
+    logits = min(prompt, 1) + generated - 1 - min(prompt + generated - 1, 1)
+    more = logits if rule.head == "needed" else 0
+    assert both["head"] == longer["head"] + 2 * spec.hidden * spec.vocab * more
+
+
+@pytest.mark.parametrize("rule", MATMUL, ids=lambda rule: rule.name)
+@given(spec=SPECS, first=COUNT, second=COUNT)
+@QUICK
+def test_a_prompt_read_in_two_pieces_costs_one_more_logit_and_nothing_else(rule, spec, first, second):
+    pieces = added(
+        prefill(spec, first, convention=rule), prefill(spec, first + second, cached=first, convention=rule)
+    )
+    at_once = prefill(spec, first + second, convention=rule)
+    assert headless(pieces) == headless(at_once)
+    more = min(first, second, 1) if rule.head == "needed" else 0
+    assert pieces["head"] == at_once["head"] + 2 * spec.hidden * spec.vocab * more
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_fully_cached_prompt_and_an_empty_answer_cost_nothing(rule):
+    assert total(prefill(TINY, 9, cached=9, convention=rule)) == 0
+    assert total(decode(TINY, 9, 0, convention=rule)) == 0
+    assert total(prefill(TINY, 0, convention=rule)) == 0
+
+
+def test_more_cached_tokens_than_the_prompt_has_are_refused():
+    with pytest.raises(DataError, match="tokens is -1"):
+        prefill(TINY, 4, cached=5, convention=EXACT)
+
+
+@given(new=COUNT, old=COUNT, window=st.none() | st.integers(1, 400))
+@QUICK
+def test_a_query_sees_itself_and_what_the_window_keeps_before_it(new, old, window):
+    flops = forward(with_window(TINY, window), new, context=old, convention=EXACT)
+    pairs = sum(min(old + i, window or old + i) for i in range(1, new + 1))
+    assert (flops["scores"], flops["values"]) == (24 * pairs, 24 * pairs)
+
+
+@given(spec=SPECS, new=COUNT, old=COUNT, window=st.integers(1, 400))
+@QUICK
+def test_attention_costs_most_in_full_less_if_causal_least_in_a_window(spec, new, old, window):
+    wide, narrow = with_window(spec, None), with_window(spec, window)
+    full, windowless_full = (
+        forward(shape, new, context=old, convention=EAGER)["scores"] for shape in (narrow, wide)
+    )
+    causal, windowed = (forward(shape, new, context=old, convention=EXACT)["scores"] for shape in (wide, narrow))
+    assert full == windowless_full >= causal >= windowed
+    assert causal == windowed or window < old + new
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_scores_and_values_are_there_exactly_if_attention_counts(rule):
+    parts = forward(TINY, 5, convention=rule).keys()
+    assert (parts & set(ATTENTION) == set(ATTENTION)) == (rule.attention != "none")
+    assert parts.isdisjoint(ATTENTION) == (rule.attention == "none")
+
+
+@given(spec=SPECS, new=COUNT, old=COUNT, data=st.data())
+@QUICK
+def test_a_head_where_needed_costs_no_more_than_on_all_tokens(spec, new, old, data):
+    logits = data.draw(st.integers(0, new))
+    needed, everywhere = (
+        forward(spec, new, context=old, logits=logits, convention=replace(EXACT, head=head))
+        for head in ("needed", "all")
+    )
+    assert headless(needed) == headless(everywhere)
+    assert needed["head"] <= everywhere["head"] == forward(spec, new, logits=new, convention=EXACT)["head"]
+
+
+def test_experts_that_do_not_serve_a_token_cost_only_their_row_of_the_router():
+    block = TINY_EXPERTS.blocks[0]
+    crowd = replace(block, experts=50, router=(Linear(4, 50),))
+    few, many = (prefill(replace(TINY_EXPERTS, blocks=(b,)), 6, convention=EXACT) for b in (block, crowd))
+    assert many.pop("router") - few.pop("router") == 6 * 2 * 2 * 4 * 45
+    assert few == many
+
+
+@given(spec=SPECS, new=COUNT, old=COUNT, logits=COUNT)
+@QUICK
+def test_under_2n_a_token_costs_twice_its_active_parameters_whatever_its_context(spec, new, old, logits):
+    for name in ("paper", "paper-verifier", "small-pays", "kaplan"):
+        n = spec.active_non_embedding if name == "kaplan" else spec.active
+        flops = forward(spec, new, context=old, logits=logits, convention=convention(name))
+        assert flops == {"parameters": 2 * n * new}
+        assert decode(spec, old, new, convention=convention(name)) == flops
+
+
+@pytest.mark.parametrize("spec", catalogue(), ids=lambda spec: spec.name)
+def test_training_under_the_paper_costs_6nd_and_8nd_with_recompute(spec):
+    paper = CONVENTIONS["paper"]
+    tokens = spec.training_tokens or 10**12
+    assert training(spec, tokens, convention=paper) == {"parameters": 6 * spec.active * tokens}
+    recomputed = training(spec, tokens, convention=replace(paper, recompute=True))
+    assert recomputed == {"parameters": 8 * spec.active * tokens}
+
+
+def test_a_tiny_training_run_costs_what_it_does_by_hand():
+    """12 tokens in rows of 5, 5 and 2: 15 + 15 + 3 pairs, and a logit for every token."""
+    assert training(TINY, 12, sequence=5, convention=EXACT) == {
+        "projections": 3 * 12 * 288,
+        "mlp": 3 * 12 * 240,
+        "head": 3 * 12 * 56,
+        "scores": 3 * 33 * 24,
+        "values": 3 * 33 * 24,
+    }
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@given(tokens=COUNT, sequence=st.integers(1, 50))
+@QUICK
+def test_training_is_three_forward_passes_or_four_over_its_rows(rule, tokens, sequence):
+    rows = [min(sequence, tokens - start) for start in range(0, tokens, sequence)]
+    forwards = [total(forward(TINY, row, logits=row, convention=rule)) for row in rows]
+    assert total(training(TINY, tokens, sequence=sequence, convention=rule)) == 3 * sum(forwards)
+    recompute = replace(rule, recompute=True)
+    assert total(training(TINY, tokens, sequence=sequence, convention=recompute)) == 4 * sum(forwards)
+
+
+def test_training_needs_a_sequence_length_only_where_attention_counts():
+    with pytest.raises(SpecError, match="training sequence length unknown"):
+        training(TINY, 12, convention=EXACT)
+    known = replace(TINY, training_sequence=5)
+    assert training(known, 12, convention=EXACT) == training(TINY, 12, sequence=5, convention=EXACT)
+    assert training(known, 12, sequence=3, convention=EXACT) == training(TINY, 12, sequence=3, convention=EXACT)
+    bodies = replace(EXACT, attention="none")
+    assert training(TINY, 12, convention=bodies) == training(TINY, 12, sequence=5, convention=bodies)
+
+
+@pytest.fixture(scope="module")
+def marin(shared_data):
+    with (shared_data("marin_dclm") / "runs.csv").open() as file:
+        return [(marin_spec(row), row) for row in csv.DictReader(file)]
+
+
+def marin_spec(row):
+    hidden = int(row["model.hidden_dim"])
+    return from_config(
+        {
+            "model_type": "qwen3",
+            "hidden_size": hidden,
+            "intermediate_size": 4 * hidden,
+            "num_hidden_layers": int(row["model.num_layers"]),
+            "num_attention_heads": hidden // 128,
+            "num_key_value_heads": hidden // 128,
+            "head_dim": 128,
+            "vocab_size": 128256,
+            "tie_word_embeddings": False,
+        },
+        name=row["Name"],
+    )
+
+
+def test_all_85_marin_runs_cost_what_their_authors_logged(marin):
+    assert len(marin) == 85
+    for spec, row in marin:
+        tokens = int(row["throughput/total_tokens"])
+        assert spec.total == int(row["parameter_count"])
+        ours = total(training(spec, tokens, sequence=4096, convention=EAGER))
+        # They also count three FLOPs for every element of the softmax.
+        softmax = tokens * spec.layers * 3 * 3 * 4096 * spec.hidden // 128
+        assert ours + softmax == pytest.approx(float(row["throughput/total_gflops"]) * 1e9, rel=1e-12)
+
+
+def test_6nd_is_off_by_minus_7_to_plus_35_percent_over_the_marin_runs(marin):
+    off = [
+        6 * spec.total * int(row["throughput/total_tokens"]) / (float(row["throughput/total_gflops"]) * 1e9) - 1
+        for spec, row in marin
+    ]
+    assert (round(100 * min(off), 1), round(100 * max(off), 1)) == (-6.7, 34.8)
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "writing"),
+    [
+        *((name, 0, 4 * 2040) for name in ("paper", "paper-verifier", "small-pays")),
+        ("kaplan", 2840, 4 * 1704),
+        ("exact", 3416, 4 * 1792),
+        ("exact-measured", 4 * 3416, 4 * 1792),
+    ],
+)
+def test_a_prompt_is_free_or_read_once_or_by_each_of_four_samples(name, reading, writing):
+    phases = query(TINY, 5, 3, samples=4, convention=convention(name))
+    assert {phase: total(flops) for phase, flops in phases.items()} == {"prefill": reading, "decode": writing}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_one_sample_is_the_prefill_and_the_decode_and_no_sample_is_free(rule):
+    one, none = (query(TINY, 5, 3, samples=samples, convention=rule) for samples in (1, 0))
+    reading, writing = prefill(TINY, 5, convention=rule), decode(TINY, 5, 3, convention=rule)
+    assert one["decode"] == writing
+    assert one["prefill"] == (dict.fromkeys(reading, 0) if rule.prompts == "free" else reading)
+    assert total(none["prefill"]) == total(none["decode"]) == 0
+
+
+def test_the_components_of_a_query_add_up_its_phases():
+    assert components(TINY, 5, 3, samples=4, convention=EXACT) == {
+        "projections": 1440 + 4 * 576,
+        "mlp": 1200 + 4 * 480,
+        "head": 56 + 4 * 112,
+        "scores": 360 + 4 * 312,
+        "values": 360 + 4 * 312,
+    }
+
+
+def test_the_presets_are_compared_with_exact():
+    rows = compare_conventions(TINY, 5, 3, samples=4)
+    assert list(rows) == list(CONVENTIONS)
+    totals = {name: row["total"] for name, row in rows.items()}
+    assert totals == {
+        **dict.fromkeys(("paper", "paper-verifier", "small-pays"), 8160),
+        "kaplan": 2840 + 6816,
+        "exact": 3416 + 7168,
+        "exact-measured": 4 * 3416 + 7168,
+    }
+    assert all(row["prefill"] + row["decode"] == row["total"] for row in rows.values())
+    assert all(total(row["components"]) == row["total"] for row in rows.values())
+    assert {name: row["bias"] for name, row in rows.items()} == {
+        name: flops / 10584 - 1 for name, flops in totals.items()
+    }
+
+
+def test_there_is_no_bias_where_exact_charges_nothing():
+    assert {row["bias"] for row in compare_conventions(TINY, 0, 0).values()} == {None}
+
+
+@pytest.mark.parametrize("prompt", [64, 128, 256])
+def test_the_head_moves_the_prefill_ratio_of_an_8b_to_a_half_b_by_28_percent(prompt):
+    ratio = {
+        head: ratio_of_prefills("Llama-3.1-8B", "Qwen2.5-0.5B", prompt, replace(EXACT, head=head))
+        for head in ("all", "needed")
+    }
+    assert round(100 * (ratio["needed"] / ratio["all"] - 1)) == 28
+
+
+def ratio_of_prefills(large, small, prompt, rule):
+    flops = [query(find(name), prompt, 1, convention=rule)["prefill"] for name in (large, small)]
+    return total(flops[0]) / total(flops[1])
+
+
+CALLS = st.lists(st.tuples(*[st.integers(0, 10**5)] * 3), max_size=8)
+COLUMN = st.sampled_from([np.int64, np.int32, np.uint32])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@given(spec=SPECS, calls=CALLS, dtype=COLUMN, window=st.none() | st.integers(1, 10**5))
+@QUICK
+def test_arrays_cost_what_their_elements_do_one_at_a_time(rule, spec, calls, dtype, window):
+    spec = with_window(spec, window)
+    tokens, context, logits = np.array(calls, dtype).reshape(-1, 3).T
+    together = forward(spec, tokens, context=context, logits=logits, convention=rule)
+    for i, (new, old, outputs) in enumerate(calls):
+        alone = forward(spec, new, context=old, logits=outputs, convention=rule)
+        assert {part: flops[i] for part, flops in together.items()} == alone
+        assert cost(spec, new, context=old, logits=outputs, convention=rule) == total(alone)
+        assert all(type(flops) is int for flops in alone.values())
+    summed = cost(spec, tokens, context=context, logits=logits, convention=rule)
+    np.testing.assert_array_equal(summed, total(together))
+    assert {flops.dtype for flops in (*together.values(), summed)} == {np.dtype(np.int64)}
+    assert {flops.shape for flops in (*together.values(), summed)} == {(len(calls),)}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_arrays_of_prompts_and_answers_cost_what_their_elements_do(rule):
+    prompts, answers = np.array([0, 1, 7, 300]), np.array([5, 0, 1, 2])
+    reading = prefill(TINY, prompts, cached=prompts // 2, convention=rule)
+    writing = decode(TINY, prompts, answers, convention=rule)
+    for i, (prompt, answer) in enumerate(zip(prompts.tolist(), answers.tolist(), strict=True)):
+        alone = prefill(TINY, prompt, cached=prompt // 2, convention=rule)
+        assert {part: flops[i] for part, flops in reading.items()} == alone
+        alone = decode(TINY, prompt, answer, convention=rule)
+        assert {part: flops[i] for part, flops in writing.items()} == alone
+
+
+def test_first_logits_and_decode_steps_of_arrays_are_those_of_their_elements():
+    counts = np.arange(4)
+    assert first_logit(counts).tolist() == [first_logit(n) for n in range(4)] == [0, 1, 1, 1]
+    assert decode_steps(counts, EXACT).tolist() == [decode_steps(n, EXACT) for n in range(4)] == [0, 0, 1, 2]
+    paper = CONVENTIONS["paper"]
+    assert decode_steps(counts, paper).tolist() == [decode_steps(n, paper) for n in range(4)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_shapes_broadcast(rule):
+    tokens, context = np.arange(3)[:, None], np.arange(4) * 10
+    together = cost(TINY, tokens, context=context, logits=1, convention=rule)
+    alone = [cost(TINY, i, context=10 * j, logits=1, convention=rule) for i, j in np.ndindex(3, 4)]
+    assert together.tolist() == np.reshape(alone, (3, 4)).tolist()
+    parts = total(forward(TINY, tokens, context=context, logits=1, convention=rule))
+    assert np.broadcast_to(parts, (3, 4)).tolist() == together.tolist()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**15 - 1, 2**15, 2**15 + 1, 100_000])
+def test_a_long_column_costs_the_sum_of_its_parts(size):
+    tokens, context, logits = np.random.default_rng(0).integers(0, 5000, (3, size))
+    for spec, rule in itertools.product((TINY, TINY_EXPERTS), (EXACT, CONVENTIONS["paper"])):
+        parts = forward(spec, tokens, context=context, logits=logits, convention=rule)
+        np.testing.assert_array_equal(
+            cost(spec, tokens, context=context, logits=logits, convention=rule), total(parts)
+        )
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_empty_columns_cost_an_empty_column(rule, shape):
+    empty = np.empty(shape, np.int64)
+    assert cost(TINY, empty, context=empty, convention=rule).shape == shape
+    assert total(forward(TINY, empty, context=empty, convention=rule)).shape == shape
+
+
+@pytest.mark.parametrize("scalar", [np.int64(5), np.uint8(5), np.array(5)])
+def test_a_numpy_scalar_is_a_python_int(scalar):
+    flops = forward(TINY, scalar, logits=1, convention=EXACT)
+    assert flops == forward(TINY, 5, logits=1, convention=EXACT)
+    assert {type(value) for value in flops.values()} == {int}
+
+
+def test_small_integer_types_do_not_wrap():
+    column = np.array([255, 3], np.uint8)
+    assert forward(TINY, column, convention=CONVENTIONS["paper"])["parameters"].tolist() == [
+        680 * 255,
+        680 * 3,
+    ]
+
+
+def test_python_integers_beyond_int64_stay_exact():
+    n = 2**70
+    assert forward(TINY, n, context=3, logits=n + 1, convention=EXACT) == {
+        "projections": 288 * n,
+        "mlp": 240 * n,
+        "head": 56 * (n + 1),
+        "scores": 24 * (3 * n + n * (n + 1) // 2),
+        "values": 24 * (3 * n + n * (n + 1) // 2),
+    }
+    assert training(TINY, n, convention=CONVENTIONS["paper"]) == {"parameters": 6 * 340 * n}
+
+
+@pytest.mark.parametrize("price", [forward, cost])
+def test_arrays_are_exact_up_to_the_last_int64_and_refused_beyond(price):
+    most = (2**63 - 1) // 680
+    paper = CONVENTIONS["paper"]
+    assert total_of(price(TINY, np.array([most, 1]), convention=paper)).tolist() == [680 * most, 680]
+    with pytest.raises(SpecError, match="more than 2\\^63 FLOPs"):
+        price(TINY, np.array([1, most + 1]), convention=paper)
+
+
+def total_of(flops):
+    return total(flops) if isinstance(flops, dict) else flops
+
+
+@pytest.mark.parametrize("price", [forward, cost])
+@given(
+    tokens=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3),
+    context=st.integers(0, 2**63 - 1),
+    window=st.none() | st.integers(1, 2**40),
+    rule=st.sampled_from(RULES),
+)
+@QUICK
+def test_arrays_never_wrap_around(price, tokens, context, window, rule):
+    spec = with_window(TINY, window)
+    exact = [total(forward(spec, new, context=context, convention=rule)) for new in tokens]
+    column = np.array(tokens, np.int64)
+    if max(exact) < 2**63:
+        assert total_of(price(spec, column, context=context, convention=rule)).tolist() == exact
+    else:
+        with pytest.raises(SpecError, match="FLOPs"):
+            price(spec, column, context=context, convention=rule)
+
+
+@pytest.mark.parametrize("price", [forward, cost])
+@pytest.mark.parametrize("count", ["tokens", "context", "logits"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        -1,
+        -(2**70),
+        1.0,
+        float("nan"),
+        True,
+        np.True_,
+        None,
+        "3",
+        [2**70],
+        [None],
+        np.array([3, -1]),
+        np.array([1.0]),
+        np.array([np.nan]),
+        np.array([True]),
+        np.array([2**63], np.uint64),
+    ],
+    ids=repr,
+)
+def test_counts_that_are_not_whole_numbers_are_refused_and_named(price, count, value):
+    with pytest.raises(DataError, match=f"^{count} is ") as caught:
+        price(TINY, **{"tokens": 1, count: value}, convention=EXACT)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, None])
+def test_prompts_answers_samples_and_training_tokens_must_be_whole_numbers_too(value):
+    for call in (
+        lambda: prefill(TINY, value, convention=EXACT),
+        lambda: prefill(TINY, 5, cached=value, convention=EXACT),
+        lambda: decode(TINY, value, 3, convention=EXACT),
+        lambda: decode(TINY, 5, value, convention=EXACT),
+        lambda: query(TINY, 5, 3, samples=value, convention=EXACT),
+        lambda: training(TINY, value, sequence=5, convention=EXACT),
+    ):
+        with pytest.raises(DataError):
+            call()
+
+
+@pytest.mark.parametrize("sequence", [-4, 0, 4096.0, float("nan"), True])
+def test_a_sequence_length_that_is_no_positive_count_is_refused(sequence):
+    with pytest.raises(DataError, match="sequence is"):
+        training(TINY, 12, sequence=sequence, convention=EXACT)
+
+
+@pytest.mark.parametrize("value", [np.full((2, 2), -1), "x\ny"], ids=["table", "text"])
+def test_a_refusal_is_one_line(value):
+    with pytest.raises(DataError) as caught:
+        forward(TINY, value, convention=EXACT)
+    assert len(str(caught.value).splitlines()) == 1

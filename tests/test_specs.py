@@ -88,7 +88,7 @@ NUMERIC = [field for field, value in LLAMA.items() if type(value) is int]
 JUNK = (
     st.sampled_from([math.nan, math.inf, -math.inf, 0, 1e30, True, False])
     | st.integers(max_value=-1)
-    | st.floats()
+    | st.floats(-9.0, 99.0)
     | st.sampled_from(["", "64", "two\nlines"])
     | st.lists(st.integers() | st.lists(st.none(), max_size=1), max_size=3)
     | st.dictionaries(st.sampled_from("ab"), st.integers())
@@ -475,6 +475,19 @@ def test_catalogue_names_are_unique_and_found_whatever_their_case():
     assert len(set(names)) == len(names)
     assert [find(name.upper()).name for name in names] == names
     assert [find(f"someone/{name.replace('-', ' ')}").name for name in names] == names
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", "Llama-3.1-8B"),
+        ("Qwen/Qwen3-8B-Base", "Qwen3-8B"),
+        ("google/gemma-2-9b-it", "Gemma-2-9B"),
+        ("pythia 1b", "Pythia-1B"),
+    ],
+)
+def test_a_vendors_spelling_finds_the_catalogue_entry(written, name):
+    assert find(written).name == name
 
 
 @pytest.mark.parametrize("name", ["", "GPT-5", "no/such/config.json", "x" * 5000, "a\0b"])

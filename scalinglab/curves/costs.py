@@ -50,9 +50,7 @@ def run_cost(
     units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
     samples = int(run.solutions["unit"].isin(units["key"]).sum())
     if not samples:
-        raise DataError(
-            f"no {strategy} samples of model {model!r}", "a model of the run", "name what was run"
-        )
+        raise DataError(f"no {strategy} samples of model {model!r}", "a model of the run", "name what was run")
     spent = ledger.entries[ledger.entries["unit"].isin(units["key"])]
     spent = spent[verified | (spent["phase"] != "verifier")]
     shared = (spent["phase"] == "prefill") & (ledger.convention.prompts == "once")

@@ -12,9 +12,7 @@ DRAWS = 2000
 """Bootstrap resamples of the problems behind every interval."""
 
 
-def interval(
-    values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
-) -> tuple[Floats, Floats]:
+def interval(values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> tuple[Floats, Floats]:
     """Bootstrap interval of the mean over problems, the first axis: samples of a problem are one cluster.
 
     Percentiles widened for few problems (Hesterberg 2015, arXiv 1411.5279, section 5.2: "expanded"). The same

@@ -100,9 +100,7 @@ def vote_at_k(
     rng, value = np.random.default_rng(seed), _answer_accuracy(answers, right)
     totals, means = np.zeros((len(answers), len(k))), np.empty((draws, len(k)))
     for draw in range(draws):
-        order = rng.permuted(np.broadcast_to(np.arange(answers.shape[1]), answers.shape), axis=1)[
-            :, : k.max()
-        ]
+        order = rng.permuted(np.broadcast_to(np.arange(answers.shape[1]), answers.shape), axis=1)[:, : k.max()]
         drawn, cast = np.take_along_axis(answers, order, 1), np.take_along_axis(votes, order, 1)
         one = _winners(drawn, cast, value, k)
         totals, means[draw] = totals + one, one.mean(axis=0)

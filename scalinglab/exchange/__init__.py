@@ -1,7 +1,16 @@
 """Exchanging pretraining and test-time compute: matched budgets k(R), verdicts per bin and R, sensitivity."""
 
 from scalinglab.exchange.matching import Match, match_ratio, match_run, match_specs, reference_strategy
-from scalinglab.exchange.published import published, published_bars, published_lines
+from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
+from scalinglab.exchange.recorded import (
+    CountsData,
+    Recorded,
+    RunData,
+    curves_recorded,
+    exchange_recorded,
+    find_spec,
+    open_recorded,
+)
 from scalinglab.exchange.verdicts import (
     ALL,
     OUTSIDE,
@@ -16,17 +25,27 @@ from scalinglab.exchange.verdicts import (
 
 __all__ = [
     "ALL",
+    "GENERATED",
     "OUTSIDE",
     "PAPER_R",
     "PRETRAINING",
+    "PROMPT",
+    "R_COLUMNS",
     "TEST_TIME",
     "UNDECIDED",
+    "CountsData",
     "Exchange",
     "Match",
+    "Recorded",
+    "RunData",
+    "curves_recorded",
     "exchange",
+    "exchange_recorded",
+    "find_spec",
     "match_ratio",
     "match_run",
     "match_specs",
+    "open_recorded",
     "published",
     "published_bars",
     "published_lines",

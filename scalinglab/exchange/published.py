@@ -12,6 +12,9 @@ from scalinglab.exchange.matching import match_ratio
 from scalinglab.exchange.verdicts import PRETRAINING, TEST_TIME
 from scalinglab.flops import CONVENTIONS
 
+RULES = ("paper", "small-pays", "paper-verifier")
+R_COLUMNS = [f"R {rule}" for rule in RULES]
+
 
 def published() -> dict[str, Any]:
     """The paper's own figures, as typed into the package: see its ``source``."""
@@ -32,7 +35,8 @@ def published_lines() -> pd.DataFrame:
         for line in paper["lines"]
         for k, value in line["accuracy_pct"].items()
     ]
-    return _with_r(pd.DataFrame(rows), "k", paper["ratio"])
+    frame = pd.DataFrame(rows)
+    return _with_r(frame, paper["ratio"], ~frame["series"].str.contains("majority"))
 
 
 def published_bars() -> pd.DataFrame:
@@ -49,12 +53,16 @@ def published_bars() -> pd.DataFrame:
         for bar in paper["bars"]
         for difficulty, value in zip(paper["difficulties"], bar["improvement_pct"], strict=True)
     ]
-    return _with_r(pd.DataFrame(rows), "k", paper["ratio"])
+    frame = pd.DataFrame(rows)
+    return _with_r(frame, paper["ratio"], frame["k"] > 0)
 
 
-def _with_r(frame: pd.DataFrame, column: str, ratio: float) -> pd.DataFrame:
-    for name in ("paper", "small-pays", "paper-verifier"):
-        match = match_ratio(ratio, CONVENTIONS[name])
-        least = match.large.at(1) / match.small.per_sample
-        frame[f"R {name}"] = [match.r(k) if k > least else None for k in frame[column]]
+def _with_r(frame: pd.DataFrame, ratio: float, verified: pd.Series) -> pd.DataFrame:
+    """Add R under each rule; a majority needs no verifier, so that every rule reads as the paper's."""
+    for name, column in zip(RULES, R_COLUMNS, strict=True):
+        rules = [CONVENTIONS[name if checks else "paper"] for checks in verified]
+        matches = [match_ratio(ratio, rule) for rule in rules]
+        least = [match.large.at(1) / match.small.per_sample for match in matches]
+        pairs = zip(matches, frame["k"], least, strict=True)
+        frame[column] = [match.r(k) if k > at_least else None for match, k, at_least in pairs]
     return frame

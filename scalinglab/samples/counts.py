@@ -36,9 +36,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     frame = _load(path)
     found = {ours: _column(frame, path, ours, names) for ours, names in NAMES.items()}
     counts = pd.DataFrame({ours: frame[theirs] for ours, theirs in found.items()})
-    _refuse(
-        counts[["model", "problem"]].isna().any(axis=1), path, "has no model or problem", "a name in both"
-    )
+    _refuse(counts[["model", "problem"]].isna().any(axis=1), path, "has no model or problem", "a name in both")
     for column in ("n", "correct"):
         counts[column] = _whole(counts[column], path, column)
     _refuse(counts["n"] == 0, path, "has n = 0", "at least one sample")
@@ -62,9 +60,7 @@ def _load(path: Path) -> pd.DataFrame:
         raise DataError(f"no file at {path}", "a counts file or a run", "check the path") from error
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path} cannot be read ({reason})", f"a {path.suffix} table", "check the file"
-        ) from error
+        raise DataError(f"{path} cannot be read ({reason})", f"a {path.suffix} table", "check the file") from error
     if frame.empty:
         raise DataError(f"{path} has no rows", "at least one row", "check the file")
     return frame

@@ -95,9 +95,7 @@ def _read_jsonl(path: Path) -> Run:
             unit = document["unit"]
             rows["units"].append(unit)
             for table in _TABLES[1:]:
-                rows[table] += [
-                    {"unit": unit["key"], "position": i, **r} for i, r in enumerate(document[table])
-                ]
+                rows[table] += [{"unit": unit["key"], "position": i, **r} for i, r in enumerate(document[table])]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path} line {number} is no unit of work ({error!r:.60})",
@@ -135,9 +133,7 @@ def _with_columns(frame: pd.DataFrame, table: str, where: str) -> pd.DataFrame:
 
 def _by_unit(frame: pd.DataFrame) -> Mapping[str, list[dict[str, Any]]]:
     inner = frame.drop(columns=["position"])
-    return {
-        str(unit): _records(rows.drop(columns=["unit"])) for unit, rows in inner.groupby("unit", sort=False)
-    }
+    return {str(unit): _records(rows.drop(columns=["unit"])) for unit, rows in inner.groupby("unit", sort=False)}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -149,6 +145,4 @@ def _plain(value: Any) -> Any:
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"cannot write {path} ({error.strerror})", "a writable path with room", "choose another path"
-    )
+    return DataError(f"cannot write {path} ({error.strerror})", "a writable path with room", "choose another path")

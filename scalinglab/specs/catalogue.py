@@ -40,7 +40,7 @@ def _entry(row: Mapping[str, Any]) -> ModelSpec:
 def find(name_or_path: str | Path) -> ModelSpec:
     """The spec in a config file or directory, or under a catalogue name (case, spaces and dashes aside)."""
     path = Path(name_or_path)
-    if path.is_file() or (path / "config.json").is_file():
+    if _holds_config(path):
         return from_config(path)
     for spec in catalogue():
         if _plain(spec.name) == _plain(str(name_or_path)):
@@ -52,8 +52,15 @@ def find(name_or_path: str | Path) -> ModelSpec:
     )
 
 
+def _holds_config(path: Path) -> bool:
+    try:
+        return path.is_file() or (path / "config.json").is_file()
+    except OSError:  # longer than the file system allows
+        return False
+
+
 def _plain(name: str) -> str:
-    short = re.sub(r"^meta-|(-(hf|pt|it|base|instruct|v0\.1))+$", "", name.split("/")[-1].lower())
+    short = re.sub(r"^meta[-_ ]|([-_ ](hf|pt|it|base|instruct|v0\.1))+$", "", name.split("/")[-1].lower())
     return re.sub(r"[^a-z0-9.]", "", short)
 
 
@@ -75,10 +82,8 @@ def pairs(ratio: float, *, tolerance: float = 0.1, across: bool = False) -> list
     """
     if not (math.isfinite(ratio) and ratio > 1):
         raise SpecError(f"ratio is {ratio}", "a number above 1", "give large / small, such as 14")
-    found = [
-        Pair(a, b) for a, b in permutations(catalogue(), 2) if across or (a.series and a.series == b.series)
-    ]
+    if not tolerance >= 0:
+        raise SpecError(f"tolerance is {tolerance}", "a number >= 0", "give a fraction, such as 0.1")
+    found = [Pair(a, b) for a, b in permutations(catalogue(), 2) if across or (a.series and a.series == b.series)]
     distance = {pair: min(abs(math.log(pair.ratio(count) / ratio)) for count in COUNTS) for pair in found}
-    return sorted(
-        (pair for pair in found if distance[pair] <= math.log1p(tolerance)), key=lambda p: distance[p]
-    )
+    return sorted((pair for pair in found if distance[pair] <= math.log1p(tolerance)), key=lambda p: distance[p])

@@ -40,7 +40,7 @@ _GPT2_NAMES = (
     ("intermediate_size", "n_inner"),
     ("max_position_embeddings", "n_positions"),
 )
-# Published Gemma configs leave out what equals transformers' defaults.
+# Published configs leave out what equals transformers' defaults: Gemma 3 most of all.
 _GEMMA3_DEFAULTS = (
     ("vocab_size", 262208),
     ("num_attention_heads", 8),
@@ -48,12 +48,14 @@ _GEMMA3_DEFAULTS = (
     ("head_dim", 256),
     ("sliding_window", 4096),
 )
-_GEMMA3 = Family(norms=4, qk_norm="head", tied=True, windows="pattern", defaults=_GEMMA3_DEFAULTS)
-_QWEN_MOE = Family(qk_norm="head", windows="switch", defaults=(("moe_intermediate_size", 768),))
+_GEMMA3 = Family(norms=4, qk_norm="head", tied=True, mlp_bias=False, windows="pattern", defaults=_GEMMA3_DEFAULTS)
+_QWEN_MOE = Family(qk_norm="head", mlp_bias=False, windows="switch", defaults=(("moe_intermediate_size", 768),))
 
 FAMILIES: dict[str, Family] = {
     "llama": Family(mlp_bias=None),
-    "mistral": Family(qkv_bias=False, out_bias=False, mlp_bias=False, windows="all"),
+    "mistral": Family(
+        qkv_bias=False, out_bias=False, mlp_bias=False, windows="all", defaults=(("sliding_window", 4096),)
+    ),
     "mixtral": Family(qkv_bias=False, out_bias=False, mlp_bias=False, windows="all"),
     "qwen2": Family(qkv_bias=True, out_bias=False, mlp_bias=False, windows="late"),
     "qwen3": Family(qk_norm="head", mlp_bias=False, windows="late", defaults=(("head_dim", 128),)),
@@ -80,9 +82,16 @@ FAMILIES: dict[str, Family] = {
         learned_positions=True,
         renames=_GPT2_NAMES,
     ),
-    "deepseek_v2": Family(latent=True),
-    "deepseek_v3": Family(latent=True, mlp_bias=False),
+    "deepseek_v2": Family(latent=True, defaults=(("q_lora_rank", 1536), ("n_shared_experts", 2))),
+    "deepseek_v3": Family(
+        latent=True,
+        mlp_bias=False,
+        defaults=(("q_lora_rank", 1536), ("n_shared_experts", 1), ("first_k_dense_replace", 3)),
+    ),
 }
+
+
+_MOST_LAYERS = 100_000
 
 
 class _Fields:
@@ -90,20 +99,22 @@ class _Fields:
 
     def __init__(self, config: Mapping[str, Any], family: Family, name: str) -> None:
         self.name = name
-        self.values = {**dict(family.defaults), **{k: v for k, v in config.items() if v is not None}}
+        # A null field is an answer ("no window"); only an absent one takes the family's default.
+        merged = {**dict(family.defaults), **config}
+        self.values = {key: value for key, value in merged.items() if value is not None}
+        self.renames = dict(family.renames)
         for ours, theirs in family.renames:
             if self.values.get(theirs) is not None:
                 self.values[ours] = self.values[theirs]
 
     def count(self, field: str, default: int | None = None, *, least: int = 1) -> int:
         value = self.values.get(field, default)
+        field = self.renames.get(field, field)
         if value is None:
             raise SpecError(f"{self.name}: config has no {field!r}", "a whole number", f"add {field}")
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not whole or value < least:
-            raise SpecError(
-                f"{self.name}: {field} is {value!r}", f"a whole number >= {least}", f"mend {field}"
-            )
+            raise SpecError(f"{self.name}: {field} is {value!r}", f"a whole number >= {least}", f"mend {field}")
         return int(value)
 
     def flag(self, field: str, default: bool) -> bool:
@@ -141,7 +152,7 @@ def _load(path: Path) -> Mapping[str, Any]:
             "a Hugging Face config.json",
             "check the path, or see `scalinglab specs` for known names",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{path} is not JSON", "a Hugging Face config.json", "download it again") from error
     if not isinstance(config, dict):
         raise SpecError(f"{path} holds a {type(config).__name__}", "a JSON object", "download it again")
@@ -161,6 +172,8 @@ def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
     fields = _Fields(text, family, name)
     hidden = fields.count("hidden_size")
     layers = fields.count("num_hidden_layers")
+    if layers > _MOST_LAYERS:
+        raise fields.inconsistent(f"num_hidden_layers is {layers}", f"at most {_MOST_LAYERS}", "num_hidden_layers")
     scheme = Counter(zip(_windows(fields, family, layers), _sparse(fields, str(kind), layers), strict=True))
     return ModelSpec(
         name=name,
@@ -171,9 +184,7 @@ def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
         tied=fields.flag("tie_word_embeddings", family.tied),
         positions=fields.count("max_position_embeddings") if family.learned_positions else 0,
         final_vectors=hidden * (2 if family.layer_norm else 1),
-        max_context=fields.count("max_position_embeddings")
-        if fields.has("max_position_embeddings")
-        else None,
+        max_context=fields.count("max_position_embeddings") if fields.has("max_position_embeddings") else None,
     )
 
 
@@ -182,13 +193,14 @@ def _windows(fields: _Fields, family: Family, layers: int) -> list[int | None]:
     full: list[int | None] = [None] * layers
     if family.windows == "none" or not fields.has("sliding_window"):
         return full
+    if family.windows in ("late", "switch") and not fields.flag("use_sliding_window", False):
+        return full
     window = fields.count("sliding_window")
-    if family.windows == "all":
+    if family.windows in ("all", "switch"):
         return [window] * layers
-    if family.windows == "switch":
-        return [window] * layers if fields.flag("use_sliding_window", False) else full
-    kinds = fields.values.get("layer_types") or _layer_types(fields, family, layers)
-    if len(kinds) != layers or not set(kinds) <= {"sliding_attention", "full_attention"}:
+    kinds = fields.values.get("layer_types", _layer_types(fields, family, layers))
+    known = ("sliding_attention", "full_attention")
+    if not isinstance(kinds, list) or len(kinds) != layers or any(kind not in known for kind in kinds):
         raise fields.inconsistent(
             f"layer_types is {kinds!r:.80}", f"{layers} of sliding_attention or full_attention", "layer_types"
         )
@@ -200,8 +212,8 @@ def _layer_types(fields: _Fields, family: Family, layers: int) -> list[str]:
         period = fields.count("sliding_window_pattern", 6)
         sliding = [(i + 1) % period > 0 for i in range(layers)]
     else:
-        first = fields.count("max_window_layers", layers, least=0)
-        sliding = [fields.flag("use_sliding_window", False) and i >= first for i in range(layers)]
+        first = fields.count("max_window_layers", 28, least=0)
+        sliding = [i >= first for i in range(layers)]
     return ["sliding_attention" if slides else "full_attention" for slides in sliding]
 
 
@@ -211,6 +223,8 @@ def _sparse(fields: _Fields, kind: str, layers: int) -> list[bool]:
         return [True] * layers
     if kind == "qwen3_moe":
         step, dense = fields.count("decoder_sparse_step", 1), fields.values.get("mlp_only_layers", [])
+        if not isinstance(dense, list):
+            raise fields.inconsistent(f"mlp_only_layers is {dense!r}", "a list of layers", "mlp_only_layers")
         return [i not in dense and (i + 1) % step == 0 for i in range(layers)]
     if kind in ("deepseek_v2", "deepseek_v3"):
         first = fields.count("first_k_dense_replace", 0, least=0)
@@ -218,9 +232,7 @@ def _sparse(fields: _Fields, kind: str, layers: int) -> list[bool]:
     return [False] * layers
 
 
-def _block(
-    fields: _Fields, family: Family, hidden: int, count: int, window: int | None, sparse: bool
-) -> Block:
+def _block(fields: _Fields, family: Family, hidden: int, count: int, window: int | None, sparse: bool) -> Block:
     attention = _latent_attention(fields, hidden) if family.latent else _attention(fields, family, hidden)
     norms = hidden * family.norms * (2 if family.layer_norm else 1)
     attention["vectors"] += norms
@@ -295,7 +307,8 @@ def _mlp(fields: _Fields, family: Family, hidden: int, sparse: bool) -> dict[str
     if not sparse:
         default = None if family.gated else 4 * hidden
         return {"mlp": _feed_forward(hidden, fields.count("intermediate_size", default), family.gated, bias)}
-    width = fields.count("moe_intermediate_size", fields.values.get("intermediate_size"))
+    own = family.latent or fields.has("moe_intermediate_size")
+    width = fields.count("moe_intermediate_size" if own else "intermediate_size")
     experts = _first_count(fields, ("n_routed_experts", "num_experts", "num_local_experts"))
     active = fields.count("num_experts_per_tok")
     if active > experts:
@@ -315,7 +328,7 @@ def _mlp(fields: _Fields, family: Family, hidden: int, sparse: bool) -> dict[str
 
 
 def _first_count(fields: _Fields, names: tuple[str, ...]) -> int:
-    return fields.count(next((name for name in names if fields.has(name)), names[0]))
+    return fields.count(next((name for name in names if fields.has(name)), " or ".join(names)))
 
 
 def _feed_forward(hidden: int, width: int, gated: bool, bias: bool) -> tuple[Linear, ...]:

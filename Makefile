@@ -1,0 +1,41 @@
+# Two commands set everything up on a machine with only Python and make: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+export MPLBACKEND := agg
+
+.PHONY: demo test lint notebook results benchmarks clean
+
+demo: .venv/core
+	$(BIN)/scalinglab demo --out results/demo
+
+test: lint
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebook: .venv/dev
+	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
+
+benchmarks: .venv/dev
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+# What results/ holds; the second needs ../shared/data, which is not ours to ship.
+results: .venv/core
+	$(BIN)/scalinglab demo --out results/paper
+	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
+
+.venv/core: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/dev: .venv/core constraints.txt
+	$(PIP) --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,326 @@
+"""The command line: one subcommand a verb, each parse -> one library call -> render.
+
+Data on stdout (tables, or with --json one document on the last line), errors on stderr in one line.
+Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. Heavy imports wait for their verb.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from scalinglab import __version__
+from scalinglab.errors import DataError, ScalingLabError
+
+if TYPE_CHECKING:
+    from scalinglab.exchange import Exchange
+    from scalinglab.specs import ModelSpec
+
+app = typer.Typer(
+    help="With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+NAMED = "A config.json, its folder, or a name of the catalogue."
+Number = TypeVar("Number", int, float)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
+Small = Annotated[str, typer.Option(help="The small model, as the data name it.")]
+Large = Annotated[str, typer.Option(help="The large model, as the data name it.")]
+Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
+Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
+Selector = Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")]
+Ratio = Annotated[float | None, typer.Option(help="Price by this large / small ratio instead of by specs.")]
+Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
+Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
+Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
+Seed = Annotated[int, typer.Option(help="Seed of the halves, the votes and the bootstrap.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?"""
+    if version:
+        typer.echo(f"scalinglab {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: scalinglab specs Qwen3-8B    scalinglab specs --ratio 14")
+def specs(
+    model: Annotated[str | None, typer.Argument(metavar="[CONFIG_OR_NAME]", help=NAMED)] = None,
+    ratio: Annotated[float | None, typer.Option(help="Find pairs about this many times apart.")] = None,
+    tolerance: Annotated[float, typer.Option(help="How far from the ratio, relatively.")] = 0.1,
+    across: Annotated[bool, typer.Option(help="Pair models of different series too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the catalogue, show one model's exact parameter counts, or find pairs near a ratio."""
+    from scalinglab.specs import catalogue, find, pairs
+
+    if ratio is not None:
+        found = [_pair(pair) for pair in pairs(ratio, tolerance=tolerance, across=across)]
+        _print(found, {"pairs": found}, as_json)
+    elif model is not None:
+        shown = _spec(find(model))
+        _print([{"field": key, "value": value} for key, value in shown.items()], shown, as_json)
+    else:
+        listed = [_spec(spec) for spec in catalogue()]
+        short = ("name", "series", "total", "active", "non_embedding", "training_tokens")
+        _print([{key: row[key] for key in short} for row in listed], {"models": listed}, as_json)
+
+
+@app.command(epilog="Example: scalinglab flops Llama-3.1-8B --prompt 500 --generate 1000 --samples 16")
+def flops(
+    model: Annotated[str, typer.Argument(metavar="CONFIG_OR_NAME", help=NAMED)],
+    prompt: Annotated[int, typer.Option(help="Prompt tokens.")],
+    generate: Annotated[int, typer.Option(help="Generated tokens a sample.")],
+    samples: Annotated[int, typer.Option(help="Parallel samples.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Price one query under every convention, by component, with the bias of each against exact."""
+    from scalinglab.flops import compare_conventions
+    from scalinglab.specs import find
+
+    spec = find(model)
+    costs = compare_conventions(spec, prompt, generate, samples=samples)
+    rows = [
+        {"convention": name, "prefill": c["prefill"], "decode": c["decode"], "total": c["total"],
+         "bias": None if c["bias"] is None else f"{100 * c['bias']:+.1f} %", **c["components"]}
+        for name, c in costs.items()
+    ]  # fmt: skip
+    _print(rows, {"model": spec.name, "conventions": costs}, as_json)
+
+
+@app.command(epilog="Example: scalinglab budget --ratio 14 --r 0.79 --convention small-pays")
+def budget(
+    ratio: Annotated[float, typer.Option(help="M = large / small, in cost per token.")],
+    r: Annotated[float | None, typer.Option("--r", help="R = D_inference / D_pretrain.")] = None,
+    k: Annotated[float | None, typer.Option("--k", help="Samples per query of the small model.")] = None,
+    convention: Annotated[str, typer.Option(help="The accounting convention.")] = "paper",
+    as_json: Json = False,
+) -> None:
+    """The matched budget k at R, or the R at k, for two models M times apart."""
+    from scalinglab.exchange import match_ratio
+    from scalinglab.flops import convention as preset
+
+    if (r is None) == (k is None):
+        raise DataError("neither or both of --r and --k", "one of them", "give --r for k, or --k for R")
+    match = match_ratio(ratio, preset(convention))
+    found = {"k": match.k(r) if r is not None else k, "R": r if r is not None else match.r(k or 0.0)}
+    _print([found | {"convention": convention}], found | {"convention": convention}, as_json)
+
+
+@app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")
+def curve(
+    data: Data,
+    selector: Selector = "coverage",
+    k: Annotated[str | None, typer.Option("--k", help="Budgets, by commas; default powers of two.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model of the data; default all.")] = None,
+    convention: Annotated[str, typer.Option(help="The convention that prices a query.")] = "paper",
+    spec: Specs = None,
+    prompt: Prompt = None,
+    generate: Generate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Accuracy at each budget with its 95 % interval, and FLOPs per query beside it."""
+    from scalinglab.exchange import curves_recorded, open_recorded
+    from scalinglab.report import rows
+
+    budgets = None if k is None else _numbers(k, "--k", int)
+    recorded = open_recorded(data, specs=_specs(spec), prompt=prompt, generated=generate)
+    table, notes = curves_recorded(
+        recorded, models=model, selector=selector, k=budgets, convention=convention, seed=seed
+    )
+    found = rows(table)
+    _print(found, {"rows": found, "notes": notes}, as_json, notes)
+
+
+@app.command(epilog="Example: scalinglab exchange counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --bins 5")
+def exchange(
+    data: Data,
+    small: Small,
+    large: Large,
+    r: Rs = "0.16,0.79,22",
+    bins: Bins = 5,
+    convention: Annotated[str | None, typer.Option(help="One convention; default all, the paper's shown.")] = None,
+    selector: Selector = "coverage",
+    ratio: Ratio = None,
+    spec: Specs = None,
+    prompt: Prompt = None,
+    generate: Generate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Small model with test-time compute against the large one: a verdict per difficulty bin and R."""
+    from scalinglab.exchange import sensitivity
+    from scalinglab.report import exchange_report, rows
+
+    result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
+    report = exchange_report(result, convention=convention or _first(result))
+    if not as_json:
+        verdicts, _, flips = report.sections
+        typer.echo("\n\n".join(section.text() for section in (verdicts, flips)))
+        return
+    shown = result.verdicts if convention is None else report.sections[0].table
+    document = {"rows": rows(shown), "sensitivity": rows(sensitivity(result.verdicts))}
+    _print([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)
+
+
+@app.command(
+    epilog="Example: scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
+)
+def report(
+    data: Data,
+    small: Small,
+    large: Large,
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    r: Rs = "0.16,0.79,22",
+    bins: Bins = 5,
+    convention: Annotated[
+        str | None, typer.Option(help="The convention of the figures; default the paper's.")
+    ] = None,
+    selector: Selector = "coverage",
+    ratio: Ratio = None,
+    spec: Specs = None,
+    prompt: Prompt = None,
+    generate: Generate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Write the exchange of two models as figures, tables, one HTML page and a manifest."""
+    from scalinglab.report import exchange_report
+
+    result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
+    made = exchange_report(result, convention=convention or _first(result))
+    _files(made.write(out, command=_command(), seed=seed), as_json)
+
+
+@app.command(epilog="Example: scalinglab demo --out results/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("results/demo"),
+    as_json: Json = False,
+) -> None:
+    """Re-derive the paper's central result from its published figures, under several accounting rules."""
+    from scalinglab.report import paper_report
+
+    made = paper_report()
+    if not as_json:
+        typer.echo(made.text() + "\n")
+    _files(made.write(out, command=_command()), as_json)
+
+
+def main() -> None:
+    """Run the command line; turn every expected failure into one line and exit code 1."""
+    try:
+        app()
+    except ScalingLabError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+
+
+def _exchange(
+    data: Path, small: str, large: str, r: str, bins: int, selector: str, ratio: float | None,
+    spec: list[str] | None, prompt: int | None, generate: int | None, seed: int,
+) -> Exchange:  # fmt: skip
+    from scalinglab.exchange import exchange_recorded, open_recorded
+
+    recorded = open_recorded(data, specs=_specs(spec), prompt=prompt, generated=generate)
+    return exchange_recorded(
+        recorded, small=small, large=large, ratio=ratio, selector=selector, r=_numbers(r, "--r", float),
+        bins=bins, seed=seed,
+    )  # fmt: skip
+
+
+def _specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
+    from scalinglab.specs import find
+
+    parts = [text.partition("=") for text in given or ()]
+    for name, equals, config in parts:
+        if not (name and equals and config):
+            raise DataError(f"--spec {name}", "MODEL=config.json", "name the model as the data do")
+    return {name: find(config) for name, _, config in parts}
+
+
+def _numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        wanted = "whole numbers" if kind is int else "numbers"
+        raise DataError(f"{option} {text}", f"{wanted} separated by commas", f"mend {option}") from error
+
+
+def _first(result: Exchange) -> str:
+    return str(result.verdicts["convention"].iloc[0])
+
+
+def _spec(spec: ModelSpec) -> dict[str, Any]:
+    names = (
+        "name",
+        "series",
+        "family",
+        "total",
+        "active",
+        "embedding",
+        "non_embedding",
+        "layers",
+        "hidden",
+        "vocab",
+    )
+    more = ("max_context", "cached_per_token", "training_tokens", "training_sequence", "source")
+    return {name: getattr(spec, name) for name in (*names, *more)}
+
+
+def _pair(pair: Any) -> dict[str, Any]:
+    from scalinglab.specs import COUNTS
+
+    return {
+        "small": pair.small.name,
+        "large": pair.large.name,
+        **{count: pair.ratio(count) for count in COUNTS},
+    }
+
+
+def _print(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: Sequence[str] = ()) -> None:
+    if as_json:
+        typer.echo(json.dumps(document, allow_nan=False))
+        return
+    import pandas as pd
+
+    from scalinglab.report import text
+
+    typer.echo(text(pd.DataFrame(rows, dtype=object)))
+    for note in notes:
+        typer.echo(f"  - {note}")
+
+
+def _files(paths: Sequence[Path], as_json: bool) -> None:
+    listed = [str(path) for path in paths]
+    typer.echo(
+        json.dumps({"files": listed}) if as_json else "Wrote:\n" + "\n".join(f"  {name}" for name in listed)
+    )
+
+
+def _command() -> list[str]:
+    return ["scalinglab", *sys.argv[1:]]
+
+
+def _fail(message: str) -> None:
+    print(f"scalinglab: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Draws given objects on given Axes, in Okabe and Ito's colour-blind safe colours; shapes repeat them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from scalinglab.exchange import OUTSIDE, PRETRAINING, R_COLUMNS, TEST_TIME, UNDECIDED, Exchange
+
+Drawn = Figure
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_VERDICTS = {TEST_TIME: "#56B4E9", PRETRAINING: "#E69F00", UNDECIDED: "#E8E8E8", OUTSIDE: "#FFFFFF"}
+_SHORT = {TEST_TIME: "test-time", PRETRAINING: "pretrain", UNDECIDED: "?", OUTSIDE: "not\nmeasured"}
+
+
+def figure(columns: int = 1, *, width: float = 6.4, height: float = 4.2) -> tuple[Figure, list[Axes]]:
+    """A new figure of ``columns`` Axes in a row, each ``width`` inches wide."""
+    made = Figure(figsize=(width * columns, height), layout="constrained")
+    return made, list(np.atleast_1d(made.subplots(1, columns)))
+
+
+def png(drawn: Figure) -> bytes:
+    """The figure as PNG at 160 dots per inch."""
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def accuracy_by_bin(ax: Axes, result: Exchange, convention: str) -> None:
+    """The paper's Fig. 9: a line per difficulty bin, and a star for the large model at each k(R)."""
+    verdicts = result.verdicts[result.verdicts["convention"] == convention]
+    bins = [name for name in result.curves["bin"].unique() if name != "all"] or ["all"]
+    for i, name in enumerate(bins):
+        line, stars = (frame[frame["bin"] == name] for frame in (result.curves, verdicts))
+        colour, label = COLOURS[i % 7], f"{_label(name)}, n = {line['problems'].iloc[0]}"
+        ax.plot(line["k"], line["accuracy"], color=colour, marker=MARKERS[i % 7], markersize=4, label=label)
+        if line["low"].notna().all():
+            ends = (line[end].astype(float) for end in ("low", "high"))
+            ax.fill_between(line["k"], *ends, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(stars["k"], stars["large"], "*", color=colour, markersize=13, markeredgecolor="black")
+    for r, k in verdicts[["R", "k"]].drop_duplicates().itertuples(index=False):
+        ax.axvline(k, color="grey", linestyle=":", linewidth=1)
+        ax.annotate(f"R = {r:g}", (k, 1.0), xycoords=("data", "axes fraction"), rotation=90, fontsize=8,
+                    ha="right", va="top", xytext=(-1, -3), textcoords="offset points")  # fmt: skip
+    ax.plot([], [], "*", color="white", markersize=13, markeredgecolor="black", label=f"{result.large}, 1 sample")
+    ax.set_xscale("log", base=2)
+    ax.set(
+        xlabel=f"samples per query k ({result.small})",
+        ylabel=f"accuracy, {result.selector}",
+        ylim=(-0.03, 1.03),
+    )
+    ax.set_title(
+        f"Stars below a line: test-time compute wins\n(k(R) under {convention}; bands: 95 %)", fontsize=10
+    )
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+
+
+def relative_bars(ax: Axes, result: Exchange, convention: str) -> None:
+    """The paper's Fig. 1 (right) for any study: small / large - 1 per bin and R, with 95 % intervals."""
+    rows = result.verdicts[(result.verdicts["convention"] == convention) & result.verdicts["relative"].notna()]
+    frame = pd.DataFrame(
+        {
+            "group": [_label(name).replace(" (", "\n(") for name in rows["bin"]],
+            "bar": [f"R = {r:g}" for r in rows["R"]],
+            "value": 100 * rows["relative"].to_numpy(dtype=float),
+            "low": 100 * rows["relative_low"].to_numpy(dtype=float),
+            "high": 100 * rows["relative_high"].to_numpy(dtype=float),
+        }
+    )
+    grouped_bars(ax, frame)
+    ax.set_title(
+        f"{result.small} with test-time compute against {result.large}\n({convention}; bars: 95 %)",
+        fontsize=10,
+    )
+
+
+def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
+    """Bars of columns group, bar, value (%), and low and high where there are intervals."""
+    groups, bars = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["bar"]))
+    width = 0.8 / max(len(bars), 1)
+    for i, name in enumerate(bars):
+        rows = frame[frame["bar"] == name]
+        x = np.array([groups.index(group) for group in rows["group"]]) + (i - (len(bars) - 1) / 2) * width
+        value = rows["value"].to_numpy(dtype=float)
+        ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=HATCHES[i % 7], edgecolor="white")
+        ax.plot(x[value == 0], value[value == 0], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
+        if "low" in rows:
+            reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)
+            ax.errorbar(x, value, np.nan_to_num(reach), fmt="none", ecolor="black", capsize=2, linewidth=1)
+    if len(frame) and frame["value"].abs().max() > 300:
+        ax.set_yscale("symlog", linthresh=100)
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}"))
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.set_ylabel("accuracy, small / large - 1 (%)\nabove 0: test-time compute wins")
+    if legend:
+        ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def sensitivity(ax: Axes, table: pd.DataFrame) -> None:
+    """The verdict of each bin and R under each convention; a frame marks rows whose verdicts contradict."""
+    conventions = [name for name in table.columns if name not in ("bin", "R", "flips")]
+    order = list(_VERDICTS)
+    codes = np.array([[order.index(verdict) for verdict in row] for row in table[conventions].to_numpy()])
+    ax.imshow(codes, cmap=ListedColormap(list(_VERDICTS.values())), vmin=0, vmax=3, aspect="auto")
+    for (i, j), code in np.ndenumerate(codes):
+        ax.text(j, i, _SHORT[order[code]], ha="center", va="center", fontsize=7)
+    labels = [f"{row.bin}, R = {row.R:g}{'  FLIPS' if row.flips else ''}" for row in table.itertuples()]
+    ax.set_xticks(range(len(conventions)), conventions, rotation=25, ha="right", fontsize=8)
+    ax.set_yticks(range(len(labels)), labels, fontsize=8)
+    ax.set_ylabel("difficulty bin, R")
+    ax.set_title("Who wins, by accounting convention", fontsize=10)
+
+
+def breakdown(ax: Axes, costs: Mapping[str, Mapping[str, int]]) -> None:
+    """Stacked FLOPs by component for each convention."""
+    parts = list(dict.fromkeys(part for row in costs.values() for part in row))
+    bottom = np.zeros(len(costs))
+    for i, part in enumerate(parts):
+        height = np.array([float(row.get(part, 0)) for row in costs.values()])
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "hatch": HATCHES[i % 7], "edgecolor": "white"}
+        ax.bar(range(len(costs)), height, bottom=bottom, label=part, **style)
+        bottom += height
+    ax.set_xticks(range(len(costs)), list(costs), rotation=25, ha="right", fontsize=8)
+    ax.set_ylabel("FLOPs")
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def published_lines(ax: Axes, lines: pd.DataFrame, mechanism: str) -> None:
+    """The paper's Fig. 1 (left): accuracy against generations, as digitised."""
+    rows = lines[lines["mechanism"] == mechanism]
+    for i, (series, line) in enumerate(rows.groupby("series", sort=False)):
+        ax.plot(
+            line["k"],
+            line["accuracy_pct"],
+            color=COLOURS[i],
+            marker=MARKERS[i],
+            markersize=4,
+            label=str(series),
+        )
+    ax.set_xscale("log", base=2)
+    ax.set(xlabel="generations k", ylabel="MATH accuracy (%)", ylim=(0, None))
+    ax.set_title(f"{mechanism} (Snell et al. 2024, Fig. 1 left, digitised)", fontsize=10)
+    ax.legend(fontsize=8, frameon=False, loc="lower right")
+
+
+def rule_effect(ax: Axes, bars: pd.DataFrame) -> None:
+    """The R at which each published budget is matched, under each rule for who pays the verifier."""
+    budgets = bars.drop_duplicates("k").sort_values("k")
+    for i, rule in enumerate(R_COLUMNS):
+        y = np.arange(len(budgets)) + (i - 1) * 0.16
+        ax.plot(budgets[rule].astype(float), y, MARKERS[i], color=COLOURS[i], label=rule.removeprefix("R "))
+        for x, at in zip(budgets[rule], y, strict=True):
+            ax.annotate(f"{x:.2g}", (x, at), xytext=(7, 0), textcoords="offset points", fontsize=8, va="center")
+    ax.set_xscale("log")
+    ax.set_xlim(0.05, 60)
+    ax.set_yticks(range(len(budgets)), [f"k = {k}" for k in budgets["k"]])
+    ax.set_ylim(-0.5, len(budgets) - 0.2)
+    ax.set_xlabel("R = D_inference / D_pretrain at which 1 large sample costs k small ones")
+    ax.set_title("The accounting rule moves R up to tenfold", fontsize=10)
+    ax.legend(title="who pays the verifier", fontsize=8, title_fontsize=8, frameon=False,
+              loc="upper left", bbox_to_anchor=(1.0, 1.0))  # fmt: skip
+
+
+def matched_budgets(ax: Axes, points: pd.DataFrame) -> None:
+    """The matched k of each budget (column budget) under each convention."""
+    names = list(points["convention"].unique())
+    for i, (budget, rows) in enumerate(points.groupby("budget", sort=False)):
+        at = [names.index(name) for name in rows["convention"]]
+        ax.plot(at, rows["k"], MARKERS[i % 7], color=COLOURS[i % 7], label=str(budget))
+    ax.set_yscale("log", base=2)
+    ax.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
+    ax.set_ylabel("samples per query k")
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def cost_ratio(ax: Axes, frame: pd.DataFrame, *, x: str = "length") -> None:
+    """Large-to-small cost ratio (column ratio) against a length, one line a convention."""
+    for i, (name, rows) in enumerate(frame.groupby("convention", sort=False)):
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4}
+        ax.plot(rows[x], rows["ratio"], label=str(name), linestyle=("-", "--", "-.", ":")[i % 4], **style)
+    ax.set_xscale("log", base=2)
+    ax.set(xlabel=f"{x} (tokens)", ylabel="large / small FLOPs")
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _label(name: str) -> str:
+    return {"1": "bin 1 (easiest)", "all": "all"}.get(name, f"bin {name}")
