@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,9 @@ PHASES = ("pretrain", "tune", "prefill", "decode", "verifier", "difficulty")
 SHARED = "(shared)"
 """The problem, strategy and unit of an entry that serves all of them, such as pretraining."""
 
+PARTS = ("question", "context", "generated")
 _KEYS = ["phase", "role", "model", "problem", "strategy", "unit"]
+_ENTRY = [*_KEYS, "part"]
 _Ints = npt.NDArray[np.int64]
 _LOW = (1 << 31) - 1
 
@@ -30,7 +32,8 @@ _LOW = (1 << 31) - 1
 class Ledger:
     """FLOPs charged under one convention.
 
-    ``entries``: phase, role, model, problem, strategy, unit, tokens, flops (Python ints: sums stay exact).
+    ``entries``: phase, role, model, problem, strategy, unit, part (what the tokens were: the question, the
+    context after it, or generated), tokens, flops (Python ints: sums stay exact).
     ``not_counted``: what, role, model, tokens (missing where unknown), why.
     """
 
@@ -70,7 +73,7 @@ def price(
     trained, unknown = _training(calls, specs, tuning or {}, convention)
     return Ledger(
         convention,
-        pd.concat([_frame(trained, [*_KEYS, "tokens", "flops"]), spent], ignore_index=True),
+        pd.concat([_frame(trained, [*_ENTRY, "tokens", "flops"]), spent], ignore_index=True),
         pd.concat([_frame(unknown, list(free.columns)), free], ignore_index=True),
     )
 
@@ -88,13 +91,14 @@ def _price_calls(
     calls: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Convention
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     work = charged_tokens(calls, convention)
-    parts = []
-    for model, rows in work.groupby("model", sort=False):
-        reading, writing = _call_flops(specs[str(model)], rows, convention)
-        parts.append(rows.assign(part="prefill", tokens=rows["read"], flops=reading))
-        parts.append(rows.assign(part="decode", tokens=rows["steps"], flops=writing))
+    parts = [
+        rows.assign(part=part, tokens=tokens, flops=spent)
+        for model, rows in work.groupby("model", sort=False)
+        for part, tokens, spent in _call_flops(specs[str(model)], rows, convention)
+    ]
     every = pd.concat(parts, ignore_index=True) if parts else work.assign(part="", tokens=0, flops=0)
-    every["phase"] = every["part"].mask(every["role"] == "verifier", "verifier")
+    every["phase"] = np.where(every["part"] == "generated", "decode", "prefill")
+    every["phase"] = every["phase"].mask(every["role"] == "verifier", "verifier")
     every["phase"] = every["phase"].mask(every["strategy"] == "difficulty", "difficulty")
     return _add_up(every), _left_out(work)
 
@@ -129,8 +133,11 @@ def _starts(
     rows: pd.DataFrame, question: pd.Series, cached: pd.Series, convention: Convention
 ) -> tuple[pd.Series, pd.Series]:
     if convention.reuse == "measured":
-        return cached.clip(upper=question), cached.clip(lower=question)
+        paid = rows.duplicated(["unit", "role", "model"]) & (convention.prompts == "once")
+        return cached.clip(upper=question).mask(paid, question), cached.clip(lower=question)
     reused = rows["reusable_tokens"] * (convention.reuse == "ideal")
+    if convention.parameters == "matmul":  # the last token written was never passed
+        reused = reused.clip(upper=(rows["prompt_tokens"] - question - 1).clip(lower=0))
     known = reused > 0
     if convention.prompts == "once":
         known = known | rows.duplicated(["unit", "role", "model"])
@@ -148,28 +155,28 @@ def _freed(rows: pd.DataFrame, verifier: pd.Series, convention: Convention) -> p
     return why
 
 
-def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> tuple[_Ints, _Ints]:
+def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> Iterator[tuple[str, _Ints, _Ints]]:
+    """The tokens and FLOPs of each part of the calls of one model."""
     take = {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"}
-    question, rest = (
-        take["question_tokens"] - take["question_from"],
-        take["prompt_tokens"] - take["rest_from"],
-    )
-    # Read in one go where nothing in between was reused: under full attention two passes would see less.
-    whole = (question > 0) & (take["rest_from"] == take["question_tokens"])
-    question, rest = np.where(whole, question + rest, question), np.where(whole, 0, rest)
+    question, rest = take["question_tokens"] - take["question_from"], take["prompt_tokens"] - take["rest_from"]
+    if convention.attention == "full":  # one pass sees more pairs than two
+        whole = (question > 0) & (take["rest_from"] == take["question_tokens"])
+        question, rest = np.where(whole, question + rest, question), np.where(whole, 0, rest)
     logits = np.maximum(flops.first_logit(take["read"]), np.minimum(take["scored_tokens"], take["read"]))
-    reading = flops.cost(spec, question, context=take["question_from"], convention=convention)
-    reading += flops.cost(spec, rest, context=take["rest_from"], logits=logits, convention=convention)
+    for part, new, start, outputs in (
+        ("question", question, take["question_from"], np.where(rest == 0, logits, 0)),
+        ("context", rest, take["rest_from"], np.where(rest > 0, logits, 0)),
+    ):
+        yield part, new, flops.cost(spec, new, context=start, logits=outputs, convention=convention)
     steps, rule = take["steps"], flops.step_by_step(convention)
-    writing = flops.cost(spec, steps, context=take["prompt_tokens"], logits=steps, convention=rule)
-    return reading, writing
+    yield "generated", steps, flops.cost(spec, steps, context=take["prompt_tokens"], logits=steps, convention=rule)
 
 
 def _add_up(every: pd.DataFrame) -> pd.DataFrame:
     """Sums by entry in exact integers: int64 halves are added apart and joined as Python ints."""
     exact = every["flops"].to_numpy(dtype=np.int64)
     halves = every.assign(high=exact >> 31, low=exact & _LOW)
-    sums = halves.groupby(_KEYS, sort=False)[["tokens", "high", "low"]].sum().reset_index()
+    sums = halves.groupby(_ENTRY, sort=False)[["tokens", "high", "low"]].sum().reset_index()
     joined = [(int(high) << 31) + int(low) for high, low in zip(sums["high"], sums["low"], strict=True)]
     sums["flops"] = pd.Series(joined, dtype=object)
     charged = sums.loc[sums["tokens"] > 0]
@@ -210,14 +217,17 @@ def _training(
             continue
         spent = flops.total(flops.training(spec, spec.training_tokens, convention=convention))
         entries.append({"phase": "pretrain", **who, "tokens": spec.training_tokens, "flops": spent})
+    roles = dict(zip(calls["model"], calls["role"], strict=True))
     for model, spent in tuning.items():
-        who = {"role": "verifier", "model": model}
+        if not isinstance(spent, int) or isinstance(spent, bool) or spent < 0:
+            raise DataError(f"tuning of {model} is {spent!r}", "a whole number of FLOPs >= 0", "mend tuning")
+        who = {"role": roles.get(model, "verifier"), "model": model}
         if convention.tuning:
             entries.append({"phase": "tune", **who, "tokens": 0, "flops": spent})
         else:
             unknown.append({"what": "tuning", **who, "tokens": None, "why": "tuning is not charged"})
     for entry in entries:
-        entry.update(problem=SHARED, strategy=SHARED, unit=SHARED)
+        entry.update(problem=SHARED, strategy=SHARED, unit=SHARED, part=SHARED)
     return entries, unknown
 
 

@@ -109,7 +109,7 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
 
 def sensitivity(ax: Axes, table: pd.DataFrame) -> None:
     """The verdict of each bin and R under each convention; a frame marks rows whose verdicts contradict."""
-    conventions = [name for name in table.columns if name not in ("bin", "R", "flips")]
+    conventions = [name for name in table.columns if name not in ("strategy", "bin", "R", "flips")]
     order = list(_VERDICTS)
     codes = np.array([[order.index(verdict) for verdict in row] for row in table[conventions].to_numpy()])
     ax.imshow(codes, cmap=ListedColormap(list(_VERDICTS.values())), vmin=0, vmax=3, aspect="auto")

@@ -44,8 +44,10 @@ def difficulty_bins(ease: Floats, bins: int = 5) -> Ints:
     """
     if not 1 <= bins <= len(ease):
         raise DataError(f"{bins} bins of {len(ease)} problems", f"1 to {len(ease)} bins", "choose fewer bins")
-    position = (stats.rankdata(-ease, method="average") - 0.5) / len(ease)
-    return np.asarray(np.floor(position * bins), dtype=np.int64) + 1
+    if np.isnan(ease).any():
+        raise DataError("a difficulty that is not a number", "an accuracy or score a problem", "drop the problem")
+    rank = stats.rankdata(-ease, method="average")
+    return np.asarray(np.floor((rank - 0.5) * bins / len(ease)), dtype=np.int64) + 1
 
 
 def _take(pool: Pool, order: npt.NDArray[np.intp], n: Ints) -> Pool:

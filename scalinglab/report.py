@@ -9,6 +9,7 @@ import os
 import platform
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -264,6 +265,8 @@ def _write(path: Path, content: bytes) -> Path:
         partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         raise DataError(
             f"cannot write {path} ({error.strerror})", "a writable folder with room", "choose another folder"
         ) from error

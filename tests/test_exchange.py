@@ -285,8 +285,23 @@ def verdicts_against(p_large, **options):
 
 def test_verdicts_are_right_where_the_gap_is_large():
     reached = 1 - (1 - P) ** 16
-    assert set(verdicts_against(0.3 * reached)["verdict"]) == {TEST_TIME}
-    assert set(verdicts_against(1 - 0.1 * (1 - reached))["verdict"]) == {PRETRAINING}
+    for p_large, winner in ((0.3 * reached, TEST_TIME), (1 - 0.1 * (1 - reached), PRETRAINING)):
+        found = verdicts_against(p_large)
+        clear = found[found["difference"].abs() > 0.05]
+        assert len(clear) >= 3
+        assert set(clear["verdict"]) == {winner}
+
+
+@pytest.mark.parametrize("samples", [1, 64])
+def test_equal_models_are_told_apart_in_no_more_than_one_bin_in_twenty(samples):
+    rng, decided = np.random.default_rng(3), []
+    for seed in range(20):
+        p = rng.beta(1, 4, 100)
+        large = drawn(1 - (1 - p) ** 16, samples, "large", seed)
+        matches = [match_ratio(4, PAPER)]
+        found = exchange(drawn(p, 128, "small", seed + 1), large, matches, r=[R_AT_16], seed=seed).verdicts
+        decided += (found.loc[found["bin"] != "all", "verdict"] != UNDECIDED).tolist()
+    assert np.mean(decided) < 0.07
 
 
 def test_verdicts_are_undecided_where_the_models_are_equal():
@@ -467,7 +482,7 @@ def test_every_selector_of_texts_gets_a_verdict(selector):
 
 
 def verdict_table(rows):
-    return pd.DataFrame(rows, columns=["bin", "R", "convention", "verdict"])
+    return pd.DataFrame(rows, columns=["bin", "R", "convention", "verdict"]).assign(strategy="coverage")
 
 
 def test_sensitivity_has_one_row_a_bin_and_r_in_their_order():
@@ -476,7 +491,7 @@ def test_sensitivity_has_one_row_a_bin_and_r_in_their_order():
     found = sensitivity(verdicts)
     expected = verdicts[["bin", "R"]].drop_duplicates().to_numpy().tolist()
     assert found[["bin", "R"]].to_numpy().tolist() == expected
-    assert list(found.columns) == ["bin", "R", "paper", "small-pays", "flips"]
+    assert list(found.columns) == ["strategy", "bin", "R", "paper", "small-pays", "flips"]
     for row in found.to_dict("records"):
         here = verdicts[(verdicts["bin"] == row["bin"]) & (verdicts["R"] == row["R"])]
         assert here["verdict"].tolist() == [row["paper"], row["small-pays"]]
@@ -529,7 +544,7 @@ def test_the_packaged_lines_are_the_digitised_ones(shared_data):
         for row in rows_of(shared_data("snell") / "fig1_lines.csv")
     }
     ours = published_lines().set_index(["mechanism", "series", "k"])["accuracy_pct"].to_dict()
-    # At one and two samples the ORM's line lies under the PRM's, from which the package reads it.
+    # PAPER.md gives the ORM at one and two samples too, where its line lies on the PRM's.
     hidden = {("PRM search", "ORM best-of-N weighted", k) for k in (1, 2)}
     assert {key: value for key, value in ours.items() if key not in hidden} == theirs
     for mechanism, series, k in hidden:

@@ -21,7 +21,7 @@ from scalinglab.samples import (
 )
 from scalinglab.specs import Block, Linear, ModelSpec, find
 
-QUICK = settings(max_examples=10, deadline=None, derandomize=True)
+QUICK = settings(max_examples=5, deadline=None, derandomize=True)
 KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
 
 # One layer of a 10 x 10 matrix, one head of one dimension, five words of ten dimensions in one tied table.
@@ -131,7 +131,6 @@ def test_a_beam_whose_prefix_is_read_again():
     assert spent((unit, calls), under=colder) == (10 + 5 + 10 + 5 + 5) * ALL_2N
 
 
-@pytest.mark.xfail(reason="bug: the last token of a step is neither read nor written by anyone", strict=True)
 def test_a_chain_of_steps_costs_what_one_unbroken_generation_costs():
     unbroken = (UNIT, [replace(CALL, generated_tokens=10)])
     assert spent(unbroken, under="exact") == READ_10 + 9 * (BODY + LOGIT) + (9 * 10 + triangle(9)) * PAIR
@@ -338,7 +337,6 @@ def test_tuning_is_charged_or_listed_as_not_counted(rule):
         assert left_out["model"].tolist() == list(tuning)
 
 
-@pytest.mark.xfail(reason="bug: nobody looks at the FLOPs of tuning", strict=True)
 @pytest.mark.parametrize("flops", [-5, 1.5, float("nan"), True, "many"])
 def test_tuning_flops_that_are_no_whole_number_are_refused(flops):
     assert "prm" in refusal(run_of(), SPECS, convention=CONVENTIONS["exact"], tuning={"prm": flops})
@@ -467,15 +465,22 @@ def assert_parts_add_up(ledger):
     for key in KEYS:
         assert sum(ledger.by(key)) == ledger.total() == sum(ledger.entries["flops"])
     assert set(ledger.entries["phase"]) <= set(PHASES)
-    assert not ledger.entries.duplicated(list(KEYS)).any()
+    assert not ledger.entries.duplicated([*KEYS, "part"]).any()
     assert all(value > 0 for value in ledger.entries["flops"])
 
 
 def assert_tokens_balance(run, ledger):
-    charged = ledger.entries.loc[ledger.entries["phase"] != "pretrain"]
+    charged = ledger.entries.loc[~ledger.entries["phase"].isin(["pretrain", "tune"])]
     recorded = run.calls.assign(tokens=-run.calls["prompt_tokens"] - run.calls["generated_tokens"])
-    balance = pd.concat([charged, ledger.not_counted, recorded])
+    left_out = ledger.not_counted.query("what not in ('pretraining', 'tuning')")
+    balance = pd.concat([charged, left_out, recorded])
     assert (balance.groupby(["role", "model"])["tokens"].sum() == 0).all()
+
+
+def assert_phases_fit_roles(ledger):
+    work = ledger.entries.loc[~ledger.entries["phase"].isin(["pretrain", "tune", "difficulty"])]
+    assert ((work["role"] == "verifier") == (work["phase"] == "verifier")).all()
+    assert ((ledger.entries["strategy"] == "difficulty") == (ledger.entries["phase"] == "difficulty")).all()
 
 
 @pytest.mark.parametrize("rule", CONVENTIONS)
@@ -492,27 +497,16 @@ def test_every_preset_adds_up_and_accounts_for_every_token(rule):
     assert len(ledger.by("unit")) >= 5
     assert_parts_add_up(ledger)
     assert_tokens_balance(run, ledger)
+    assert_phases_fit_roles(ledger)
 
 
-@QUICK
+@settings(QUICK, max_examples=12)
 @given(run=runs(), rule=RULES)
-def test_the_parts_by_every_key_add_up_to_the_total(run, rule):
-    assert_parts_add_up(price(run, TRAINED, convention=rule, tuning={"prm": 12345}))
-
-
-@QUICK
-@given(run=runs(), rule=RULES)
-def test_every_recorded_token_is_charged_or_listed_as_not_counted(run, rule):
-    assert_tokens_balance(run, price(run, TRAINED, convention=rule))
-
-
-@QUICK
-@given(run=runs(), rule=RULES)
-def test_verifier_tokens_are_in_the_verifier_phase_and_others_are_not(run, rule):
-    entries = price(run, TRAINED, convention=rule).entries
-    work = entries.loc[~entries["phase"].isin(["pretrain", "difficulty"])]
-    assert ((work["role"] == "verifier") == (work["phase"] == "verifier")).all()
-    assert ((entries["strategy"] == "difficulty") == (entries["phase"] == "difficulty")).all()
+def test_every_rule_adds_up_accounts_for_every_token_and_sorts_work_into_phases(run, rule):
+    ledger = price(run, TRAINED, convention=rule, tuning={"prm": 12345})
+    assert_parts_add_up(ledger)
+    assert_tokens_balance(run, ledger)
+    assert_phases_fit_roles(ledger)
 
 
 @QUICK
@@ -546,7 +540,7 @@ MORE = {
 }
 
 
-@settings(QUICK, max_examples=20)
+@settings(QUICK, max_examples=8)
 @given(run=runs(), rule=RULES, axis=st.sampled_from(sorted(MORE)))
 def test_charging_more_never_costs_less(run, rule, axis):
     rules = [replace(rule, **{axis: value}) for value in MORE[axis]]
@@ -554,7 +548,6 @@ def test_charging_more_never_costs_less(run, rule, axis):
     assert costs == sorted(costs)
 
 
-@pytest.mark.xfail(reason="bug: reuse=measured drops the rule that a question is billed once", strict=True)
 def test_measuring_the_cache_never_costs_more_than_none_where_questions_are_billed_once():
     cold = (UNIT, [CALL, replace(CALL, sample=1)])
     none, measured = (

@@ -32,12 +32,13 @@ def spec_cost(
     With ``verified``, a verifier of the model's own size checks every sample: it reads the question by the
     convention's rule for prompts and every generated token once.
     """
-    reading = flops.cost(spec, prompt, logits=1, convention=convention) if prompt else 0
+    reading = flops.total(flops.prefill(spec, prompt, convention=convention))
     writing = flops.total(flops.decode(spec, prompt, generated, convention=convention))
-    checking = flops.cost(spec, generated, context=prompt, logits=1, convention=convention) if verified else 0
-    readers = 2 if verified else 1
-    fixed, each = {"free": (0, 0), "once": (readers, 0), "per-sample": (0, readers)}[convention.prompts]
-    return QueryCost(float(fixed * reading), float(each * reading + writing + checking))
+    if verified:
+        reading += flops.cost(spec, prompt, convention=convention)
+        writing += flops.cost(spec, generated, context=prompt, logits=1, convention=convention)
+    fixed, each = {"free": (0, 0), "once": (1, 0), "per-sample": (0, 1)}[convention.prompts]
+    return QueryCost(float(fixed * reading), float(each * reading + writing))
 
 
 def run_cost(
@@ -45,7 +46,7 @@ def run_cost(
 ) -> QueryCost:
     """QueryCost of a model's recorded queries, as the ledger charged them; without its verifier on demand.
 
-    The mean over queries: what a prefill shares between samples is fixed, the rest is per sample.
+    The mean over queries: reading the question is fixed where it is paid once, all else is per sample.
     """
     units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
     samples = int(run.solutions["unit"].isin(units["key"]).sum())
@@ -53,6 +54,6 @@ def run_cost(
         raise DataError(f"no {strategy} samples of model {model!r}", "a model of the run", "name what was run")
     spent = ledger.entries[ledger.entries["unit"].isin(units["key"])]
     spent = spent[verified | (spent["phase"] != "verifier")]
-    shared = (spent["phase"] == "prefill") & (ledger.convention.prompts == "once")
+    shared = (spent["part"] == "question") & (ledger.convention.prompts == "once")
     fixed, each = (float(spent.loc[rows, "flops"].sum()) for rows in (shared, ~shared))
     return QueryCost(fixed / len(units), each / samples)

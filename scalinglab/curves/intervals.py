@@ -33,7 +33,7 @@ def ratio_interval(
     tops, bottoms = (_resample(values, draws, seed) for values in (above, below))
     ratios = np.divide(tops, bottoms, out=np.full(tops.shape, np.inf), where=bottoms > 0)
     low, high = np.quantile(ratios, _tails(len(above), level), axis=0, method="nearest")
-    return low, high
+    return low.reshape(above.shape[1:]), high.reshape(above.shape[1:])
 
 
 def _resample(values: Floats, draws: int, seed: int) -> Floats:

@@ -47,7 +47,8 @@ def pass_at_k(n: Any, correct: Any, k: Any) -> Floats:
     Broadcasts. Exact to about 1e-13 relative for n to 1e6: the ratio is a product of 1 - k / (n - i), i < c,
     summed in logarithms, so that no large log-gammas cancel.
     """
-    n, correct, k = np.broadcast_arrays(*(np.asarray(a, dtype=np.int64) for a in (n, correct, k)))
+    given = {"n": n, "c": correct, "k": k}
+    n, correct, k = np.broadcast_arrays(*(np.asarray(flops.whole(a, name)) for name, a in given.items()))
     if ((correct < 0) | (correct > n) | (k < 1) | (k > n)).any():
         raise DataError("pass@k of counts out of range", "0 <= c <= n and 1 <= k <= n", "mend n, c or k")
     result = np.empty(n.shape)
@@ -97,6 +98,8 @@ def vote_at_k(
     Averages over ``draws`` seeded random orders of each row, whose first k samples are a k-subset; k = 1 and
     k = n are exact. Ties share evenly; unparsed answers (-1) do not vote.
     """
+    if draws < 2:
+        raise DataError(f"{draws} draws of votes", "2 or more, to know their error", "raise draws")
     rng, value = np.random.default_rng(seed), _answer_accuracy(answers, right)
     totals, means = np.zeros((len(answers), len(k))), np.empty((draws, len(k)))
     for draw in range(draws):
@@ -106,7 +109,7 @@ def vote_at_k(
         totals, means[draw] = totals + one, one.mean(axis=0)
     values, error = totals / draws, means.std(axis=0, ddof=1) / np.sqrt(draws)
     single = k == 1
-    values[:, single] = np.where((answers >= 0) & (votes > 0), right, False).mean(axis=1)[:, None]
+    values[:, single] = np.where(answers >= 0, right, False).mean(axis=1)[:, None]
     return values, np.where(single | (k == answers.shape[1]), 0.0, error)
 
 
@@ -124,15 +127,17 @@ def _winners(answers: Ints, votes: Floats, value: Floats, k: Ints) -> Floats:
     """The accuracy of the winning answer after the first k votes of each row, ties shared evenly."""
     rows, width = value.shape
     tally, result = np.zeros(rows * width), np.empty((rows, len(k)))
+    named = np.zeros((rows, width), dtype=bool)
     flat = np.arange(rows)[:, None] * width + answers
     order = np.argsort(k)
     for start, column in zip([0, *k[order]], order, strict=False):
         part = (slice(None), slice(start, k[column]))
         cast = answers[part] >= 0
         tally += np.bincount(flat[part][cast], votes[part][cast], minlength=rows * width)
+        named.ravel()[flat[part][cast]] = True
         table = tally.reshape(rows, width)
         top = table.max(axis=1, keepdims=True)
-        first = (table >= top * (1 - 1e-12)) & (table > 0)
+        first = named & (table >= top * (1 - 1e-12))
         result[:, column] = (first * value).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
     return result
 

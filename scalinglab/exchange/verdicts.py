@@ -19,6 +19,8 @@ PAPER_R = (0.16, 0.79, 22.0)
 TEST_TIME, PRETRAINING = "test-time", "pretraining"
 UNDECIDED, OUTSIDE = "undecided", "outside measured budgets"
 ALL = "all"
+FEWEST_PROBLEMS = 6
+"""Bins of fewer problems get no interval and no verdict: a bootstrap of so few misses too often."""
 _COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high")
 
 
@@ -71,11 +73,14 @@ def exchange(
     rates = dict(zip(large.problems, large.correct / large.n, strict=True))
     reference = np.array([rates[problem] for problem in small.problems])
     points = [(match, float(at), match.k(at)) for match in matches for at in r]
+    fewest = min(int(scored.n.min()), int(large.n.min()))
     values = _between(scored, selector, np.array([k for _, _, k in points]), seed)
     verdicts = [
-        row for group in _groups(labels, bins) for row in _verdicts(points, values, reference, *group, seed)
+        row
+        for name, members in _groups(labels, bins)
+        for row in _verdicts(points, values, reference, name, members, fewest, seed)
     ]
-    frame = pd.DataFrame(verdicts)
+    frame = pd.DataFrame(verdicts).astype(dict.fromkeys(_COMPARED, float))
     frame.insert(0, "strategy", selector)
     curves = _bin_curves(scored, selector, labels, bins, seed)
     caveats = _caveats(selector, large, bins)
@@ -83,9 +88,9 @@ def exchange(
 
 
 def sensitivity(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """One row a bin and R: the verdict under each convention; ``flips`` where they contradict each other."""
+    """One row a strategy, bin and R: the verdict under each convention; ``flips`` where they contradict."""
     table = verdicts.pivot_table(
-        index=["bin", "R"], columns="convention", values="verdict", aggfunc="first", sort=False
+        index=["strategy", "bin", "R"], columns="convention", values="verdict", aggfunc="first", sort=False
     )
     flips = (table == TEST_TIME).any(axis=1) & (table == PRETRAINING).any(axis=1)
     return table.assign(flips=flips).reset_index().rename_axis(columns=None)
@@ -118,11 +123,12 @@ def _verdicts(
     reference: Floats,
     name: str,
     members: Ints,
+    fewest: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     small, large = values[members], np.broadcast_to(reference[members, None], values[members].shape)
     measured = np.asarray(~np.isnan(small).any(axis=0))
-    found = iter(_compare(small[:, measured], large[:, measured], seed))
+    found = iter(_compare(small[:, measured], large[:, measured], fewest, seed))
     rows: list[dict[str, Any]] = []
     for inside, (match, r, k) in zip(measured, points, strict=True):
         row = {"bin": name, "R": r, "k": k, "convention": match.convention.name}
@@ -132,17 +138,26 @@ def _verdicts(
     return rows
 
 
-def _compare(small: Floats, large: Floats, seed: int) -> list[dict[str, Any]]:
-    """The differences between paired columns, with intervals where the bin has problems enough."""
+def _compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[str, Any]]:
+    """The differences between paired columns, with intervals where the bin has problems enough.
+
+    Where every problem of a bin agrees, resampling sees no doubt: with one sample a problem, equal models then
+    differ "significantly" in a third of the bins. Two pseudo-problems at plus and minus 1 / sqrt(n), n the
+    fewest samples behind any rate, bring that to the 5 % it should be (after Agresti & Min 2005, who add two
+    pseudo-observations to matched proportions).
+    """
     columns: list[dict[str, Any]] = []
     means, references = small.mean(axis=0), large.mean(axis=0)
     for mean, reference in zip(means.tolist(), references.tolist(), strict=True):
         relative = mean / reference - 1 if reference > 0 else None
         found = {"small": mean, "large": reference, "difference": mean - reference, "relative": relative}
         columns.append(found | {"verdict": UNDECIDED})
-    if len(small) < 2:
+    if len(small) < FEWEST_PROBLEMS:
         return columns
-    ends, ratios = interval(small - large, seed=seed), ratio_interval(small, large, seed=seed)
+    doubt = np.array([[1.0], [-1.0]]) / np.sqrt(fewest)
+    above = np.concatenate([small, references + doubt])
+    below = np.concatenate([large, references + 0 * doubt])
+    ends, ratios = interval(above - below, seed=seed), ratio_interval(above, below, seed=seed)
     for j, found in enumerate(columns):
         low, high = float(ends[0][j]), float(ends[1][j])
         found |= {"low": low, "high": high, "verdict": _verdict(low, high)}
@@ -178,8 +193,9 @@ def _bin_curves(pool: Pool, selector: str, labels: Ints, bins: int, seed: int) -
     values, _ = accuracy(pool, selector, budgets.tolist(), seed=seed)
     parts = []
     for name, members in _groups(labels, bins):
-        ends = interval(values[members], seed=seed) if len(members) > 1 else ([None], [None])
-        low, high = (list(end) if len(end) > 1 else [None] * len(budgets) for end in ends)
+        nothing = np.full(len(budgets), np.nan)
+        enough = len(members) >= FEWEST_PROBLEMS
+        low, high = interval(values[members], seed=seed) if enough else (nothing, nothing)
         mean = values[members].mean(axis=0)
         columns = {
             "bin": name,

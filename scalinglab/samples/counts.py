@@ -19,10 +19,11 @@ NAMES = {
     "correct": ("correct", "c", "num_correct"),
 }
 _TASK = ("task", "benchmark")
+_NAMED = (*NAMES["model"], *NAMES["problem"], *_TASK)
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
+    ".csv": lambda path: pd.read_csv(path, dtype=dict.fromkeys(_NAMED, str)),
     ".parquet": pd.read_parquet,
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
+    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
 }
 
 
@@ -42,7 +43,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     _refuse(counts["n"] == 0, path, "has n = 0", "at least one sample")
     _refuse(counts["correct"] > counts["n"], path, "has more correct than n samples", "0 <= correct <= n")
     counts["model"] = counts["model"].astype(str)
-    counts["problem"] = _with_task(frame, counts["problem"].astype(str))
+    counts["problem"] = _with_task(frame, path, counts["problem"].astype(str))
     twice = counts.duplicated(["model", "problem"])
     _refuse(twice, path, "repeats a model and problem", "one row for each model and problem")
     return counts.sort_values(["model", "problem"], ignore_index=True)
@@ -58,9 +59,11 @@ def _load(path: Path) -> pd.DataFrame:
         frame = _READERS[path.suffix](path)
     except FileNotFoundError as error:
         raise DataError(f"no file at {path}", "a counts file or a run", "check the path") from error
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read ({reason})", f"a {path.suffix} table", "check the file") from error
+    if path.suffix == ".csv" and not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(f"{path} has rows with more fields than the header", "one field a column", "mend the rows")
     if frame.empty:
         raise DataError(f"{path} has no rows", "at least one row", "check the file")
     return frame
@@ -79,15 +82,23 @@ def _column(frame: pd.DataFrame, path: Path, ours: str, names: tuple[str, ...]) 
 
 
 def _whole(column: pd.Series, path: Path, name: str) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        column = column.astype(str)
+    truth = column.map(lambda value: isinstance(value, (bool, np.bool_)))
+    numbers = pd.to_numeric(column.mask(truth), errors="coerce")
     _refuse(numbers.isna() | ~np.isfinite(numbers), path, f"has no number in {name}", "a whole number >= 0")
-    _refuse((numbers < 0) | (numbers % 1 != 0), path, f"has a bad {name}", "a whole number >= 0")
+    _refuse(
+        (numbers < 0) | (numbers % 1 != 0) | (numbers >= 2**63), path, f"has a bad {name}", "a whole number >= 0"
+    )
     return numbers.astype("int64")
 
 
-def _with_task(frame: pd.DataFrame, problem: pd.Series) -> pd.Series:
-    task = next((frame[name].astype(str) for name in _TASK if name in frame), None)
-    return problem if task is None or len(task.unique()) == 1 else task + "/" + problem
+def _with_task(frame: pd.DataFrame, path: Path, problem: pd.Series) -> pd.Series:
+    task = next((frame[name] for name in _TASK if name in frame), None)
+    if task is None or len(task.unique()) == 1:
+        return problem
+    _refuse(task.isna(), path, "has no task", "a task in each row")
+    return task.astype(str) + "/" + problem
 
 
 def _refuse(bad: pd.Series, path: Path, what: str, allowed: str) -> None:

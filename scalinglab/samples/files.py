@@ -23,6 +23,11 @@ _COLUMNS = {
     "calls": ["unit", "position", *(f.name for f in fields(Call))],
     "solutions": ["unit", "position", *(f.name for f in fields(Solution))],
 }
+_WHOLE = {
+    "units": ("budget", "seed"),
+    "calls": ("position", *(f.name for f in fields(Call) if f.type == "int")),
+    "solutions": ("position", "sample", "chain", "round"),
+}
 _SQLITE = (".sqlite", ".db")
 
 
@@ -49,15 +54,27 @@ def read_run(path: str | Path) -> Run:
 def write_parquet(run: Run, folder: str | Path) -> None:
     """Write units.parquet, calls.parquet and solutions.parquet; the folder appears whole or not at all."""
     folder = Path(folder)
-    partial = folder.with_name(folder.name + ".partial")
+    partial, old = (folder.with_name(folder.name + end) for end in (".partial", ".old"))
     try:
+        others = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        others -= {f"{table}.parquet" for table in _TABLES}
+        if others:
+            raise DataError(
+                f"{folder} holds other files ({min(others)})",
+                "a new folder or an exported run",
+                "choose another path",
+            )
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for table in _TABLES:
             getattr(run, table).to_parquet(partial / f"{table}.parquet", index=False)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.is_dir():
+            os.replace(folder, old)
         os.replace(partial, folder)
-    except OSError as error:
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
+        shutil.rmtree(partial, ignore_errors=True)
         raise _unwritable(folder, error) from error
 
 
@@ -72,7 +89,8 @@ def write_jsonl(run: Run, path: str | Path) -> None:
                 inner = {table: rows.get(unit["key"], []) for table, rows in nested.items()}
                 file.write(json.dumps({"unit": unit, **inner}, allow_nan=False) + "\n")
         os.replace(partial, path)
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
+        partial.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
 
 
@@ -83,7 +101,13 @@ def _read_table(folder: Path, table: str) -> pd.DataFrame:
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {path}", "a Parquet table of a run", "export the run again") from error
     if table == "solutions" and "scores" in frame:
-        frame["scores"] = [list(scores) for scores in frame["scores"]]
+        try:
+            scores = [list(scores) for scores in frame["scores"]]
+            frame["scores"] = pd.Series(scores, frame.index, dtype=object)
+        except TypeError as error:
+            raise DataError(
+                f"{path} column scores holds no lists", "a list of scores in each row", "export the run again"
+            ) from error
     return _with_columns(frame, table, str(path))
 
 
@@ -96,7 +120,7 @@ def _read_jsonl(path: Path) -> Run:
             rows["units"].append(unit)
             for table in _TABLES[1:]:
                 rows[table] += [{"unit": unit["key"], "position": i, **r} for i, r in enumerate(document[table])]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
                 f"{path} line {number} is no unit of work ({error!r:.60})",
                 "one JSON object a line with unit, calls and solutions",
@@ -122,13 +146,32 @@ def _first_line_is_unit(path: Path) -> bool:
 def _with_columns(frame: pd.DataFrame, table: str, where: str) -> pd.DataFrame:
     wanted = _COLUMNS[table]
     missing = [column for column in wanted if column not in frame]
-    if missing and not (frame.empty and table != "units"):
+    if missing and not frame.empty:
         raise DataError(
             f"{where} lacks {table} column {', '.join(missing)}",
             f"the columns {', '.join(wanted)}",
             "export the run again",
         )
+    if frame.empty:
+        return pd.DataFrame(columns=wanted, dtype=object)
+    _refuse_values(frame, table, where)
     return frame.reindex(columns=wanted)
+
+
+def _refuse_values(frame: pd.DataFrame, table: str, where: str) -> None:
+    for column in _COLUMNS[table]:
+        values = frame[column]
+        whole = column in _WHOLE[table]
+        if (values.isna().any() and column != "answer") or (
+            whole and (values.dtype.kind != "i" or values.min() < 0)
+        ):
+            allowed = "whole numbers >= 0" if whole else "a value in each row"
+            raise DataError(f"{where} has bad values in {table} column {column}", allowed, "export the run again")
+    key = ["key"] if table == "units" else ["unit", "position"]
+    twice = frame.duplicated(key)
+    if twice.any():
+        unit = frame.loc[twice, key[0]].iloc[0]
+        raise DataError(f"{where} holds unit {unit} twice in {table}", "each unit once", "export the run again")
 
 
 def _by_unit(frame: pd.DataFrame) -> Mapping[str, list[dict[str, Any]]]:
@@ -144,5 +187,8 @@ def _plain(value: Any) -> Any:
     return None if value is None or value is pd.NA or value != value else value
 
 
-def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(f"cannot write {path} ({error.strerror})", "a writable path with room", "choose another path")
+def _unwritable(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return DataError(
+        f"cannot write {path} ({reason})", "a run as the store reads it, a path with room", "choose another"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -39,6 +39,12 @@ class Unit:
     def __post_init__(self) -> None:
         _one_of(self.role, ROLES, "role")
         _counts(self, ("budget", "seed"))
+        try:
+            canonical(asdict(self))
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"parameters are {self.parameters!r:.80}", "what JSON can hold", "mend parameters"
+            ) from error
 
     @property
     def key(self) -> str:
@@ -75,6 +81,8 @@ class Call:
         _one_of(self.role, ROLES, "role")
         whole = [f.name for f in fields(self) if f.type == "int"]
         _counts(self, whole)
+        if not _finite(self.seconds) or self.seconds < 0:
+            raise DataError(f"seconds is {self.seconds!r}", "a finite number >= 0", "mend seconds")
         if self.question_tokens + self.reusable_tokens > self.prompt_tokens:
             raise DataError(
                 f"a call has {self.question_tokens} question + {self.reusable_tokens} reusable tokens "
@@ -108,9 +116,9 @@ class Solution:
     def __post_init__(self) -> None:
         _one_of(self.grade, GRADES, "grade")
         _counts(self, ("sample", "chain", "round"))
-        if not all(math.isfinite(score) for score in self.scores):
+        if not isinstance(self.scores, Sequence) or not all(_finite(score) for score in self.scores):
             raise DataError(
-                f"verifier scores {list(self.scores)}", "finite numbers", "drop the verifier call that failed"
+                f"verifier scores {self.scores!r:.80}", "finite numbers", "drop the verifier call that failed"
             )
 
 
@@ -133,8 +141,13 @@ def _one_of(value: str, allowed: Sequence[str], name: str) -> None:
         raise DataError(f"{name} is {value!r}", f"one of {', '.join(allowed)}", f"mend {name}")
 
 
+def _finite(value: object) -> bool:
+    """Whether it is a number (a truth value is none) that a float can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _counts(record: object, names: Sequence[str]) -> None:
     for name in names:
         value = getattr(record, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise DataError(f"{name} is {value!r}", "a whole number >= 0", f"mend {name}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+            raise DataError(f"{name} is {value!r}", "a whole number >= 0 (below 2^63)", f"mend {name}")

@@ -76,15 +76,17 @@ class RunStore:
 
     def read(self) -> Run:
         """All that was recorded, ordered by unit key and position."""
-        with self._explained():
+        with self._explained(), self._transaction("BEGIN"):
             frames = [self._frame(table) for table in ("units", "calls", "solutions")]
-        frames[2]["scores"] = [json.loads(scores) for scores in frames[2]["scores"]]
+        scores = [json.loads(text) for text in frames[2]["scores"]]
+        frames[2]["scores"] = pd.Series(scores, dtype=object)
         return Run(*frames)
 
     def _open(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        empty = not self._db.execute("SELECT 1 FROM sqlite_master").fetchone()
-        if version != _FORMAT and not (version == 0 and empty):
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        empty = version == 0 and not tables
+        if not empty and (version != _FORMAT or not tables >= {"units", "calls", "solutions"}):
             self._db.close()
             raise DataError(
                 f"{self.path} is a database of another kind (version {version})",
@@ -106,20 +108,20 @@ class RunStore:
         return pd.read_sql_query(f"SELECT * FROM {table} ORDER BY {order}", self._db)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+        self._db.execute(begin)
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
             self._db.rollback()
             raise
-        self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        except (sqlite3.Error, pd.errors.DatabaseError, OverflowError, UnicodeEncodeError) as error:
             raise DataError(
                 f"run store {self.path} failed ({error})",
                 "a readable, writable SQLite run store with room on its disk",

@@ -1,0 +1,374 @@
+import base64
+import json
+import math
+import os
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scalinglab import __version__, flops, plots
+from scalinglab.curves import pool_from_counts
+from scalinglab.errors import DataError
+from scalinglab.exchange import (
+    PAPER_R,
+    R_COLUMNS,
+    exchange,
+    match_ratio,
+    match_specs,
+    published,
+    published_bars,
+    published_lines,
+    sensitivity,
+)
+from scalinglab.flops import CONVENTIONS
+from scalinglab.report import Report, Section, exchange_report, paper_report, rows, text
+from scalinglab.specs import find
+
+COMMAND = ["scalinglab", "report", "my counts.csv"]
+NASTY = "<script>alert(1)</script> & \"so\" 'on'"
+VOID = {"meta", "img", "br"}
+
+
+def compare(small="small", large="large", *, seed=0, unpriced=None):
+    """Forty problems, 300 samples each, priced by a ratio of 14 under two conventions; R = 0.16 is outside."""
+    problems = [f"p{i:02}" for i in range(40)]
+    counts = [{"model": small, "problem": p, "n": 300, "correct": 5 * i} for i, p in enumerate(problems)]
+    counts += [{"model": large, "problem": p, "n": 300, "correct": 7 * i} for i, p in enumerate(problems)]
+    pools = (pool_from_counts(pd.DataFrame(counts), model) for model in (small, large))
+    matches = [match_ratio(14, CONVENTIONS[name]) for name in ("paper", "small-pays")]
+    return exchange(*pools, matches, seed=seed, unpriced=unpriced, notes=[f"note on {small}"])
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return paper_report()
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """A report on two models with hostile names, and the folder it wrote."""
+    result = compare(NASTY, "large", unpriced={"exact": f"no tokens known of {NASTY}"})
+    report, folder = exchange_report(result, convention="paper"), tmp_path_factory.mktemp("nasty") / "a" / "b"
+    return report, folder, report.write(folder, command=COMMAND, seed=7)
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, and text by element."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else None, data))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def inside(self, tag):
+        return [data for name, data in self.texts if name == tag]
+
+
+def section(report, name):
+    (found,) = [section for section in report.sections if section.name == name]
+    return found
+
+
+# The paper
+
+
+def test_the_paper_is_five_findings_each_with_a_heading_a_note_a_table_and_a_figure(paper):
+    names = [section.name for section in paper.sections]
+    assert names == ["who_wins", "rule_effect", "lines", "real_pairs", "one_query"]
+    for finding in paper.sections:
+        assert finding.heading
+        assert all(finding.notes)
+        assert len(finding.notes) > 0
+        assert len(finding.table) > 0
+        assert finding.drawn.axes
+
+
+def test_who_wins_are_the_published_bars(paper):
+    table, bars = section(paper, "who_wins").table, published_bars()
+    cells = table.melt(["mechanism", "k", *R_COLUMNS], var_name="difficulty", value_name="cell")
+    wanted = {(bar.mechanism, bar.k, bar.difficulty): bar for bar in bars.itertuples()}
+    assert len(cells) == len(bars) == len(wanted) == 18
+    for row in cells.itertuples():
+        bar = wanted[row.mechanism, row.k, row.difficulty]
+        value, winner = row.cell.split()
+        assert float(value) == bar.improvement_pct
+        assert winner == bar.winner
+
+
+def test_who_wins_gives_the_printed_r_of_each_budget(paper):
+    printed = section(paper, "who_wins").table.set_index(["mechanism", "k"])["R paper"]
+    for k, r in {256: 0.16, 64: 0.79, 16: 22}.items():
+        assert printed["revisions", k] == printed["PRM search", k] == pytest.approx(r, rel=0.03)
+
+
+def test_the_effect_of_the_rule_is_r_under_each_rule(paper):
+    table, m = section(paper, "rule_effect").table, published()["ratio"]
+    assert sorted(table["k"]) == [16, 64, 256]
+    for column in R_COLUMNS:
+        match = match_ratio(m, CONVENTIONS[column.removeprefix("R ")])
+        assert list(table[column]) == [match.r(k) for k in table["k"]]
+
+
+def test_the_lines_are_the_published_ones_at_the_three_budgets(paper):
+    table, lines = section(paper, "lines").table, published_lines()
+    assert set(table["k"]) == {16, 64, 256}
+    assert len(table) == 3 * len(lines[["mechanism", "series"]].drop_duplicates())
+    pd.testing.assert_frame_equal(table, lines[lines["k"].isin([16, 64, 256])])
+
+
+def test_real_pairs_have_the_budgets_of_their_specs(paper):
+    table = section(paper, "real_pairs").table
+    pairs = {("Pythia-1B", "Pythia-12B"), ("Qwen3-0.6B", "Qwen3-8B")}
+    assert set(zip(table["small"], table["large"], strict=True)) == pairs
+    assert list(table["convention"]) == 2 * list(CONVENTIONS)
+    for row in table.to_dict("records"):
+        rule, models = CONVENTIONS[row["convention"]], (find(row["small"]), find(row["large"]))
+        match = match_specs(*models, prompt=512, generated=512, convention=rule)
+        assert [row[f"k at R = {r:g}"] for r in PAPER_R] == [match.k(r) for r in PAPER_R]
+
+
+def test_the_components_of_one_query_add_up_to_its_cost(paper):
+    table = section(paper, "one_query").table.set_index("convention")
+    costs = flops.compare_conventions(find("Qwen3-0.6B"), 512, 512, samples=16)
+    assert table.sum(axis=1).to_dict() == {name: cost["total"] for name, cost in costs.items()}
+
+
+def test_the_text_of_the_paper_holds_its_title_and_every_finding(paper):
+    shown = paper.text()
+    assert shown.startswith(paper.title)
+    for finding in paper.sections:
+        assert finding.heading in shown
+        assert finding.text() in shown
+        assert all(f"\n  - {note}" in shown for note in finding.notes)
+    assert "arXiv 2408.03314" in shown
+    assert "nan" not in shown.lower().split()
+
+
+# An exchange
+
+
+def test_the_report_of_an_exchange_shows_one_convention_and_tests_all():
+    result = compare(unpriced={"exact": "no training tokens"})
+    report = exchange_report(result, convention="small-pays")
+    verdicts, curves, flips = report.sections
+    assert report.title == "small with test-time compute against large"
+    wanted = result.verdicts[result.verdicts["convention"] == "small-pays"]
+    pd.testing.assert_frame_equal(verdicts.table, wanted)
+    assert f"convention: {CONVENTIONS['small-pays']}" in verdicts.notes
+    assert "note on small" in verdicts.notes
+    pd.testing.assert_frame_equal(curves.table, result.curves)
+    pd.testing.assert_frame_equal(flips.table, sensitivity(result.verdicts))
+    assert flips.notes == ["exact left out: no training tokens"]
+
+
+@pytest.mark.parametrize(
+    ("convention", "reason"), [("exact", "no training tokens known"), ("nonsense", "it was not asked for")]
+)
+def test_a_convention_without_verdicts_is_refused_in_one_line_with_the_reason(convention, reason):
+    result = compare(unpriced={"exact": "no training tokens known"})
+    with pytest.raises(DataError, match="one of paper, small-pays") as refusal:
+        exchange_report(result, convention=convention)
+    message = str(refusal.value)
+    assert message.splitlines() == [message]
+    assert reason in message
+
+
+# Text and rows
+
+
+def test_a_table_for_people_shows_missing_numbers_as_a_dash():
+    frame = pd.DataFrame({"a": [1.5, None], "b": ["x", None], "c": [10**12, 3]})
+    assert [line.split() for line in text(frame).splitlines()] == [
+        ["a", "b", "c"],
+        ["1.5", "x", "1e+12"],
+        ["-", "-", "3"],
+    ]
+
+
+def test_an_empty_table_is_said_to_be_empty():
+    assert "DataFrame" not in text(pd.DataFrame())
+
+
+@pytest.mark.parametrize(
+    "missing", [None, math.nan, np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
+)
+def test_rows_turn_what_is_missing_into_null(missing):
+    frame = pd.DataFrame({"value": [missing]}, dtype=object)
+    assert rows(frame) == [{"value": None}]
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.int64(2**62), 2**62),
+        (np.int8(-1), -1),
+        (np.float64(0.1), 0.1),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (True, True),
+        (3, 3),
+        (2**80, 2**80),
+        ("", ""),
+    ],
+)
+def test_rows_turn_numpy_scalars_into_json_ready_ones(value, plain):
+    (row,) = rows(pd.DataFrame({"value": [value]}, dtype=object))
+    assert row == {"value": plain}
+    assert type(row["value"]) is type(plain)
+
+
+def test_rows_of_typed_columns_are_strict_json():
+    columns = {"i": np.array([1, 2]), "f": [0.5, np.nan], "b": [True, False], 3: ["x", None]}
+    plain = [{"i": 1, "f": 0.5, "b": True, "3": "x"}, {"i": 2, "f": None, "b": False, "3": None}]
+    assert json.loads(json.dumps(rows(pd.DataFrame(columns)), allow_nan=False)) == plain
+
+
+def test_no_row_is_an_empty_list():
+    assert rows(pd.DataFrame({"a": []})) == []
+
+
+# Files
+
+
+def test_a_report_writes_tables_figures_a_page_and_a_manifest(nasty):
+    report, folder, paths = nasty
+    names = [finding.name for finding in report.sections]
+    wanted = {f"{name}.{kind}" for name in names for kind in ("csv", "png")} | {"report.html", "manifest.json"}
+    assert {path.name for path in paths} == {path.name for path in folder.iterdir()} == wanted
+    assert {path.parent for path in paths} == {folder}
+
+
+def test_the_csv_files_hold_the_tables(nasty):
+    report, folder, _ = nasty
+    for finding in report.sections:
+        read = pd.read_csv(folder / f"{finding.name}.csv", dtype={"bin": str})
+        pd.testing.assert_frame_equal(read, finding.table.reset_index(drop=True), check_dtype=False)
+
+
+def test_the_png_files_are_the_figures(nasty):
+    report, folder, _ = nasty
+    for finding in report.sections:
+        assert (folder / f"{finding.name}.png").read_bytes() == plots.png(finding.drawn)
+
+
+def test_the_manifest_says_how_the_folder_was_made(nasty):
+    _, folder, paths = nasty
+    manifest = json.loads((folder / "manifest.json").read_text(), parse_constant=pytest.fail)
+    assert set(manifest) == {"command", "files", "seed", "versions", "machine"}
+    assert manifest["command"] == "scalinglab report 'my counts.csv'"
+    assert manifest["seed"] == 7
+    assert manifest["files"] == sorted(path.name for path in paths if path.name != "manifest.json")
+    assert manifest["versions"]["scalinglab"] == __version__
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert {"python", "scipy", "pandas", "matplotlib"} <= set(manifest["versions"])
+    assert manifest["machine"]["cores"] == os.cpu_count()
+    assert all(manifest["machine"].values())
+
+
+def test_the_page_is_whole_html_with_every_finding(nasty):
+    report, folder, _ = nasty
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.inside("title") == page.inside("h1") == [report.title]
+    assert page.inside("h2") == [finding.heading for finding in report.sections]
+    assert page.inside("li") == [note for finding in report.sections for note in finding.notes]
+    assert len(page.all("table")) == len(report.sections)
+
+
+def test_the_page_needs_no_other_file_and_no_network(nasty):
+    report, folder, _ = nasty
+    source = (folder / "report.html").read_text(encoding="utf-8")
+    page = Page(source)
+    for finding, image in zip(report.sections, page.all("img"), strict=True):
+        kind, content = image["src"].split(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(content, validate=True) == (folder / f"{finding.name}.png").read_bytes()
+        assert image["alt"] == finding.heading
+    outside = {"src", "href", "srcset", "data", "action"}
+    assert not [tag for tag, attributes in page.elements if tag != "img" and outside & set(attributes)]
+    assert "http" not in source
+    assert "url(" not in source
+    assert "@import" not in source
+
+
+def test_the_page_shows_a_hostile_name_and_does_not_run_it(nasty):
+    _, folder, _ = nasty
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert page.all("script") == []
+    assert any(NASTY in shown for shown in page.inside("h1"))
+    assert f"exact left out: no tokens known of {NASTY}" in page.inside("li")
+
+
+def test_the_cells_of_the_page_are_escaped(tmp_path):
+    finding = Section("a", NASTY, [NASTY], pd.DataFrame({NASTY: [NASTY, None]}))
+    paths = Report(NASTY, [finding]).write(tmp_path, command=COMMAND)
+    assert sorted(path.name for path in paths) == ["a.csv", "manifest.json", "report.html"]
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.inside("th") == [NASTY]
+    assert page.inside("td") == [NASTY, "-"]
+    assert page.all("script") == page.all("img") == []
+
+
+def test_the_same_data_make_the_same_bytes(tmp_path):
+    first, second = (
+        exchange_report(compare(seed=3), convention="paper").write(tmp_path / name, command=COMMAND, seed=3)
+        for name in "ab"
+    )
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def small_report():
+    return Report("title", [Section("a", "heading", [], pd.DataFrame({"x": [1]}))])
+
+
+def test_a_report_replaces_an_older_one_and_leaves_other_files_alone(tmp_path):
+    (tmp_path / "a.csv").write_text("old and longer than the new one")
+    (tmp_path / "mine.txt").write_text("mine")
+    small_report().write(str(tmp_path), command=COMMAND)
+    assert (tmp_path / "a.csv").read_text() == "x\n1\n"
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_a_data_error(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="cannot write") as refusal:
+        small_report().write(tmp_path / place, command=COMMAND)
+    assert str(tmp_path / place / "a.csv") in str(refusal.value)
+    assert isinstance(refusal.value.__cause__, OSError)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_partial_one(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(DataError, match=r"a\.csv"):
+        small_report().write(tmp_path, command=COMMAND)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_the_page_is_utf_8_where_the_locale_is_not(tmp_path):
+    finding = Section("a", "Wörter – 言葉", [], pd.DataFrame({"x": ["é"]}))
+    Report("ü", [finding]).write(tmp_path, command=COMMAND)
+    page = Page(Path(tmp_path / "report.html").read_bytes().decode("utf-8"))
+    assert page.inside("h2") == ["Wörter – 言葉"]
+    assert (tmp_path / "a.csv").read_bytes() == "x\né\n".encode()
+    assert {"charset": "utf-8"} in page.all("meta")
