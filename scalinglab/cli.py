@@ -7,7 +7,6 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,7 +42,7 @@ Ratio = Annotated[float | None, typer.Option(help="Price by this large / small r
 Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
 Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
 Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
-Seed = Annotated[int, typer.Option(help="Seed of the halves, the votes and the bootstrap.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the halves, the votes and the bootstrap.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -162,10 +161,12 @@ def exchange(
 ) -> None:
     """Small model with test-time compute against the large one: a verdict per difficulty bin and R."""
     from scalinglab.exchange import sensitivity
+    from scalinglab.flops import convention as preset
     from scalinglab.report import exchange_report, rows
 
+    chosen = None if convention is None else preset(convention).name
     result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
-    report = exchange_report(result, convention=convention or _first(result))
+    report = exchange_report(result, convention=chosen or _first(result))
     if not as_json:
         verdicts, _, flips = report.sections
         typer.echo("\n\n".join(section.text() for section in (verdicts, flips)))
@@ -197,10 +198,12 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the exchange of two models as figures, tables, one HTML page and a manifest."""
+    from scalinglab.flops import convention as preset
     from scalinglab.report import exchange_report
 
+    chosen = None if convention is None else preset(convention).name
     result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
-    made = exchange_report(result, convention=convention or _first(result))
+    made = exchange_report(result, convention=chosen or _first(result))
     _files(made.write(out, command=_command(), seed=seed), as_json)
 
 
@@ -213,9 +216,10 @@ def demo(
     from scalinglab.report import paper_report
 
     made = paper_report()
+    written = made.write(out, command=_command())
     if not as_json:
         typer.echo(made.text() + "\n")
-    _files(made.write(out, command=_command()), as_json)
+    _files(written, as_json)
 
 
 def main() -> None:
@@ -224,9 +228,8 @@ def main() -> None:
         app()
     except ScalingLabError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except OverflowError:
+        _fail("a number is too large; expected fewer digits; mend it")
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
 
@@ -247,11 +250,13 @@ def _exchange(
 def _specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
     from scalinglab.specs import find
 
-    parts = [text.partition("=") for text in given or ()]
-    for name, equals, config in parts:
-        if not (name and equals and config):
-            raise DataError(f"--spec {name}", "MODEL=config.json", "name the model as the data do")
-    return {name: find(config) for name, _, config in parts}
+    found = {}
+    for text in given or ():
+        name, _, config = text.partition("=")
+        if not (name and config):
+            raise DataError(f"--spec {text}", "MODEL=config.json", "name the model as the data do")
+        found[name] = find(config)
+    return found
 
 
 def _numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:

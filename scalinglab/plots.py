@@ -43,7 +43,7 @@ def accuracy_by_bin(ax: Axes, result: Exchange, convention: str) -> None:
     for i, name in enumerate(bins):
         line, stars = (frame[frame["bin"] == name] for frame in (result.curves, verdicts))
         colour, label = COLOURS[i % 7], f"{_label(name)}, n = {line['problems'].iloc[0]}"
-        ax.plot(line["k"], line["accuracy"], color=colour, marker=MARKERS[i % 7], markersize=4, label=label)
+        ax.plot(line["k"], line["accuracy"], color=colour, marker=_shape(MARKERS, i), markersize=4, label=label)
         if line["low"].notna().all():
             ends = (line[end].astype(float) for end in ("low", "high"))
             ax.fill_between(line["k"], *ends, color=colour, alpha=0.15, linewidth=0)
@@ -92,23 +92,25 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
         rows = frame[frame["bar"] == name]
         x = np.array([groups.index(group) for group in rows["group"]]) + (i - (len(bars) - 1) / 2) * width
         value = rows["value"].to_numpy(dtype=float)
-        ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=HATCHES[i % 7], edgecolor="white")
+        ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=_shape(HATCHES, i), edgecolor="white")
         ax.plot(x[value == 0], value[value == 0], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
         if "low" in rows:
             reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)
             ax.errorbar(x, value, np.nan_to_num(reach), fmt="none", ecolor="black", capsize=2, linewidth=1)
+            for at, top in zip(x[np.isnan(reach[1])], value[np.isnan(reach[1])], strict=True):
+                ax.annotate("no upper\nbound", (at, top), ha="center", va="bottom", fontsize=6)
     if len(frame) and frame["value"].abs().max() > 300:
         ax.set_yscale("symlog", linthresh=100)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}"))
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(range(len(groups)), groups)
     ax.set_ylabel("accuracy, small / large - 1 (%)\nabove 0: test-time compute wins")
-    if legend:
+    if legend and bars:
         ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def sensitivity(ax: Axes, table: pd.DataFrame) -> None:
-    """The verdict of each bin and R under each convention; a frame marks rows whose verdicts contradict."""
+    """The verdict of each bin and R under each convention; FLIPS marks rows whose verdicts contradict."""
     conventions = [name for name in table.columns if name not in ("strategy", "bin", "R", "flips")]
     order = list(_VERDICTS)
     codes = np.array([[order.index(verdict) for verdict in row] for row in table[conventions].to_numpy()])
@@ -128,11 +130,12 @@ def breakdown(ax: Axes, costs: Mapping[str, Mapping[str, int]]) -> None:
     bottom = np.zeros(len(costs))
     for i, part in enumerate(parts):
         height = np.array([float(row.get(part, 0)) for row in costs.values()])
-        style: dict[str, Any] = {"color": COLOURS[i % 7], "hatch": HATCHES[i % 7], "edgecolor": "white"}
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "hatch": _shape(HATCHES, i), "edgecolor": "white"}
         ax.bar(range(len(costs)), height, bottom=bottom, label=part, **style)
         bottom += height
     ax.set_xticks(range(len(costs)), list(costs), rotation=25, ha="right", fontsize=8)
     ax.set_ylabel("FLOPs")
+    ax.set_title("FLOPs of one query, by component", fontsize=10)
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -177,7 +180,7 @@ def matched_budgets(ax: Axes, points: pd.DataFrame) -> None:
     names = list(points["convention"].unique())
     for i, (budget, rows) in enumerate(points.groupby("budget", sort=False)):
         at = [names.index(name) for name in rows["convention"]]
-        ax.plot(at, rows["k"], MARKERS[i % 7], color=COLOURS[i % 7], label=str(budget))
+        ax.plot(at, rows["k"], _shape(MARKERS, i), color=COLOURS[i % 7], label=str(budget))
     ax.set_yscale("log", base=2)
     ax.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
     ax.set_ylabel("samples per query k")
@@ -187,11 +190,16 @@ def matched_budgets(ax: Axes, points: pd.DataFrame) -> None:
 def cost_ratio(ax: Axes, frame: pd.DataFrame, *, x: str = "length") -> None:
     """Large-to-small cost ratio (column ratio) against a length, one line a convention."""
     for i, (name, rows) in enumerate(frame.groupby("convention", sort=False)):
-        style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 4}
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": _shape(MARKERS, i), "markersize": 4}
         ax.plot(rows[x], rows["ratio"], label=str(name), linestyle=("-", "--", "-.", ":")[i % 4], **style)
     ax.set_xscale("log", base=2)
     ax.set(xlabel=f"{x} (tokens)", ylabel="large / small FLOPs")
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _shape(shapes: tuple[str, ...], i: int) -> str:
+    """The i-th shape; when the colours come round again, another shape goes with each."""
+    return shapes[(i + i // 7) % 7]
 
 
 def _label(name: str) -> str:

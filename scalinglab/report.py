@@ -8,9 +8,10 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,13 @@ td,th{border:1px solid #ccc;padding:.25rem .5rem;text-align:right}img{max-width:
 
 @dataclass(frozen=True)
 class Section:
-    """One finding: a heading, what it rests on, a table, and the figure that shows it."""
+    """One finding: a heading, what it rests on, a table, and how to draw it."""
 
     name: str
     heading: str
     notes: Sequence[str]
     table: pd.DataFrame
-    drawn: plots.Drawn | None = None
+    draw: Callable[[], plots.Drawn] | None = None
 
     def text(self) -> str:
         """The heading, the table and the notes."""
@@ -71,7 +72,7 @@ class Report:
         """
         folder = Path(folder)
         files = {f"{section.name}.csv": section.table.to_csv(index=False).encode() for section in self.sections}
-        pictures = {s.name: plots.png(s.drawn) for s in self.sections if s.drawn is not None}
+        pictures = {s.name: plots.png(s.draw()) for s in self.sections if s.draw is not None}
         files |= {f"{name}.png": picture for name, picture in pictures.items()}
         files["report.html"] = self._page(pictures).encode()
         files["manifest.json"] = _json(manifest(command, sorted(files), seed)).encode()
@@ -105,12 +106,7 @@ def exchange_report(result: Exchange, *, convention: str) -> Report:
         known = ", ".join(result.verdicts["convention"].unique())
         reason = result.unpriced.get(convention, "it was not asked for")
         raise DataError(f"no verdict under {convention!r} ({reason})", f"one of {known}", "choose another")
-    stars, bars, flips = (plots.figure() for _ in range(3))
-    plots.accuracy_by_bin(stars[1][0], result, convention)
-    plots.relative_bars(bars[1][0], result, convention)
     table = sensitivity(result.verdicts)
-    plots.sensitivity(flips[1][0], table)
-    flips[0].set_size_inches(7.5, 1.5 + 0.33 * len(table))
     left_out = [f"{name} left out: {reason}" for name, reason in result.unpriced.items()]
     rule = f"convention: {CONVENTIONS[convention]}"
     interval = "intervals: 95 %, paired bootstrap over problems"
@@ -122,10 +118,22 @@ def exchange_report(result: Exchange, *, convention: str) -> Report:
                 "Who wins, by difficulty bin and R",
                 [rule, interval, *result.notes],
                 verdicts,
-                bars[0],
+                partial(_draw, plots.relative_bars, result, convention),
             ),
-            Section("curves", "Accuracy against budget", [interval], result.curves, stars[0]),
-            Section("sensitivity", "Does the accounting rule decide?", left_out, table, flips[0]),
+            Section(
+                "curves",
+                "Accuracy against budget",
+                [interval],
+                result.curves,
+                partial(_draw, plots.accuracy_by_bin, result, convention),
+            ),
+            Section(
+                "sensitivity",
+                "Does the accounting rule decide?",
+                left_out,
+                table,
+                partial(_draw_sensitivity, table),
+            ),
         ],
     )
 
@@ -140,7 +148,7 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def text(frame: pd.DataFrame) -> str:
     """A frame as a table for people."""
-    return str(_shown(frame).to_string(index=False, na_rep="-"))
+    return str(_shown(frame).to_string(index=False, na_rep="-")) if len(frame) else "(nothing)"
 
 
 def manifest(command: Sequence[str], files: Sequence[str], seed: int | None) -> dict[str, Any]:
@@ -161,12 +169,6 @@ def manifest(command: Sequence[str], files: Sequence[str], seed: int | None) -> 
 
 def _who_wins() -> Section:
     bars = published_bars()
-    drawn, axes = plots.figure(2, width=5.2, height=3.8)
-    for ax, (mechanism, rows_) in zip(axes, bars.groupby("mechanism", sort=False), strict=True):
-        budget = [f"k = {k} (R = {r:.2g})" for k, r in zip(rows_["k"], rows_["R paper"], strict=True)]
-        values = {"group": rows_["difficulty"], "bar": budget, "value": rows_["improvement_pct"]}
-        plots.grouped_bars(ax, pd.DataFrame(values), legend=ax is axes[-1])
-        ax.set_title(str(mechanism), fontsize=10)
     cells = bars.assign(
         cell=[f"{v:+.1f} {w}" for v, w in zip(bars["improvement_pct"], bars["winner"], strict=True)]
     )
@@ -178,30 +180,31 @@ def _who_wins() -> Section:
         "convention: paper (2N a generated token, verifier free); the other columns charge the verifier",
     ]
     shown = table[published()["difficulties"]].reset_index().rename_axis(columns=None)
-    return Section("who_wins", "Who wins where (the paper's Fig. 1, right)", notes, shown, drawn)
+    heading = "Who wins where (the paper's Fig. 1, right)"
+    return Section("who_wins", heading, notes, shown, partial(_draw_who_wins, bars))
 
 
 def _rule_effect() -> Section:
     bars = published_bars()
-    drawn, axes = plots.figure()
-    plots.rule_effect(axes[0], bars)
     table = bars.drop_duplicates("k")[["k", *R_COLUMNS]]
     notes = [
         f"M = {published()['ratio']}: {published()['ratio_source']}",
         "k = M + 3 (M - 1) / R (paper), M / 2 + 1.5 (M - 1) / R (small-pays), M + 1.5 (M - 1) / R (both pay)",
         "the paper's halving of R is exact only if the large model's one greedy sample is verified too",
     ]
-    return Section("rule_effect", "The same budgets, another R: who pays the verifier", notes, table, drawn)
+    heading = "The same budgets, another R: who pays the verifier"
+    return Section("rule_effect", heading, notes, table, partial(_draw, plots.rule_effect, bars))
 
 
 def _lines() -> Section:
     lines = published_lines()
-    drawn, axes = plots.figure(2, width=5.2, height=3.8)
-    for ax, mechanism in zip(axes, lines["mechanism"].unique(), strict=True):
-        plots.published_lines(ax, lines, mechanism)
     table = lines[lines["k"].isin(published()["budgets"])]
-    notes = ["accuracy over all MATH test questions, +-0.2 points of reading error; no interval is published"]
-    return Section("lines", "Accuracy at each matched budget (Fig. 1, left)", notes, table, drawn)
+    notes = [
+        "accuracy over all MATH test questions, +-0.2 points of reading error; no interval is published",
+        "a majority needs no verifier: its R is the paper's under every rule",
+    ]
+    heading = "Accuracy at each matched budget (Fig. 1, left)"
+    return Section("lines", heading, notes, table, partial(_draw_lines, lines))
 
 
 def _real_pairs(prompt: int = 512, generated: int = 512) -> Section:
@@ -216,24 +219,58 @@ def _real_pairs(prompt: int = 512, generated: int = 512) -> Section:
             records.append(record | {f"k at R = {r:g}": match.k(r) for r in PAPER_R})
     notes = [f"samples read {prompt} and write {generated} tokens; a charged verifier has its model's own size"]
     table = pd.DataFrame(records)
-    drawn, axes = plots.figure(2, width=5.2, height=3.8)
-    for ax, (pair, rows_) in zip(axes, table.groupby(["small", "large"], sort=False), strict=True):
-        points = rows_.melt(["convention"], [f"k at R = {r:g}" for r in PAPER_R], "budget", "k")
-        plots.matched_budgets(ax, points)
-        ax.set_title(" against ".join(map(str, pair)), fontsize=10)
-    return Section("real_pairs", "What equal compute buys the smaller of two real models", notes, table, drawn)
+    heading = "What equal compute buys the smaller of two real models"
+    return Section("real_pairs", heading, notes, table, partial(_draw_pairs, table))
 
 
 def _one_query(name: str = "Qwen3-0.6B", prompt: int = 512, generated: int = 512, samples: int = 16) -> Section:
-    spec = find(name)
-    costs = {rule.name: flops.components(spec, prompt, generated, samples=samples, convention=rule)
-             for rule in CONVENTIONS.values()}  # fmt: skip
-    drawn, axes = plots.figure()
-    plots.breakdown(axes[0], costs)
-    axes[0].set_title(f"{name}: {samples} samples, {prompt} + {generated} tokens each", fontsize=10)
+    compared = flops.compare_conventions(find(name), prompt, generated, samples=samples)
+    costs = {rule: cost["components"] for rule, cost in compared.items()}
     table = pd.DataFrame(costs).T.rename_axis("convention").reset_index()
-    notes = ["policy only, verifier apart; never counted: norms, softmax, rotary embedding, sampling"]
-    return Section("one_query", "FLOPs of one query, by component and convention", notes, table, drawn)
+    notes = [
+        f"{name}: {samples} samples of {prompt} + {generated} tokens; policy only, verifier apart",
+        "never counted: norms, softmax, rotary embedding, sampling",
+    ]
+    heading = "FLOPs of one query, by component and convention"
+    return Section("one_query", heading, notes, table, partial(_draw, plots.breakdown, costs))
+
+
+def _draw(plot: Callable[..., None], *objects: Any) -> plots.Drawn:
+    drawn, axes = plots.figure()
+    plot(axes[0], *objects)
+    return drawn
+
+
+def _draw_sensitivity(table: pd.DataFrame) -> plots.Drawn:
+    drawn = _draw(plots.sensitivity, table)
+    drawn.set_size_inches(7.5, 1.5 + 0.33 * len(table))
+    return drawn
+
+
+def _draw_who_wins(bars: pd.DataFrame) -> plots.Drawn:
+    drawn, axes = plots.figure(2, width=5.2, height=3.8)
+    for ax, (mechanism, part) in zip(axes, bars.groupby("mechanism", sort=False), strict=True):
+        budget = [f"k = {k} (R = {r:.2g})" for k, r in zip(part["k"], part["R paper"], strict=True)]
+        values = {"group": part["difficulty"], "bar": budget, "value": part["improvement_pct"]}
+        plots.grouped_bars(ax, pd.DataFrame(values), legend=ax is axes[-1])
+        ax.set_title(str(mechanism), fontsize=10)
+    return drawn
+
+
+def _draw_lines(lines: pd.DataFrame) -> plots.Drawn:
+    drawn, axes = plots.figure(2, width=5.2, height=3.8)
+    for ax, mechanism in zip(axes, lines["mechanism"].unique(), strict=True):
+        plots.published_lines(ax, lines, mechanism)
+    return drawn
+
+
+def _draw_pairs(table: pd.DataFrame) -> plots.Drawn:
+    drawn, axes = plots.figure(2, width=5.2, height=3.8)
+    for ax, (pair, part) in zip(axes, table.groupby(["small", "large"], sort=False), strict=True):
+        points = part.melt(["convention"], [f"k at R = {r:g}" for r in PAPER_R], "budget", "k")
+        plots.matched_budgets(ax, points)
+        ax.set_title(" against ".join(map(str, pair)), fontsize=10)
+    return drawn
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:

@@ -32,14 +32,14 @@ NASTY = "<script>alert(1)</script> & \"so\" 'on'"
 VOID = {"meta", "img", "br"}
 
 
-def compare(small="small", large="large", *, seed=0, unpriced=None):
+def compare(small="small", large="large", *, unpriced=None):
     """Forty problems, 300 samples each, priced by a ratio of 14 under two conventions; R = 0.16 is outside."""
     problems = [f"p{i:02}" for i in range(40)]
     counts = [{"model": small, "problem": p, "n": 300, "correct": 5 * i} for i, p in enumerate(problems)]
     counts += [{"model": large, "problem": p, "n": 300, "correct": 7 * i} for i, p in enumerate(problems)]
     pools = (pool_from_counts(pd.DataFrame(counts), model) for model in (small, large))
     matches = [match_ratio(14, CONVENTIONS[name]) for name in ("paper", "small-pays")]
-    return exchange(*pools, matches, seed=seed, unpriced=unpriced, notes=[f"note on {small}"])
+    return exchange(*pools, matches, unpriced=unpriced, notes=[f"note on {small}"])
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,15 @@ def paper():
     return paper_report()
 
 
+def nasty_report():
+    """A report on a model with a hostile name."""
+    return exchange_report(compare(NASTY, unpriced={"exact": f"no tokens known of {NASTY}"}), convention="paper")
+
+
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
-    """A report on two models with hostile names, and the folder it wrote."""
-    result = compare(NASTY, "large", unpriced={"exact": f"no tokens known of {NASTY}"})
-    report, folder = exchange_report(result, convention="paper"), tmp_path_factory.mktemp("nasty") / "a" / "b"
+    """That report, the folder it wrote and the paths it returned."""
+    report, folder = nasty_report(), tmp_path_factory.mktemp("nasty") / "a" / "b"
     return report, folder, report.write(folder, command=COMMAND, seed=7)
 
 
@@ -98,7 +102,7 @@ def test_the_paper_is_five_findings_each_with_a_heading_a_note_a_table_and_a_fig
         assert all(finding.notes)
         assert len(finding.notes) > 0
         assert len(finding.table) > 0
-        assert finding.drawn.axes
+        assert finding.draw().axes
 
 
 def test_who_wins_are_the_published_bars(paper):
@@ -207,9 +211,7 @@ def test_an_empty_table_is_said_to_be_empty():
     assert "DataFrame" not in text(pd.DataFrame())
 
 
-@pytest.mark.parametrize(
-    "missing", [None, math.nan, np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
-)
+@pytest.mark.parametrize("missing", [None, math.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
 def test_rows_turn_what_is_missing_into_null(missing):
     frame = pd.DataFrame({"value": [missing]}, dtype=object)
     assert rows(frame) == [{"value": None}]
@@ -265,8 +267,8 @@ def test_the_csv_files_hold_the_tables(nasty):
 
 def test_the_png_files_are_the_figures(nasty):
     report, folder, _ = nasty
-    for finding in report.sections:
-        assert (folder / f"{finding.name}.png").read_bytes() == plots.png(finding.drawn)
+    finding = report.sections[0]
+    assert (folder / f"{finding.name}.png").read_bytes() == plots.png(finding.draw())
 
 
 def test_the_manifest_says_how_the_folder_was_made(nasty):
@@ -327,12 +329,10 @@ def test_the_cells_of_the_page_are_escaped(tmp_path):
     assert page.all("script") == page.all("img") == []
 
 
-def test_the_same_data_make_the_same_bytes(tmp_path):
-    first, second = (
-        exchange_report(compare(seed=3), convention="paper").write(tmp_path / name, command=COMMAND, seed=3)
-        for name in "ab"
-    )
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+def test_the_same_data_make_the_same_bytes(nasty, tmp_path):
+    _, _, first = nasty
+    again = nasty_report().write(tmp_path, command=COMMAND, seed=7)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in first]
 
 
 def small_report():

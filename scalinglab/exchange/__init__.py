@@ -25,11 +25,9 @@ from scalinglab.exchange.verdicts import (
 
 __all__ = [
     "ALL",
-    "GENERATED",
     "OUTSIDE",
     "PAPER_R",
     "PRETRAINING",
-    "PROMPT",
     "R_COLUMNS",
     "TEST_TIME",
     "UNDECIDED",

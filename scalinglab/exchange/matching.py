@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from scalinglab import flops
 from scalinglab.curves import QueryCost, run_cost, spec_cost
 from scalinglab.errors import DataError, SpecError
@@ -32,8 +34,13 @@ class Match:
 
     def k(self, r: float) -> float:
         """The samples per query the small model may draw at R. Raises DataError for R <= 0."""
-        spare = (self.large_training - self.small_training) / (_positive(r, "R") * self.queries_per_r)
-        return float((spare + self.large.at(1) - self.small.fixed) / self.small.per_sample)
+        with np.errstate(over="ignore"):
+            queries = _positive(r, "R") * self.queries_per_r
+            spare = np.divide(self.large_training - self.small_training, queries)
+            budget = float((spare + self.large.at(1) - self.small.fixed) / self.small.per_sample)
+        if not math.isfinite(budget):
+            raise DataError(f"R = {r:g}", "an R whose budget k is finite", "raise R or lower the ratio")
+        return budget
 
     def r(self, k: float) -> float:
         """The R at which k samples match the large model, the inverse of ``k``.

@@ -201,6 +201,8 @@ def curves_recorded(
             cost = None
             notes.append(f"{model} is not priced: {error}")
         tables.append(table(curve(pool, selector, budgets, convention=rule, cost=cost, seed=seed), seed=seed))
+    if not tables:
+        raise DataError("data without parallel samples", "samples of strategy parallel", "record some")
     return pd.concat(tables, ignore_index=True), notes
 
 

@@ -142,9 +142,9 @@ def _compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[
     """The differences between paired columns, with intervals where the bin has problems enough.
 
     Where every problem of a bin agrees, resampling sees no doubt: with one sample a problem, equal models then
-    differ "significantly" in a third of the bins. Two pseudo-problems at plus and minus 1 / sqrt(n), n the
-    fewest samples behind any rate, bring that to the 5 % it should be (after Agresti & Min 2005, who add two
-    pseudo-observations to matched proportions).
+    differ "significantly" in a third of the bins. Two pseudo-problems above and below the mean bring that to
+    the 5 % it should be. They stand off by the spread of the bin and by 1 / sqrt(n), what n samples, the fewest
+    behind any rate, leave open (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
     """
     columns: list[dict[str, Any]] = []
     means, references = small.mean(axis=0), large.mean(axis=0)
@@ -154,15 +154,16 @@ def _compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[
         columns.append(found | {"verdict": UNDECIDED})
     if len(small) < FEWEST_PROBLEMS:
         return columns
-    doubt = np.array([[1.0], [-1.0]]) / np.sqrt(fewest)
-    above = np.concatenate([small, references + doubt])
+    doubt = np.array([[1.0], [-1.0]]) * np.sqrt((small - large).var(axis=0, ddof=1) + 1 / fewest)
+    above = np.concatenate([small, means + doubt])
     below = np.concatenate([large, references + 0 * doubt])
     ends, ratios = interval(above - below, seed=seed), ratio_interval(above, below, seed=seed)
     for j, found in enumerate(columns):
-        low, high = float(ends[0][j]), float(ends[1][j])
+        low, high = max(float(ends[0][j]), -1.0), min(float(ends[1][j]), 1.0)
         found |= {"low": low, "high": high, "verdict": _verdict(low, high)}
         if found["relative"] is not None:
-            found |= {"relative_low": _finite(ratios[0][j] - 1), "relative_high": _finite(ratios[1][j] - 1)}
+            found["relative_low"] = max(float(ratios[0][j]) - 1, -1.0)
+            found["relative_high"] = _finite(float(ratios[1][j]) - 1)
     return columns
 
 

@@ -50,6 +50,8 @@ def read_counts(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise DataError(f"no file at {path}", "a counts file or a run", "check the path")
     if path.is_dir() or path.suffix not in _READERS:
         kind = "a folder without units.parquet" if path.is_dir() else f"of type {path.suffix or 'unknown'!r}"
         raise DataError(
@@ -57,8 +59,6 @@ def _load(path: Path) -> pd.DataFrame:
         )
     try:
         frame = _READERS[path.suffix](path)
-    except FileNotFoundError as error:
-        raise DataError(f"no file at {path}", "a counts file or a run", "check the path") from error
     except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read ({reason})", f"a {path.suffix} table", "check the file") from error
