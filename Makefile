@@ -1,7 +1,8 @@
 # Two commands set everything up on a machine with only Python and make: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Compiling every module of torch and transformers takes longer than the tests that need a few of them.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
 export MPLBACKEND := agg
 
 .PHONY: demo test lint notebook results benchmarks clean
@@ -28,14 +29,16 @@ results: .venv/core
 	$(BIN)/scalinglab demo --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
 
-.venv/core: pyproject.toml
-	$(PYTHON) -m venv .venv
+.venv/core: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
-.venv/dev: .venv/core constraints.txt
+.venv/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --constraint constraints.txt --editable ".[dev]"
 	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
