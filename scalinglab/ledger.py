@@ -100,7 +100,10 @@ def _price_calls(
     every["phase"] = np.where(every["part"] == "generated", "decode", "prefill")
     every["phase"] = every["phase"].mask(every["role"] == "verifier", "verifier")
     every["phase"] = every["phase"].mask(every["strategy"] == "difficulty", "difficulty")
-    return _add_up(every), _left_out(work)
+    spent, free = _add_up(every), _left_out(work)
+    recorded = int(calls["prompt_tokens"].sum()) + int(calls["generated_tokens"].sum())
+    assert recorded == int(spent["tokens"].sum()) + int(free["tokens"].sum()), "a token is charged or left out"
+    return spent, free
 
 
 def charged_tokens(calls: pd.DataFrame, convention: Convention) -> pd.DataFrame:
