@@ -15,7 +15,14 @@ from scalinglab.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = typer.main.get_command(app).commands
+TOP = typer.main.get_command(app).commands
+COMMANDS = {
+    " ".join(path): command
+    for name, top in TOP.items()
+    for path, command in (
+        [((name, sub), c) for sub, c in top.commands.items()] if hasattr(top, "commands") else [((name,), top)]
+    )
+}
 PUBLIC = sorted(path for path in (ROOT / "scalinglab").rglob("*.py") if path.name != "__init__.py")
 
 
@@ -31,7 +38,7 @@ def test_a_command_has_help_an_example_and_a_place_in_the_readme(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_the_example(name):
-    shown = CliRunner().invoke(app, [name, "--help"])
+    shown = CliRunner().invoke(app, [*name.split(), "--help"])
     assert shown.exit_code == 0
     assert f"scalinglab {name}" in " ".join(shown.stdout.split())
 

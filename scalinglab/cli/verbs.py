@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from scalinglab import __version__
+from scalinglab.cli import testbed
+from scalinglab.cli.render import Json, Seed, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ app = typer.Typer(
 )
 
 NAMED = "A config.json, its folder, or a name of the catalogue."
+app.add_typer(testbed.app, name="testbed")
+
 Number = TypeVar("Number", int, float)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
 Small = Annotated[str, typer.Option(help="The small model, as the data name it.")]
 Large = Annotated[str, typer.Option(help="The large model, as the data name it.")]
@@ -42,7 +45,6 @@ Ratio = Annotated[float | None, typer.Option(help="Price by this large / small r
 Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
 Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
 Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the halves, the votes and the bootstrap.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -66,14 +68,14 @@ def specs(
 
     if ratio is not None:
         found = [_pair(pair) for pair in pairs(ratio, tolerance=tolerance, across=across)]
-        _print(found, {"pairs": found}, as_json)
+        print_rows(found, {"pairs": found}, as_json)
     elif model is not None:
         shown = _spec(find(model))
-        _print([{"field": key, "value": value} for key, value in shown.items()], shown, as_json)
+        print_rows([{"field": key, "value": value} for key, value in shown.items()], shown, as_json)
     else:
         listed = [_spec(spec) for spec in catalogue()]
         short = ("name", "series", "total", "active", "non_embedding", "training_tokens")
-        _print([{key: row[key] for key in short} for row in listed], {"models": listed}, as_json)
+        print_rows([{key: row[key] for key in short} for row in listed], {"models": listed}, as_json)
 
 
 @app.command(epilog="Example: scalinglab flops Llama-3.1-8B --prompt 500 --generate 1000 --samples 16")
@@ -95,7 +97,7 @@ def flops(
          "bias": None if c["bias"] is None else f"{100 * c['bias']:+.1f} %", **c["components"]}
         for name, c in costs.items()
     ]  # fmt: skip
-    _print(rows, {"model": spec.name, "conventions": costs}, as_json)
+    print_rows(rows, {"model": spec.name, "conventions": costs}, as_json)
 
 
 @app.command(epilog="Example: scalinglab budget --ratio 14 --r 0.79 --convention small-pays")
@@ -114,7 +116,7 @@ def budget(
         raise DataError("neither or both of --r and --k", "one of them", "give --r for k, or --k for R")
     match = match_ratio(ratio, preset(convention))
     found = {"k": match.k(r) if r is not None else k, "R": r if r is not None else match.r(k or 0.0)}
-    _print([found | {"convention": convention}], found | {"convention": convention}, as_json)
+    print_rows([found | {"convention": convention}], found | {"convention": convention}, as_json)
 
 
 @app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")
@@ -140,7 +142,7 @@ def curve(
         recorded, models=model, selector=selector, k=budgets, convention=convention, seed=seed
     )
     found = rows(table)
-    _print(found, {"rows": found, "notes": notes}, as_json, notes)
+    print_rows(found, {"rows": found, "notes": notes}, as_json, notes)
 
 
 @app.command(epilog="Example: scalinglab exchange counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --bins 5")
@@ -173,7 +175,7 @@ def exchange(
         return
     shown = result.verdicts if convention is None else report.sections[0].table
     document = {"rows": rows(shown), "sensitivity": rows(sensitivity(result.verdicts))}
-    _print([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)
+    print_rows([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)
 
 
 @app.command(
@@ -296,19 +298,6 @@ def _pair(pair: Any) -> dict[str, Any]:
         "large": pair.large.name,
         **{count: pair.ratio(count) for count in COUNTS},
     }
-
-
-def _print(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: Sequence[str] = ()) -> None:
-    if as_json:
-        typer.echo(json.dumps(document, allow_nan=False))
-        return
-    import pandas as pd
-
-    from scalinglab.report import text
-
-    typer.echo(text(pd.DataFrame(rows, dtype=object)))
-    for note in notes:
-        typer.echo(f"  - {note}")
 
 
 def _files(paths: Sequence[Path], as_json: bool) -> None:

@@ -1,0 +1,26 @@
+"""What every verb shares: its common options, and rows as a table or one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the halves, the votes and the bootstrap.")]
+
+
+def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: Sequence[str] = ()) -> None:
+    """The rows as a table with notes, or with --json the document alone."""
+    if as_json:
+        typer.echo(json.dumps(document, allow_nan=False))
+        return
+    import pandas as pd
+
+    from scalinglab.report import text
+
+    typer.echo(text(pd.DataFrame(rows, dtype=object)))
+    for note in notes:
+        typer.echo(f"  - {note}")
