@@ -71,11 +71,11 @@ def specs(
         print_rows(found, {"pairs": found}, as_json)
     elif model is not None:
         shown = _spec(find(model))
-        print_rows([{"field": key, "value": value} for key, value in shown.items()], shown, as_json)
+        print_rows([{"field": key, "value": _exact(value)} for key, value in shown.items()], shown, as_json)
     else:
         listed = [_spec(spec) for spec in catalogue()]
         short = ("name", "series", "total", "active", "non_embedding", "training_tokens")
-        print_rows([{key: row[key] for key in short} for row in listed], {"models": listed}, as_json)
+        print_rows([{key: _exact(row[key]) for key in short} for row in listed], {"models": listed}, as_json)
 
 
 @app.command(epilog="Example: scalinglab flops Llama-3.1-8B --prompt 500 --generate 1000 --samples 16")
@@ -288,6 +288,10 @@ def _spec(spec: ModelSpec) -> dict[str, Any]:
     )
     more = ("max_context", "cached_per_token", "training_tokens", "training_sequence", "source")
     return {name: getattr(spec, name) for name in (*names, *more)}
+
+
+def _exact(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _pair(pair: Any) -> dict[str, Any]:
