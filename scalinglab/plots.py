@@ -20,7 +20,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#0
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _VERDICTS = {TEST_TIME: "#56B4E9", PRETRAINING: "#E69F00", UNDECIDED: "#E8E8E8", OUTSIDE: "#FFFFFF"}
-_SHORT = {TEST_TIME: "test-time", PRETRAINING: "pretrain", UNDECIDED: "?", OUTSIDE: "not\nmeasured"}
+_SHORT = {TEST_TIME: "test-time", PRETRAINING: "pretrain", UNDECIDED: "undecided", OUTSIDE: "not\nmeasured"}
 
 
 def figure(columns: int = 1, *, width: float = 6.4, height: float = 4.2) -> tuple[Figure, list[Axes]]:
