@@ -81,10 +81,11 @@ def _bins(scored: Pool, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> l
     means = [float(rates[labels == i].mean()) if (labels == i).any() else None for i in range(1, BINS + 1)]
     shown = ["empty" if mean is None else f"{mean:.3f}" for mean in means]
     easiest, hardest, middle = means[0], means[-1], means[1:-1]
+    distinct = None not in middle and len(set(middle)) == len(middle)
     return [
         Criterion("easiest bin, pass@1", shown[0], "above 0.60", easiest is not None and easiest > 0.6),
         Criterion("hardest bin, pass@1", shown[-1], "below 0.05", hardest is not None and hardest < 0.05),
-        Criterion("middle bins, pass@1", ", ".join(shown[1:-1]), "all different", len(set(middle)) == len(middle)),
+        Criterion("middle bins, pass@1", ", ".join(shown[1:-1]), "all different", distinct),
     ]
 
 
