@@ -10,7 +10,7 @@ export MPLBACKEND := agg
 demo: .venv/core
 	$(BIN)/scalinglab demo --out results/demo
 
-test: lint
+test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/dev
