@@ -197,6 +197,23 @@ def cost_ratio(ax: Axes, frame: pd.DataFrame, *, x: str = "length") -> None:
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
+def lines_by(
+    ax: Axes, frame: pd.DataFrame, *, x: str, y: str, by: str, log: str = "", low: str = "", high: str = ""
+) -> None:
+    """A line for each value of ``by``, with a band where low and high are named; ``log`` names log axes."""
+    for i, (name, rows) in enumerate(frame.groupby(by, sort=False)):
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "linestyle": ("-", "--", "-.", ":")[i % 4]}
+        marker = _shape(MARKERS, i) if len(rows) < 30 else ""
+        ax.plot(rows[x], rows[y], label=str(name), marker=marker, markersize=4, **style)
+        if low:
+            ax.fill_between(rows[x], rows[low], rows[high], color=COLOURS[i % 7], alpha=0.15, linewidth=0)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
 def _shape(shapes: tuple[str, ...], i: int) -> str:
     """The i-th shape; when the colours come round again, another shape goes with each."""
     return shapes[(i + i // 7) % 7]

@@ -76,7 +76,7 @@ class Report:
         files |= {f"{name}.png": picture for name, picture in pictures.items()}
         files["report.html"] = self._page(pictures).encode()
         files["manifest.json"] = _json(manifest(command, sorted(files), seed)).encode()
-        return [_write(folder / name, content) for name, content in files.items()]
+        return [save(folder / name, content) for name, content in files.items()]
 
     def _page(self, pictures: dict[str, bytes]) -> str:
         body = [f"<h1>{html.escape(self.title)}</h1>"]
@@ -295,7 +295,8 @@ def _json(document: Any) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _write(path: Path, content: bytes) -> Path:
+def save(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all. Raises DataError where it cannot be written."""
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,22 +1,37 @@
 import itertools
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-from typer.testing import CliRunner
 
 from scalinglab import flops
-from scalinglab.cli import app
 from scalinglab.errors import DataError
 from scalinglab.specs import from_config
-from scalinglab.tasks import Level, problems
-from scalinglab.testbed import SCALES, Scale, Shape, load_policy, pair_criteria, sample, train_pair, train_policy
+from scalinglab.tasks import Level, problems, solution, split_of
+from scalinglab.testbed import LADDER, SCALES, Recipe, Scale, Shape, load_model, sample, train_pair, train_policy
 from scalinglab.testbed.muon import Muon, orthogonalise
-from scalinglab.testbed.policy import encode, tokenizer_of
+from scalinglab.testbed.policy import IGNORED, policy_training, solved_rows
+from scalinglab.testbed.scales import HEAD_DIM
+from scalinglab.testbed.training import next_token_loss
+from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, VOCABULARY, decode, encode, tokenizer_of
 
-MICRO = Scale("micro", Shape(32, 84, 2, 4), Shape(120, 316, 2, 4), (Level(1, 1),), 12_000, rows=32)
+MICRO = Scale(
+    "micro",
+    Shape(32, 84, 1, 1),
+    Shape(128, 264, 1, 4),
+    levels=(Level(1, 1), Level(1, 2)),
+    practice=(),
+    policy=Recipe(15_000),
+    verifier=Recipe(1),
+    reviser=Recipe(1),
+    questions=1,
+)
 DRAWN = list(itertools.islice(problems("test", MICRO.levels), 20))
+TEXT = "43+58*7?43+58=91;91*7=33;-"
+EVERY_TOKEN = "".join(VOCABULARY)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,100 +50,249 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
-def test_the_two_shapes_of_a_scale_are_fourteen_times_apart(scale):
-    small, large = (
-        from_config(
-            {
-                "model_type": "llama",
-                "vocab_size": 20,
-                "hidden_size": shape.hidden,
-                "intermediate_size": shape.intermediate,
-                "num_hidden_layers": shape.layers,
-                "num_attention_heads": shape.heads,
-            }
-        )
-        for shape in (scale.small, scale.large)
-    )
-    assert 13.5 <= large.non_embedding / small.non_embedding <= 14.5
+@pytest.fixture(scope="module")
+def policy(folder):
+    return load_model(folder / "small")
 
 
-def test_the_pair_saw_the_same_tokens_and_learned(folder):
-    small, large = (json.loads((folder / name / "manifest.json").read_text()) for name in ("small", "large"))
-    assert small["tokens"] == large["tokens"] >= MICRO.tokens
-    assert small["steps"] == large["steps"]
-    for run in (small, large):
-        assert run["loss"][-1] < run["loss"][0]
+def manifest_of(folder):
+    return json.loads((folder / "manifest.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
-def test_the_manifest_counts_what_the_weights_and_the_ledger_say(folder, name):
-    manifest = json.loads((folder / name / "manifest.json").read_text())
-    weights = AutoModelForCausalLM.from_pretrained(folder / name)
-    spec = from_config(folder / name)
-    assert manifest["parameters"] == spec.total == sum(p.numel() for p in weights.parameters())
-    assert manifest["non_embedding"] == spec.non_embedding
-    assert manifest["flops"]["paper"] == 6 * spec.total * manifest["tokens"]
-    body = flops.training(spec, manifest["tokens"], sequence=1, convention=flops.convention("exact"))
-    assert manifest["flops"]["exact"] > flops.total(body)
+def same_weights(one, other):
+    ours, theirs = (LlamaForCausalLM.from_pretrained(path).state_dict() for path in (one, other))
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_the_tokenizer_is_one_token_a_character_and_loads_anywhere(folder):
-    text = "43+58*7?43+58=91;91*7=33;-"
-    assert (
-        encode(text) == tokenizer_of().encode(text) == AutoTokenizer.from_pretrained(folder / "small").encode(text)
-    )
-    assert len(encode(text)) == len(text)
-
-
-@pytest.mark.parametrize("stop", [1, 7])
-def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_weights(tmp_path, folder, stop):
+def interrupt_at(stop):
     calls = itertools.count(1)
 
     def interrupt(*_):
         if next(calls) == stop:
             raise KeyboardInterrupt
 
+    return interrupt
+
+
+def never(*_):
+    raise AssertionError
+
+
+def size_of(shape):
+    config = {
+        "model_type": "llama",
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.intermediate,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads,
+        "head_dim": HEAD_DIM,
+        "tie_word_embeddings": True,
+    }
+    return from_config(config).non_embedding
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_the_two_shapes_of_a_scale_are_fourteen_times_apart(scale):
+    assert 13.5 <= size_of(scale.large) / size_of(scale.small) <= 14.5
+
+
+def test_the_ladder_climbs_from_below_the_pair_of_base_to_its_large_policy():
+    sizes = [size_of(shape) for shape in LADDER.shapes]
+    assert sizes == sorted(set(sizes))
+    assert len({shape.hidden for shape in LADDER.shapes}) == len(sizes), "each has a folder of its own"
+    assert SCALES["base"].small in LADDER.shapes
+    assert LADDER.shapes[-1] == SCALES["base"].large
+    assert list(LADDER.marks) == sorted(set(LADDER.marks))
+    assert LADDER.marks[-1] == SCALES["base"].policy.tokens
+    assert LADDER.scale.policy.decay == 0, "a checkpoint is the end of a shorter training"
+
+
+def test_every_token_survives_the_way_to_its_number_and_back():
+    assert encode(EVERY_TOKEN) == list(range(len(VOCABULARY)))
+    assert decode(encode(EVERY_TOKEN + TEXT)) == EVERY_TOKEN + TEXT
+    assert len(encode(TEXT)) == len(TEXT)
+
+
+@pytest.mark.parametrize("text", [TEXT, "<bos>" + TEXT + "<eos><pad>", EVERY_TOKEN], ids=["plain", "row", "every"])
+def test_the_tokenizer_reads_what_encode_reads_and_loads_anywhere(folder, text):
+    loaded = AutoTokenizer.from_pretrained(folder / "small")
+    assert encode(text) == tokenizer_of().encode(text) == loaded.encode(text)
+    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id) == (PAD_ID, BOS_ID, EOS_ID)
+
+
+def test_a_row_is_learned_after_its_question_only():
+    batch = solved_rows([([5, 6], [7, EOS_ID]), ([5], [EOS_ID])])
+    assert batch.tokens.tolist() == [[BOS_ID, 5, 6, 7, EOS_ID, BOS_ID, 5, EOS_ID]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 4, 0, 1, 2]]
+    assert batch.targets.tolist() == [[IGNORED] * 3 + [7, EOS_ID] + [IGNORED] * 2 + [EOS_ID]]
+    assert batch.lengths.tolist() == [5, 3]
+
+
+def test_the_loss_is_the_mean_of_each_learned_token_as_in_its_row_alone(policy):
+    pairs = [(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in DRAWN[:6]]
+    surprises = []
+    for question, answer in pairs:
+        row = [BOS_ID, *question, *answer]
+        said = policy(input_ids=torch.tensor([row])).logits[0].log_softmax(-1)
+        surprises += [-said[i - 1, row[i]].item() for i in range(1 + len(question), len(row))]
+    assert len({len(q) + len(a) for q, a in pairs}) > 1
+    assert len(surprises) == sum(len(answer) for _, answer in pairs)
+    assert next_token_loss(policy, solved_rows(pairs)).item() == pytest.approx(np.mean(surprises), rel=1e-5)
+
+
+def test_the_pair_saw_the_same_rows_of_the_training_split_and_learned(folder, tmp_path):
+    small, large = (manifest_of(folder / name) for name in ("small", "large"))
+    assert small["tokens"] == large["tokens"] >= MICRO.policy.tokens
+    assert small["steps"] == large["steps"]
+    for run in (small, large):
+        assert run["loss"][-1] < run["loss"][0]
+    ours, theirs = (
+        policy_training(MICRO, shape, tmp_path / "never", seed=0) for shape in (MICRO.small, MICRO.large)
+    )
+    for step in range(3):
+        assert torch.equal(ours.batch(step).tokens, theirs.batch(step).tokens)
+        empty, *rows = decode(ours.batch(step).tokens[0].tolist()).split("<bos>")
+        assert (empty, len(rows)) == ("", MICRO.rows)
+        assert all(split_of(row.split("?")[0] + "?") == "train" for row in rows)
+    assert not torch.equal(ours.batch(0).tokens, ours.batch(1).tokens)
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_the_manifest_counts_what_the_weights_and_the_flop_counter_say(folder, name):
+    manifest = manifest_of(folder / name)
+    weights = AutoModelForCausalLM.from_pretrained(folder / name)
+    spec = from_config(folder / name)
+    assert manifest["parameters"] == spec.total == sum(p.numel() for p in weights.parameters())
+    assert manifest["non_embedding"] == spec.non_embedding
+    assert manifest["flops"]["paper"] == 6 * spec.total * manifest["tokens"]
+    assert manifest["data_flops"] == {}
+    rule = flops.convention("exact")
+    training = policy_training(MICRO, MICRO.small, folder / "never", seed=0)
+    lengths = [int(n) for step in range(manifest["steps"]) for n in training.batch(step).lengths]
+    assert sum(lengths) == manifest["tokens"]
+    rows = (flops.training(spec, n, sequence=n, convention=rule) for n in lengths)
+    assert manifest["flops"]["exact"] == sum(flops.total(row) for row in rows)
+
+
+def test_every_parameter_is_trained_by_one_optimiser_and_muon_has_the_hidden_matrices(tmp_path):
+    training = policy_training(MICRO, MICRO.large, tmp_path, seed=0)
+    muon, adam = ([p for group in o.param_groups for p in group["params"]] for o in training.optimisers)
+    assert sorted(map(id, muon + adam)) == sorted(map(id, training.model.parameters()))
+    assert {id(p) for p in muon} == {id(p) for p in training.model.model.layers.parameters() if p.ndim == 2}
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_the_rate_warms_up_holds_and_falls_at_the_end_where_it_decays(tmp_path, decay):
+    scale = replace(MICRO, policy=Recipe(4000, rates=(0.02, 3e-3), decay=decay), rows=4)
+    training, seen = policy_training(scale, scale.small, tmp_path, seed=0), []
+
+    def note(_, share, *__):
+        seen.append((share, *(o.param_groups[0]["lr"] for o in training.optimisers)))
+
+    training.until(4000, stage="small", progress=note)
+    shares, muon, adam = np.array(seen).T
+    assert np.allclose(muon / adam, 0.02 / 3e-3)
+    assert muon.max() == pytest.approx(0.02)
+    assert muon[0] < 0.002
+    held, late = muon[(shares > 0.05) & (shares <= 0.5)], muon[shares > 0.6]
+    assert np.allclose(held, 0.02)
+    assert np.allclose(late, 0.02) if decay == 0 else (np.diff(late) < 0).all()
+    assert muon[-1] == pytest.approx(0.02) if decay == 0 else muon[-1] < 0.002
+
+
+@pytest.mark.parametrize("stop", [1, 7])
+def test_a_training_stopped_by_ctrl_c_goes_on_to_the_same_weights(tmp_path, folder, stop):
     with pytest.raises(KeyboardInterrupt):
-        train_policy(MICRO, MICRO.small, tmp_path, progress=interrupt)
-    resumed = train_policy(MICRO, MICRO.small, tmp_path)
-    unbroken = json.loads((folder / "small" / "manifest.json").read_text())
+        train_policy(MICRO, MICRO.small, tmp_path, progress=interrupt_at(stop))
+    assert (tmp_path / "checkpoint.pt").exists()
+    first = []
+    resumed = train_policy(MICRO, MICRO.small, tmp_path, progress=lambda *told: first.append(told))
+    unbroken = manifest_of(folder / "small")
+    assert len(first) == unbroken["steps"] - stop
     assert resumed.loss == unbroken["loss"]
     assert resumed.flops == unbroken["flops"]
-    ours, theirs = (LlamaForCausalLM.from_pretrained(path).state_dict() for path in (tmp_path, folder / "small"))
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert same_weights(tmp_path, folder / "small")
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
-def test_a_finished_training_is_not_done_again(folder):
-    def never(*_):
-        raise AssertionError
+@pytest.mark.parametrize("optimiser", [Muon, torch.optim.AdamW])
+def test_ctrl_c_in_the_middle_of_an_update_leaves_no_half_a_step_behind(tmp_path, folder, monkeypatch, optimiser):
+    interrupt, step = interrupt_at(5), optimiser.step
 
+    def stopped(self, *args, **kwargs):
+        interrupt()
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(optimiser, "step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_policy(MICRO, MICRO.small, tmp_path)
+    train_policy(MICRO, MICRO.small, tmp_path)
+    assert same_weights(tmp_path, folder / "small")
+
+
+def test_a_finished_training_is_not_done_again(folder):
     again = train_policy(MICRO, MICRO.small, folder / "small", progress=never)
     assert again.non_embedding == from_config(folder / "small").non_embedding
 
 
 def test_another_seed_is_another_policy(tmp_path, folder):
     other = train_policy(MICRO, MICRO.small, tmp_path, seed=1)
-    assert other.loss != json.loads((folder / "small" / "manifest.json").read_text())["loss"]
+    assert other.loss != manifest_of(folder / "small")["loss"]
+    assert not same_weights(tmp_path, folder / "small")
 
 
 def test_greedy_samples_repeat_and_others_are_seeded(folder):
-    policy = load_policy(folder / "large")
-    greedy = sample(*policy, DRAWN, temperature=0)
-    assert greedy == sample(*policy, DRAWN, temperature=0, seed=9)
-    drawn = sample(*policy, DRAWN, samples=3, seed=1)
-    assert [len(texts) for texts in drawn] == [3] * len(DRAWN)
-    assert drawn == sample(*policy, DRAWN, samples=3, seed=1) != sample(*policy, DRAWN, samples=3, seed=2)
-    assert all(set(text) <= set("0123456789+-*=;?") or "<" in text for texts in drawn for text in texts)
+    policy = load_model(folder / "large")
+    prompts, limits = [encode(p.question) for p in DRAWN], [12] * len(DRAWN)
+    greedy = sample(policy, prompts, limits=limits, temperature=0)
+    assert greedy == sample(policy, prompts, limits=limits, temperature=0, seed=9)
+    one, again, other = (sample(policy, prompts, limits=limits, samples=3, seed=seed) for seed in (1, 1, 2))
+    assert [len(texts) for texts in one] == [3] * len(DRAWN)
+    assert one == again != other
 
 
-def test_the_criteria_judge_the_pair(folder):
-    found = {criterion.name: criterion for criterion in pair_criteria(MICRO, folder, problems_drawn=30)}
-    assert found["non-embedding ratio"].passed
-    assert found["non-embedding ratio"].value == "14.02"
-    assert {f"bin {i}: small pass@64 above large greedy" for i in (1, 2, 3)} <= set(found)
-    assert all(criterion.value and criterion.wanted for criterion in found.values())
+def test_a_prompt_filled_up_on_the_left_is_answered_as_alone(folder):
+    policy = load_model(folder / "large")
+    rows = [p.question + solution(p)[: 5 * (i % 3)] for i, p in enumerate(DRAWN)]
+    prompts = [encode(row) for row in (*rows, "")]
+    limits = [6 + i % 5 for i in range(len(prompts))]
+    assert len({len(prompt) for prompt in prompts}) > 4
+    together = sample(policy, prompts, limits=limits, temperature=0)
+    alone = [
+        sample(policy, [prompt], limits=[most], temperature=0)[0]
+        for prompt, most in zip(prompts, limits, strict=True)
+    ]
+    assert together == alone
+
+
+def test_more_samples_than_a_batch_holds_stay_with_their_prompts(policy):
+    prompts = [encode(question) for question in ("4+1*7?", "5-5?")]
+    alone = sample(policy, prompts, limits=[5, 7], temperature=0)
+    many = sample(policy, prompts, limits=[5, 7], samples=700, temperature=0)
+    assert many == [texts * 700 for texts in alone]
+
+
+def test_no_text_is_longer_than_its_own_limit_nor_holds_an_end(policy):
+    limits = [1 + i % 9 for i in range(len(DRAWN))]
+    texts = sample(policy, [encode(p.question) for p in DRAWN], limits=limits, samples=20, temperature=9.0)
+    lengths = [[len(encode(text)) for text in ts] for ts in texts]
+    assert all(max(of_one) == most for of_one, most in zip(lengths, limits, strict=True))
+    assert min(map(min, lengths)) == 0
+    assert not any("<eos>" in text for ts in texts for text in ts)
+    assert any("<good>" in text for ts in texts for text in ts)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_tokens_are_drawn_as_often_as_the_model_says(policy, temperature):
+    prompt, n = encode("4+1=5;"), 4000
+    with torch.inference_mode():
+        logits = policy(input_ids=torch.tensor([[BOS_ID, *prompt]])).logits[0, -1]
+    wanted = (logits / temperature).softmax(-1).numpy()
+    [texts] = sample(policy, [prompt], limits=[1], samples=n, temperature=temperature)
+    found = np.array([texts.count("" if token == "<eos>" else token) for token in VOCABULARY]) / n
+    assert (np.abs(found - wanted) <= 5 * np.sqrt(wanted * (1 - wanted) / n) + 2 / n).all()
 
 
 def test_the_update_of_muon_is_orthogonal_and_keeps_the_singular_vectors():
@@ -157,29 +321,26 @@ def test_muon_steps_each_matrix_as_it_would_alone():
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(together, alone, strict=True))
 
 
-def test_a_folder_without_a_policy_and_one_that_cannot_be_are_refused(tmp_path):
+def test_muon_decays_the_weights_by_its_rate_and_without_a_gradient_does_nothing_else():
+    matrix = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3))
+    matrix.grad = torch.zeros(2, 3)
+    Muon([matrix], lr=0.1, weight_decay=0.5).step()
+    assert torch.allclose(matrix, 0.95 * torch.arange(6.0).reshape(2, 3))
+
+
+def test_a_folder_without_a_model_and_one_that_cannot_be_are_refused(tmp_path):
     with pytest.raises(DataError, match="train it first"):
-        load_policy(tmp_path)
+        load_model(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot write"):
         train_policy(MICRO, MICRO.small, tmp_path / "file" / "below")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["train", "--scale", "huge", "--out", "x"], "scale 'huge'"),
-        (["evaluate", "--scale", "tiny", "--folder", "nowhere"], "nowhere"),
-    ],
-)
-def test_the_testbeds_verbs_refuse_in_words(arguments, message):
-    done = CliRunner().invoke(app, ["testbed", *arguments])
-    assert message in str(done.exception)
-
-
-def test_evaluate_prints_the_criteria_as_json(folder):
-    given = ["--folder", str(folder), "--scale", "tiny", "--problems", "20"]
-    done = CliRunner().invoke(app, ["testbed", "evaluate", *given, "--json"])
-    assert done.exit_code == 0, done.exception
-    criteria = json.loads(done.stdout.splitlines()[-1])["criteria"]
-    assert [set(row) for row in criteria] == [{"name", "value", "wanted", "pass"}] * 9
+def test_a_full_disk_is_told_in_words_and_leaves_the_checkpoint_before(tmp_path):
+    training = policy_training(MICRO, MICRO.small, tmp_path, seed=0)
+    training.save()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    (tmp_path / "checkpoint.pt.partial").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="cannot write"):
+        training.save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -24,3 +25,8 @@ def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: 
     typer.echo(text(pd.DataFrame(rows, dtype=object)))
     for note in notes:
         typer.echo(f"  - {note}")
+
+
+def command() -> list[str]:
+    """The command line as it was given, for manifests."""
+    return ["scalinglab", *sys.argv[1:]]

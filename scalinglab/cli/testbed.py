@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scalinglab.cli.render import Json, Seed, print_rows
+from scalinglab.cli.render import Json, Seed, command, print_rows
 from scalinglab.errors import DataError
+from scalinglab.report import save
 
 app = typer.Typer(
-    help="Train a small and a 14x larger model from scratch, every FLOP known.",
+    help="Train a small and a 14x larger model, verifiers and a reviser from scratch, every FLOP known.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Scaled = Annotated[str, typer.Option("--scale", help="tiny (about 2 minutes on 2 cores) or base.")]
+Scaled = Annotated[str, typer.Option("--scale", help="tiny (under 3 minutes on 2 cores), base or ladder.")]
 
 
 @app.command("train", epilog="Example: scalinglab testbed train --scale tiny --out testbed-tiny")
@@ -25,52 +27,77 @@ def train(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a small and a 14x larger policy from scratch on the same data; write weights and manifests."""
+    """Train policies, verifiers and reviser (or the ladder of sizes) from scratch; write weights and manifests."""
     made = _testbed()
-    chosen = _scale(scale)
-    with _Bar(chosen.tokens) as bar:
-        trained = made.train_pair(chosen, out, seed=seed, progress=bar)
-    costs = ("parameters", "non_embedding", "tokens", "steps", "seconds", "flops")
-    rows = [{"model": name} | {cost: getattr(run, cost) for cost in costs} for name, run in trained.items()]
-    print_rows([row | {"flops": row["flops"]["exact"]} for row in rows], {"models": rows}, as_json)
+    with _Bars() as bars:
+        if scale == "ladder":
+            climbed = made.train_ladder(out, seed=seed, progress=bars)
+            keys = ("model", "non_embedding", "tokens", "loss")
+            rows = [{key: row[key] for key in keys} | {"flops": row["flops"]} for row in climbed]
+        else:
+            trained = made.train_testbed(_scale(scale), out, seed=seed, progress=bars)
+            costs = ("non_embedding", "tokens", "steps", "seconds", "flops", "data_flops")
+            rows = [{"model": name} | {c: getattr(run, c) for c in costs} for name, run in trained.items()]
+    print_rows([_charged(row) for row in rows], {"models": rows}, as_json)
 
 
-@app.command("evaluate", epilog="Example: scalinglab testbed evaluate --folder testbed-tiny --scale tiny --seed 1")
+@app.command("evaluate", epilog="Example: scalinglab testbed evaluate --scale base --seed 1 --json")
 def evaluate(
-    folder: Annotated[Path, typer.Option(help="The folder of `scalinglab testbed train`.")],
-    scale: Scaled = "tiny",
+    scale: Annotated[str, typer.Option("--scale", help="tiny or base.")] = "base",
+    folder: Annotated[
+        Path | None, typer.Option(help="A folder of `scalinglab testbed train`; the shipped base without it.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the fresh test problems.")] = 0,
     problems: Annotated[int, typer.Option(min=10, help="How many of them.")] = 200,
+    out: Annotated[Path | None, typer.Option(help="Write tables, figures and criteria.json here.")] = None,
+    ladder: Annotated[Path | None, typer.Option(help="With --out: a trained ladder's folder, to add.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check on fresh test problems what makes the pair useful, one criterion a line."""
-    found = _testbed().pair_criteria(_scale(scale), folder, problems_drawn=problems, seed=seed)
-    rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in found]
+    """Check on fresh test problems what makes the testbed useful, one criterion a line."""
+    made = _testbed()
+    chosen, models = _scale(scale), folder or made.shipped(scale)
+    found = made.measure(chosen, models, count=problems, seed=seed)
+    judged = made.judge(found, seed=seed)
+    rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in judged]
+    if out is not None:
+        climbed = made.ladder_table(ladder) if ladder is not None else None
+        report = made.report_of(found, judged, models, ladder=climbed)
+        report.write(out, command=command(), seed=seed)
+        if ladder is not None:
+            save(out / "ladder_counts.csv", made.ladder_counts(ladder).to_csv(index=False).encode())
+        save(out / "criteria.json", (json.dumps({"criteria": rows}, indent=1) + "\n").encode())
     print_rows(rows, {"criteria": rows}, as_json)
 
 
-class _Bar:
-    """A progress bar a model: tokens, time left, FLOPs so far and loss, on stderr."""
+class _Bars:
+    """A progress bar a stage: its share, time left, FLOPs so far and a remark, on stderr."""
 
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
+    def __init__(self) -> None:
+        self.stage = ""
         self.bar: Any = None
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _Bars:
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.close()
 
-    def __call__(self, tokens: int, spent: int, loss: float) -> None:
+    def __call__(self, stage: str, share: float, spent: int, remark: str) -> None:
         from tqdm import tqdm
 
-        if self.bar is None or tokens < self.bar.n:
+        if stage != self.stage:
             self.__exit__()
-            self.bar = tqdm(total=self.tokens, unit="tok", unit_scale=True)
-        self.bar.set_postfix_str(f"{spent:.2e} FLOPs, loss {loss:.3f}", refresh=False)
-        self.bar.update(min(tokens, self.tokens) - self.bar.n)
+            form = "{desc:9}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {postfix}"
+            self.stage = stage
+            self.bar = tqdm(total=1.0, desc=stage, bar_format=form)
+        self.bar.set_postfix_str(f"{spent:.2e} FLOPs, {remark}", refresh=False)
+        self.bar.update(share - self.bar.n)
+
+
+def _charged(row: dict[str, Any]) -> dict[str, Any]:
+    """The row for people: FLOPs under one convention."""
+    return {key: value.get("exact", 0) if isinstance(value, dict) else value for key, value in row.items()}
 
 
 def _testbed() -> Any:

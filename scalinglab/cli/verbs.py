@@ -16,7 +16,7 @@ import typer
 
 from scalinglab import __version__
 from scalinglab.cli import testbed
-from scalinglab.cli.render import Json, Seed, print_rows
+from scalinglab.cli.render import Json, Seed, command, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def report(
     chosen = None if convention is None else preset(convention).name
     result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
     made = exchange_report(result, convention=chosen or _first(result))
-    _files(made.write(out, command=_command(), seed=seed), as_json)
+    _files(made.write(out, command=command(), seed=seed), as_json)
 
 
 @app.command(epilog="Example: scalinglab demo --out results/demo")
@@ -218,7 +218,7 @@ def demo(
     from scalinglab.report import paper_report
 
     made = paper_report()
-    written = made.write(out, command=_command())
+    written = made.write(out, command=command())
     if not as_json:
         typer.echo(made.text() + "\n")
     _files(written, as_json)
@@ -309,10 +309,6 @@ def _files(paths: Sequence[Path], as_json: bool) -> None:
     typer.echo(
         json.dumps({"files": listed}) if as_json else "Wrote:\n" + "\n".join(f"  {name}" for name in listed)
     )
-
-
-def _command() -> list[str]:
-    return ["scalinglab", *sys.argv[1:]]
 
 
 def _fail(message: str) -> None:

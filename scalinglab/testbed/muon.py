@@ -16,8 +16,15 @@ class Muon(torch.optim.Optimizer):
     For matrices only. Matrices of one shape are orthogonalised in one batch.
     """
 
-    def __init__(self, matrices: Iterable[torch.nn.Parameter], *, lr: float, momentum: float = 0.95) -> None:
-        super().__init__(matrices, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self,
+        matrices: Iterable[torch.nn.Parameter],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.1,
+    ) -> None:
+        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -29,6 +36,7 @@ class Muon(torch.optim.Optimizer):
                 updates = torch.stack([self._momentum(matrix, group["momentum"]) for matrix in matrices])
                 scale = max(1.0, updates.shape[1] / updates.shape[2]) ** 0.5
                 for matrix, update in zip(matrices, orthogonalise(updates), strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(update, alpha=-group["lr"] * scale)
 
     def _momentum(self, matrix: torch.nn.Parameter, momentum: float) -> torch.Tensor:

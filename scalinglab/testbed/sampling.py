@@ -1,64 +1,64 @@
-"""Samples of a policy, in batches of equal question length so that no row is padded."""
+"""Samples of a model in large batches of like lengths, filled up on the left."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM
 
-from scalinglab.tasks import Problem, solution
-from scalinglab.testbed.policy import BOS_ID, EOS_ID, encode
+from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, decode
 
 _BATCH = 1024
 
 
 def sample(
     model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    drawn: Sequence[Problem],
+    prompts: Sequence[Sequence[int]],
     *,
+    limits: Sequence[int],
     samples: int = 1,
     temperature: float = 1.0,
     seed: int = 0,
 ) -> list[list[str]]:
-    """``samples`` solutions of each problem; temperature 0 is greedy. Cut off at one and a half right lengths."""
+    """``samples`` texts after each prompt of tokens (without BOS); temperature 0 is greedy.
+
+    A text ends before its EOS, or after ``limits`` tokens of its prompt.
+    """
     torch.manual_seed(seed)
-    texts: list[list[str]] = [[] for _ in drawn]
-    groups: dict[int, list[int]] = defaultdict(list)
-    for i, problem in enumerate(drawn):
-        groups[len(problem.question)] += [i] * samples
-    for rows in groups.values():
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            for i, text in zip(
-                batch, _generate(model, tokenizer, [drawn[i] for i in batch], temperature), strict=True
-            ):
-                texts[i].append(text)
+    texts: list[list[str]] = [[] for _ in prompts]
+    rows = [i for i in sorted(range(len(prompts)), key=lambda i: len(prompts[i])) for _ in range(samples)]
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        longest = max(limits[i] for i in batch)
+        written = _generate(model, [prompts[i] for i in batch], longest, temperature)
+        for i, row in zip(batch, written, strict=True):
+            texts[i].append(_text(row, limits[i]))
     return texts
 
 
 @torch.inference_mode()
 def _generate(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, drawn: Sequence[Problem], temperature: float
-) -> list[str]:
-    prompts = torch.tensor([[BOS_ID, *encode(problem.question)] for problem in drawn])
-    longest = max(len(solution(problem)) for problem in drawn)
+    model: LlamaForCausalLM, prompts: Sequence[Sequence[int]], longest: int, temperature: float
+) -> list[list[int]]:
+    width = 1 + max(map(len, prompts))
+    rows = torch.full((len(prompts), width), PAD_ID)
+    for row, prompt in zip(rows, prompts, strict=True):
+        row[width - 1 - len(prompt) :] = torch.tensor([BOS_ID, *prompt])
     choice = (
         {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature > 0 else {"do_sample": False}
     )
-    output = model.generate(  # type: ignore[misc]
-        input_ids=prompts,
-        attention_mask=torch.ones_like(prompts),
-        max_new_tokens=longest * 3 // 2,
+    output: torch.Tensor = model.generate(  # type: ignore[misc,assignment]
+        input_ids=rows,
+        attention_mask=(rows != PAD_ID).long(),
+        max_new_tokens=longest,
         pad_token_id=EOS_ID,
         eos_token_id=EOS_ID,
         **choice,
     )
-    return [_text(tokenizer, row) for row in output[:, prompts.shape[1] :].tolist()]
+    return [row[width:] for row in output.tolist()]
 
 
-def _text(tokenizer: PreTrainedTokenizerFast, row: list[int]) -> str:
+def _text(row: list[int], limit: int) -> str:
     end = row.index(EOS_ID) if EOS_ID in row else len(row)
-    return "".join(tokenizer.convert_ids_to_tokens(row[:end]))
+    return decode(row[: min(end, limit)])

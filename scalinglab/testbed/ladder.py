@@ -1,0 +1,132 @@
+"""A family of sizes trained by one recipe, measured along the way: data for L(N, D) and pass@k(N, D)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from transformers import LlamaForCausalLM
+
+from scalinglab.curves import pass_at_k
+from scalinglab.errors import DataError
+from scalinglab.tasks import Problem, grade, problems, solution
+from scalinglab.testbed.attempts import limit
+from scalinglab.testbed.policy import policy_training, solved_rows
+from scalinglab.testbed.sampling import sample
+from scalinglab.testbed.scales import LADDER, Ladder, Shape
+from scalinglab.testbed.training import Progress, explained, next_token_loss
+from scalinglab.testbed.vocabulary import EOS_ID, encode
+
+_LOSS_ROWS = 1000
+_K = (1, 4, 16, 64)
+
+
+def train_ladder(
+    folder: str | Path, *, ladder: Ladder = LADDER, seed: int = 0, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """A row a size and checkpoint: parameters N, tokens D, flops, validation loss, and right samples a problem.
+
+    Weights are kept at each checkpoint, a folder each; a stopped call is gone on with. Losses are nats a token
+    of the solution, on ``1000`` validation problems; ``correct`` counts right ones of ``ladder.samples`` samples
+    at temperature 1 of each of ``ladder.problems`` test problems. Raises DataError where nothing can be written.
+    """
+    return [
+        row
+        for shape in ladder.shapes
+        for row in _climb(shape, Path(folder) / f"d{shape.hidden}", ladder, seed, progress)
+    ]
+
+
+def ladder_table(folder: str | Path) -> pd.DataFrame:
+    """A trained ladder's rows: model, parameters, tokens, FLOPs, loss and mean pass@k with k = 1, 4, 16, 64.
+
+    Raises DataError where the folder holds no measured checkpoint.
+    """
+    rows = _measured(folder)
+    kept = ("model", "parameters", "non_embedding", "tokens", "flops", "loss", "n", "correct")
+    table = pd.DataFrame([{key: row[key] for key in kept} for row in rows])
+    for rule in table["flops"].iloc[0]:
+        table[f"flops ({rule})"] = [spent[rule] for spent in table["flops"]]
+    for k in (k for k in _K if k <= table["n"].min()):
+        table[f"pass@{k}"] = [pass_at_k(n, c, k).mean() for n, c in zip(table["n"], table["correct"], strict=True)]
+    return table.drop(columns=["flops", "correct"])
+
+
+def ladder_counts(folder: str | Path) -> pd.DataFrame:
+    """The same checkpoints as counts (see ``samples.read_counts``): model, problem, n, correct."""
+    return pd.DataFrame(
+        [
+            {"model": f"{row['model']} {row['tokens']} tokens", "problem": i, "n": row["n"], "correct": correct}
+            for row in _measured(folder)
+            for i, correct in enumerate(row["correct"])
+        ]
+    )
+
+
+def _measured(folder: str | Path) -> list[dict[str, Any]]:
+    rows = [json.loads(path.read_text()) for path in Path(folder).glob("*/*/measured.json")]
+    if not rows:
+        raise DataError(
+            f"no ladder in {folder}", "a folder of `scalinglab testbed train --scale ladder`", "train it"
+        )
+    return sorted(rows, key=lambda row: (row["parameters"], row["tokens"]))
+
+
+def _climb(
+    shape: Shape, folder: Path, ladder: Ladder, seed: int, progress: Progress | None
+) -> list[dict[str, Any]]:
+    done = [folder / f"{mark}" / "measured.json" for mark in ladder.marks]
+    if not all(path.is_file() for path in done):
+        training = policy_training(ladder.scale, shape, folder, seed=seed)
+        for mark, path in zip(ladder.marks, done, strict=True):
+            training.until(mark, stage=folder.name, progress=progress)
+            if path.is_file():
+                continue
+            training.save()
+            row = {
+                "model": folder.name,
+                "parameters": training.spec.total,
+                "non_embedding": training.spec.non_embedding,
+                "tokens": training.tokens,
+                "flops": dict(training.flops),
+                "seed": seed,
+                **_measure(training.model, ladder, seed),
+            }
+            with explained(path.parent):
+                training.model.save_pretrained(path.parent)
+                partial = path.with_suffix(".partial")
+                partial.write_text(json.dumps(row) + "\n")
+                os.replace(partial, path)
+    return [json.loads(path.read_text()) for path in done]
+
+
+def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, Any]:
+    model.train(False)
+    levels = ladder.scale.levels
+    drawn = list(islice(problems("test", levels, seed=seed), ladder.problems))
+    texts = sample(
+        model,
+        [encode(p.question) for p in drawn],
+        limits=[limit(p) for p in drawn],
+        samples=ladder.samples,
+        seed=seed,
+    )
+    loss = validation_loss(model, list(islice(problems("validation", levels, seed=seed), _LOSS_ROWS)))
+    model.train()
+    correct = [sum(grade(p, t) == "right" for t in ts) for p, ts in zip(drawn, texts, strict=True)]
+    return {"loss": loss, "n": ladder.samples, "correct": correct}
+
+
+@torch.inference_mode()
+def validation_loss(model: LlamaForCausalLM, drawn: Sequence[Problem]) -> float:
+    """Cross-entropy in nats a solution token (its EOS included)."""
+    rows = [(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn]
+    weight = [len(answer) for _, answer in rows]
+    parts = [(rows[i : i + 100], sum(weight[i : i + 100])) for i in range(0, len(rows), 100)]
+    return sum(float(next_token_loss(model, solved_rows(part))) * n for part, n in parts) / sum(weight)

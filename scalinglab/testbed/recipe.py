@@ -1,0 +1,45 @@
+"""A whole testbed: both policies, the attempts, the two verifiers and the reviser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scalinglab.errors import DataError
+from scalinglab.testbed.attempts import collect_attempts
+from scalinglab.testbed.policy import load_model, train_pair
+from scalinglab.testbed.reviser import train_reviser
+from scalinglab.testbed.scales import Scale
+from scalinglab.testbed.training import Progress, Trained
+from scalinglab.testbed.verifiers import orm_rows, prm_rows, train_verifier
+
+_SHIPPED = Path(__file__).parent.parent / "data" / "testbed"
+
+
+def train_testbed(
+    scale: Scale, folder: str | Path, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Trained]:
+    """Train everything of a scale into ``folder``, a folder a model, or go on from where an earlier call stopped.
+
+    Raises DataError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    pair = train_pair(scale, folder, seed=seed, progress=progress)
+    small = folder / "small"
+    attempts, spent = collect_attempts(
+        scale, load_model(small), folder / "attempts.jsonl", seed=seed, progress=progress
+    )
+    verifiers = {
+        name: train_verifier(rows, scale, small, folder / name, data_flops=spent, seed=seed, progress=progress)
+        for name, rows in (("prm", prm_rows(attempts)), ("orm", orm_rows(attempts)))
+    }
+    reviser = train_reviser(
+        attempts, scale, small, folder / "reviser", data_flops=spent, seed=seed, progress=progress
+    )
+    return {**pair, **verifiers, "reviser": reviser}
+
+
+def shipped(name: str) -> Path:
+    """The folder of a scale whose models come with the package. Raises DataError for another."""
+    if not (folder := _SHIPPED / name).is_dir():
+        raise DataError(f"no models of scale {name!r} in the package", "base", "train it, and name its folder")
+    return folder
