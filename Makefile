@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
 export MPLBACKEND := agg
 
-.PHONY: demo test lint notebook results benchmarks clean
+.PHONY: demo test lint testbed notebook results results-testbed benchmarks clean
 
 demo: .venv/core
 	$(BIN)/scalinglab demo --out results/demo
@@ -18,6 +18,12 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Trains the small testbed from nothing, then prints what makes a testbed useful and whether this one is.
+testbed: .venv/dev
+	rm -rf testbed-tiny
+	$(BIN)/scalinglab testbed train --scale tiny --out testbed-tiny
+	$(BIN)/scalinglab testbed evaluate --scale tiny --folder testbed-tiny --seed 1
+
 notebook: .venv/dev
 	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
 
@@ -28,6 +34,15 @@ benchmarks: .venv/dev
 results: .venv/core
 	$(BIN)/scalinglab demo --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
+
+# The shipped models and the tables about them: about an hour on 2 cores, Ctrl-C and the same command go on.
+results-testbed: .venv/dev
+	$(BIN)/scalinglab testbed train --scale base --out testbed-base
+	$(BIN)/scalinglab testbed train --scale ladder --out testbed-ladder
+	mkdir -p scalinglab/data/testbed
+	rm -rf scalinglab/data/testbed/base && cp -r testbed-base scalinglab/data/testbed/base
+	rm -f scalinglab/data/testbed/base/attempts.jsonl
+	$(BIN)/scalinglab testbed evaluate --scale base --seed 0 --ladder testbed-ladder --out results/testbed
 
 .venv/core: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .

@@ -207,10 +207,9 @@ def lines_by(
         ax.plot(rows[x], rows[y], label=str(name), marker=marker, markersize=4, **style)
         if low:
             ax.fill_between(rows[x], rows[low], rows[high], color=COLOURS[i % 7], alpha=0.15, linewidth=0)
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+    ax.set(xlabel=x, ylabel=y)
+    ax.set_xscale("log" if "x" in log else ax.get_xscale())
+    ax.set_yscale("log" if "y" in log else ax.get_yscale())
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

@@ -3,6 +3,9 @@
 Digits are written least significant first and fixed in width, so that each character is one token and a carry
 moves in writing order. A problem of width 2 with two steps, ((34 + 85) * 7) mod 100, reads ``43+58*7?``, and its
 solution ``43+58=91;91*7=33;``: each step repeats its operands, so that it can be checked by itself.
+
+What is added or subtracted has any number of digits up to the width, filled up with zeros. Were all as long as the
+width, a digit of the sum would say nothing about either operand alone, and models stay for long at guessing it.
 """
 
 from __future__ import annotations
@@ -115,7 +118,9 @@ def _draw(rng: random.Random, level: Level) -> Problem:
     for _ in range(level.steps):
         sign = rng.choice("+-*")
         operand = (
-            str(rng.randrange(2, 10)) if sign == "*" else _digits(rng.randrange(10**level.width), level.width)
+            str(rng.randrange(2, 10))
+            if sign == "*"
+            else _digits(rng.randrange(10 ** rng.randint(1, level.width)), level.width)
         )
         question, value = question + sign + operand, _apply(value, sign, operand)
     return Problem(question + "?", value, level)

@@ -82,6 +82,7 @@ CHARTS = {
     "rule_effect": lambda ax: plots.rule_effect(ax, BARS),
     "matched_budgets": lambda ax: plots.matched_budgets(ax, budgets()),
     "cost_ratio": lambda ax: plots.cost_ratio(ax, ratios()),
+    "lines_by": lambda ax: plots.lines_by(ax, ratios(), x="length", y="ratio", by="convention", log="xy"),
 }
 each_chart = pytest.mark.parametrize("name", CHARTS)
 
@@ -375,6 +376,18 @@ def test_matched_budgets_have_a_mark_for_each_rule_and_budget(charts):
         assert list(line.get_ydata()) == list(points.loc[points["budget"] == budget, "k"])
         assert list(line.get_xdata()) == list(range(6))
     assert labels(ax) == [f"R = {r:g}" for r in PAPER_R]
+
+
+def test_lines_by_a_column_show_its_values_and_bands(charts):
+    ax, points = charts["lines_by"], ratios()
+    assert labels(ax) == list(CONVENTIONS)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    for name, line in named(ax).items():
+        wanted = points.loc[points["convention"] == name, ["length", "ratio"]]
+        assert line.get_xydata() == pytest.approx(wanted.to_numpy(dtype=float))
+    banded = points.assign(low=points["ratio"] - 1, high=points["ratio"] + 1)
+    how = {"x": "length", "y": "ratio", "by": "convention", "low": "low", "high": "high"}
+    assert len(draw(lambda ax: plots.lines_by(ax, banded, **how)).collections) == len(CONVENTIONS)
 
 
 def test_cost_ratios_have_a_line_for_each_rule(charts):

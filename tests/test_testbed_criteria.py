@@ -17,17 +17,21 @@ from scalinglab.errors import DataError
 from scalinglab.tasks import Level, extract, grade, problems, solution, split_steps, step_is_right
 from scalinglab.testbed import Criterion, Ladder, Recipe, Scale, Shape, load_model, sample, score, train_ladder
 from scalinglab.testbed.attempts import limit
-from scalinglab.testbed.criteria import by_bin, criteria, judge
+from scalinglab.testbed.criteria import by_bin, judge
 from scalinglab.testbed.ladder import validation_loss
 from scalinglab.testbed.measure import Measured, measure
 from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, encode
 
 FAST, TUNED = (0.03, 1e-2), (0.005, 1e-3)
 SHAPES, LEVELS = (Shape(64, 128, 1, 2), Shape(32, 64, 1, 1)), (Level(1, 1), Level(1, 2))
-RECIPES = (Recipe(16_000, FAST), Recipe(1000, TUNED), Recipe(1000, TUNED))
+RECIPES = (Recipe(16_000, FAST, 0.4, 320), Recipe(1000, TUNED, 0.4, 20), Recipe(1000, TUNED, 0.4, 20))
 MICRO = Scale("micro", *SHAPES, LEVELS, (), *RECIPES, questions=20, samples=8, rollouts=2, rows=16)
 LADDER = Ladder(
-    replace(MICRO, policy=Recipe(6000, FAST, decay=0.0)), SHAPES[::-1], marks=(2000, 6000), problems=10, samples=4
+    replace(MICRO, policy=Recipe(6000, FAST, warm_up=120)),
+    SHAPES[::-1],
+    marks=(2000, 6000),
+    problems=10,
+    samples=4,
 )
 COUNT = 12
 NAMES = [
@@ -77,7 +81,7 @@ def evaluated(made):
     kept = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sys.modules[judge.__module__],
+            testbed,
             "measure",
             lambda *given, **how: kept.append(measure(*given, **how)) or kept[0],
         )
@@ -114,6 +118,7 @@ def planted(shares=(0.9, 0.5, 0.3, 0.125, 0.0), **changed):
     chains[:, :, 1:] = (problem % 2 == 0)[:, None, None]
     values = {
         "drawn": (),
+        "ratio": 14.0,
         "small": np.zeros(rows),
         "large": (problem % 4 > 0).astype(float),
         "prm": pool(shares),
@@ -125,12 +130,12 @@ def planted(shares=(0.9, 0.5, 0.3, 0.125, 0.0), **changed):
     return Measured(**(values | changed))
 
 
-def passed(found, ratio=14.0):
-    return {criterion.name: criterion.passed for criterion in judge(found, ratio)}
+def passed(found):
+    return {criterion.name: criterion.passed for criterion in judge(found)}
 
 
-def failed(found, ratio=14.0):
-    return {name for name, good in passed(found, ratio).items() if not good}
+def failed(found):
+    return {name for name, good in passed(found).items() if not good}
 
 
 def test_a_testbed_that_is_all_it_should_be_meets_every_criterion():
@@ -139,7 +144,7 @@ def test_a_testbed_that_is_all_it_should_be_meets_every_criterion():
 
 @pytest.mark.parametrize(("ratio", "good"), [(13.49, False), (13.5, True), (14.5, True), (14.51, False)])
 def test_the_ratio_of_the_sizes_is_about_fourteen(ratio, good):
-    assert failed(planted(), ratio) == (set() if good else {RATIO})
+    assert failed(planted(ratio=ratio)) == (set() if good else {RATIO})
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,7 @@ def test_empty_bins_meet_no_criterion():
 
 
 def test_bins_are_set_on_other_samples_than_those_scored():
-    values = {criterion.name: criterion.value for criterion in judge(planted((0.3,) * 5), 14.0)}
+    values = {criterion.name: criterion.value for criterion in judge(planted((0.3,) * 5))}
     assert float(values[EASIEST]) < float(values[HARDEST]), "of 38 right ones in all, more here means fewer there"
 
 
@@ -278,7 +283,8 @@ def test_evaluate_prints_the_criteria_of_the_folder_as_json(made, evaluated):
     sizes = [
         json.loads((made.folder / n / "manifest.json").read_text())["non_embedding"] for n in ("small", "large")
     ]
-    wanted = judge(evaluated.found, sizes[1] / sizes[0], seed=3)
+    assert evaluated.found.ratio == sizes[1] / sizes[0]
+    wanted = judge(evaluated.found, seed=3)
     assert [c.name for c in wanted] == NAMES
     assert document["criteria"] == [
         {"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in wanted
@@ -292,9 +298,10 @@ def test_evaluate_without_json_is_a_table_a_criterion_a_line(monkeypatch, tmp_pa
 
     def stub(scale, folder, **given):
         asked.append((scale, folder, given))
-        return [Criterion("first", "1.00", "above 0", True), Criterion("second", "2.00", "below 0", False)]
 
-    monkeypatch.setattr(testbed, "criteria", stub)
+    rows = [Criterion("first", "1.00", "above 0", True), Criterion("second", "2.00", "below 0", False)]
+    monkeypatch.setattr(testbed, "measure", stub)
+    monkeypatch.setattr(testbed, "judge", lambda *_, **__: rows)
     done = invoke("evaluate", "--scale", "micro", "--folder", tmp_path, "--seed", 4)
     assert asked == [(MICRO, tmp_path, {"count": 200, "seed": 4})]
     first, second = (
@@ -326,7 +333,7 @@ def test_a_folder_without_verifiers_is_refused_in_words(made, tmp_path):
     for name in ("small", "large"):
         (tmp_path / name).symlink_to(made.folder / name)
     with pytest.raises(DataError, match="prm"):
-        criteria(MICRO, tmp_path, count=10)
+        measure(MICRO, tmp_path, count=10, seed=0)
 
 
 @pytest.mark.parametrize("missing", ["torch", "transformers"])

@@ -29,9 +29,9 @@ MICRO = Scale(
     Shape(32, 64, 1, 1),
     levels=(Level(1, 1), Level(1, 2)),
     practice=(),
-    policy=Recipe(24_000, FAST),
-    verifier=Recipe(6000, TUNED),
-    reviser=Recipe(14_000, TUNED),
+    policy=Recipe(24_000, FAST, 0.4, 480),
+    verifier=Recipe(6000, TUNED, 0.4, 120),
+    reviser=Recipe(14_000, TUNED, 0.4, 280),
     questions=60,
     samples=8,
     rollouts=4,
@@ -311,7 +311,7 @@ def test_a_revision_row_shows_up_to_four_wrong_answers_the_nearest_last_and_then
     assert len(earlier) <= 4
     assert set(earlier) <= set(wrong)
     if earlier:
-        assert distance(earlier[-1], aim) == min(distance(text, aim) for text in wrong)
+        assert distance(earlier[-1], aim) == min(distance(text, aim) for text in earlier)
 
 
 def test_revision_rows_show_each_number_of_answers_equally_often():

@@ -10,7 +10,6 @@ import typer
 
 from scalinglab.cli.render import Json, Seed, command, print_rows
 from scalinglab.errors import DataError
-from scalinglab.report import save
 
 app = typer.Typer(
     help="Train a small and a 14x larger model, verifiers and a reviser from scratch, every FLOP known.",
@@ -41,7 +40,9 @@ def train(
     print_rows([_charged(row) for row in rows], {"models": rows}, as_json)
 
 
-@app.command("evaluate", epilog="Example: scalinglab testbed evaluate --scale base --seed 1 --json")
+@app.command(
+    "evaluate", epilog="Example: scalinglab testbed evaluate --scale tiny --folder testbed-tiny --seed 1 --json"
+)
 def evaluate(
     scale: Annotated[str, typer.Option("--scale", help="tiny or base.")] = "base",
     folder: Annotated[
@@ -60,6 +61,8 @@ def evaluate(
     judged = made.judge(found, seed=seed)
     rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in judged]
     if out is not None:
+        from scalinglab.report import save
+
         climbed = made.ladder_table(ladder) if ladder is not None else None
         report = made.report_of(found, judged, models, ladder=climbed)
         report.write(out, command=command(), seed=seed)

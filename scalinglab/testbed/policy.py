@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -42,8 +41,7 @@ def policy_training(scale: Scale, shape: Shape, folder: Path, *, seed: int) -> T
     def batch(step: int) -> Batch:
         return _batch(scale, step, seed)
 
-    recipe = replace(scale.policy, rates=_rates(shape.hidden, *scale.policy.rates))
-    return Training(_model(shape), folder, recipe=recipe, batch=batch, loss=next_token_loss)
+    return Training(_model(shape), folder, recipe=scale.policy, batch=batch, loss=next_token_loss)
 
 
 def train_pair(
@@ -85,11 +83,6 @@ def _batch(scale: Scale, step: int, seed: int) -> Batch:
     """The rows of one step: a function of the scale, the seed and the step alone."""
     drawn = islice(problems("train", (*scale.levels, *scale.practice), seed=seed * 1_000_003 + step), scale.rows)
     return solved_rows([(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn])
-
-
-def _rates(hidden: int, muon: float, adam: float) -> tuple[float, float]:
-    """The rates of a width of 64 at another: with those of 64, a width of 256 stayed on a plateau of the loss."""
-    return muon * (64 / hidden) ** 0.5, adam * 64 / hidden
 
 
 def _model(shape: Shape) -> LlamaForCausalLM:

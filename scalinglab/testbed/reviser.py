@@ -57,14 +57,16 @@ def train_reviser(
 
 
 def revision_row(attempts: Attempts, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """0 to 4 wrong answers, the last one the nearest in edit distance, then a right one (PAPER section 3)."""
+    """0 to 4 wrong answers, the last one the nearest of them in edit distance, then a right one (PAPER section 3).
+
+    Were the nearest of all attempts always last, it would be wrong in its last digits alone, and the reviser would
+    learn to copy all others, right or not.
+    """
     right = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if good]
     wrong = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if not good]
     target = right[rng.integers(len(right))]
-    count = int(rng.integers(CONTEXT + 1))
-    nearest = min(wrong, key=lambda text: Levenshtein.distance(text, target))
-    earlier = [wrong[i] for i in rng.integers(len(wrong), size=max(0, count - 1))]
-    shown = [*earlier, nearest] if count else []
+    shown = [wrong[i] for i in rng.integers(len(wrong), size=rng.integers(CONTEXT + 1))]
+    shown.sort(key=lambda text: Levenshtein.distance(text, target), reverse=True)
     return context(attempts.problem.question, shown), [*encode(target), EOS_ID]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM
 
 from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, decode
 
@@ -41,22 +41,38 @@ def sample(
 def _generate(
     model: LlamaForCausalLM, prompts: Sequence[Sequence[int]], longest: int, temperature: float
 ) -> list[list[int]]:
+    """Rows that have ended leave the batch and its cache at once: most are shorter than the longest."""
     width = 1 + max(map(len, prompts))
-    rows = torch.full((len(prompts), width), PAD_ID)
-    for row, prompt in zip(rows, prompts, strict=True):
-        row[width - 1 - len(prompt) :] = torch.tensor([BOS_ID, *prompt])
-    choice = (
-        {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature > 0 else {"do_sample": False}
-    )
-    output: torch.Tensor = model.generate(  # type: ignore[misc,assignment]
-        input_ids=rows,
-        attention_mask=(rows != PAD_ID).long(),
-        max_new_tokens=longest,
-        pad_token_id=EOS_ID,
-        eos_token_id=EOS_ID,
-        **choice,
-    )
-    return [row[width:] for row in output.tolist()]
+    tokens = torch.tensor([[PAD_ID] * (width - 1 - len(prompt)) + [BOS_ID, *prompt] for prompt in prompts])
+    mask = (tokens != PAD_ID).long()
+    written = torch.full((len(prompts), longest), EOS_ID)
+    rows, cache = torch.arange(len(prompts)), DynamicCache()
+    for i in range(longest):
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        logits = model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        chosen = _choose(logits, temperature)
+        written[rows, i] = chosen
+        going = (chosen != EOS_ID).nonzero()[:, 0]
+        if not len(going):
+            break
+        if len(going) < len(rows):
+            cache.batch_select_indices(going)
+            rows, mask, chosen = rows[going], mask[going], chosen[going]
+        tokens, mask = chosen[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
+    ended: list[list[int]] = written.tolist()
+    return ended
+
+
+def _choose(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    if temperature == 0:
+        return logits.argmax(-1)
+    return torch.multinomial(torch.softmax(logits / temperature, -1), 1)[:, 0]
 
 
 def _text(row: list[int], limit: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalinglab.tasks import Level
 from scalinglab.testbed.training import Recipe
@@ -26,7 +26,7 @@ class Scale:
     """Two shapes 13.5 to 14.5 times apart in non-embedding parameters, trained on the same rows in the same order.
 
     ``levels`` are tested; training also sees ``practice``, which teaches the digits. ``policy``, ``verifier``,
-    ``reviser``: how long and how fast each is trained (a policy's rates are those of a width of 64).
+    ``reviser``: how long and how fast each is trained.
     ``questions``, ``samples``, ``rollouts``: problems attempted for the verifiers and the reviser, attempts at
     each, and rollouts from each step. ``rows``: rows a step of the optimiser.
     """
@@ -66,40 +66,41 @@ SCALES = {
     for scale in (
         Scale(
             "tiny",
-            Shape(32, 84, 2, 2),
-            Shape(128, 336, 2, 6),
+            Shape(24, 48, 2, 3),
+            Shape(96, 360, 2, 6),
             levels=_levels((1, 1), (1, 2), (1, 3), (2, 1), (2, 2)),
             practice=(),
-            policy=Recipe(600_000),
-            verifier=Recipe(200_000, _TUNED),
-            reviser=Recipe(200_000, _TUNED),
-            questions=200,
+            policy=Recipe(400_000, decay=0.4),
+            verifier=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
+            reviser=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
+            questions=100,
             rollouts=8,
         ),
         Scale(
             "base",
             Shape(64, 128, 2, 4),
-            Shape(256, 704, 2, 8),
+            Shape(192, 592, 3, 8),
             levels=_levels((2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2)),
             practice=_levels((1, 1), (1, 2), (1, 3)),
-            policy=Recipe(2_000_000, decay=0.0),
-            verifier=Recipe(1_000_000, _TUNED),
-            reviser=Recipe(1_000_000, _TUNED),
-            questions=1000,
+            policy=Recipe(1_000_000, decay=0.4, warm_up=20_000),
+            verifier=Recipe(800_000, _TUNED, decay=1.0, warm_up=16_000),
+            reviser=Recipe(800_000, _TUNED, decay=1.0, warm_up=16_000),
+            questions=400,
+            rollouts=8,
         ),
     )
 }
 LADDER = Ladder(
-    SCALES["base"],
+    replace(SCALES["base"], policy=Recipe(1_500_000)),
     shapes=(
-        Shape(32, 64, 2, 2),
-        Shape(48, 96, 2, 3),
+        Shape(24, 48, 2, 3),
+        Shape(32, 64, 2, 4),
+        Shape(48, 96, 2, 4),
         SCALES["base"].small,
         Shape(96, 256, 2, 6),
         Shape(128, 352, 2, 8),
-        Shape(192, 512, 2, 8),
-        SCALES["base"].large,
+        Shape(192, 592, 2, 8),
     ),
-    marks=(250_000, 500_000, 1_000_000, 2_000_000),
+    marks=(200_000, 500_000, 1_000_000, 1_500_000),
 )
-"""The sizes of the family between and below base's pair, by base's recipe."""
+"""A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""

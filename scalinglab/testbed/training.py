@@ -55,11 +55,13 @@ def batch_of(rows: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Batch:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay."""
+    """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, and
+    the tokens of the warm-up, so that a shorter training is the beginning of a longer one."""
 
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
-    decay: float = 0.4
+    decay: float = 0.0
+    warm_up: int = 34_000
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class Training:
     def _step(self) -> None:
         started = time.monotonic()
         batch = self.batch(self.steps)
-        pace = _pace(self.tokens / self.recipe.tokens, self.recipe.decay)
+        pace = _pace(self.tokens, self.recipe)
         for optimiser, peak in zip(self.optimisers, self.recipe.rates, strict=True):
             optimiser.param_groups[0]["lr"] = peak * pace
         loss = self.loss(self.model, batch)
@@ -221,7 +223,8 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _pace(share: float, decay: float) -> float:
-    """Warm up for 2 % of the tokens, hold, then fall linearly over the last ``decay`` of them."""
-    falling = max(0.02, (1 - share) / decay) if decay else 1.0
-    return min(1.0, (share + 1e-3) / 0.02) * min(1.0, falling)
+def _pace(tokens: int, recipe: Recipe) -> float:
+    """Warm up, hold, then fall linearly over the last ``decay`` of the tokens."""
+    left = 1 - tokens / recipe.tokens
+    falling = max(0.02, left / recipe.decay) if recipe.decay else 1.0
+    return min(1.0, (tokens + recipe.warm_up / 20) / recipe.warm_up, falling)
