@@ -1,0 +1,48 @@
+"""The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library."""
+
+from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
+from scalinglab.collect.recording import Place, Prompt, Recorder
+from scalinglab.collect.run import Progress, check, collect
+from scalinglab.collect.strategies import STRATEGIES, Draft, Policy, budget_of
+from scalinglab.collect.task import Problem, Task, TestbedTask, draw_testbed
+from scalinglab.collect.verifiers import (
+    MATH_SHEPHERD,
+    RLHFLOW,
+    ExactVerifier,
+    NoisyVerifier,
+    RewardVerifier,
+    Template,
+    TokenVerifier,
+    Verifier,
+    aggregate,
+)
+
+__all__ = [
+    "MATH_SHEPHERD",
+    "RLHFLOW",
+    "STRATEGIES",
+    "Draft",
+    "Engine",
+    "ExactVerifier",
+    "Generated",
+    "NoisyVerifier",
+    "Place",
+    "Policy",
+    "Problem",
+    "Progress",
+    "Prompt",
+    "Recorder",
+    "RewardVerifier",
+    "Rewarded",
+    "Scored",
+    "Task",
+    "Template",
+    "TestbedTask",
+    "TokenVerifier",
+    "Verifier",
+    "aggregate",
+    "budget_of",
+    "check",
+    "collect",
+    "draw_testbed",
+]

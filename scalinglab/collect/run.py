@@ -1,0 +1,163 @@
+"""The run: units of work in flight together, each journalled whole as it finishes, resumed at any moment."""
+
+from __future__ import annotations
+
+import fcntl
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalinglab.collect.protocol import Engine
+from scalinglab.collect.recording import Recorder, together
+from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Policy, budget_of
+from scalinglab.collect.task import Task
+from scalinglab.collect.verifiers import AGGREGATES, Verifier
+from scalinglab.errors import DataError
+from scalinglab.samples import Call, RunStore, Solution, Unit
+
+_collecting: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A unit that has just been journalled, and how many of all units are done, those of earlier runs included."""
+
+    unit: Unit
+    calls: Sequence[Call]
+    solutions: Sequence[Solution]
+    done: int
+    total: int
+
+
+async def collect(
+    units: Sequence[Unit],
+    engines: Mapping[str, Engine],
+    verifiers: Mapping[str, Verifier],
+    task: Task,
+    store: RunStore,
+    *,
+    in_flight: int = 64,
+    progress: Callable[[Progress], None] | None = None,
+) -> int:
+    """Do the units that the store lacks, up to ``in_flight`` at a time; returns how many were done now.
+
+    ``engines`` are by the model that units name, ``verifiers`` by the name their parameters give. A finished
+    unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
+    units in flight; the same call goes on. Raises DataError for a unit that cannot be done, before any is, and
+    where the store is full or another collector has it; EngineError, alone, where an engine fails for good.
+    """
+    if in_flight < 1:
+        raise DataError(f"in_flight is {in_flight}", "1 or more units at a time", "raise in_flight")
+    for unit in units:
+        check(unit, engines, verifiers, task)
+    with sole_collector(store.path):
+        wanted, known = {unit.key: unit for unit in units}, store.done()
+        left = [unit for key, unit in wanted.items() if key not in known]
+        queue, done = iter(left), len(wanted) - len(left)
+
+        async def work() -> None:
+            nonlocal done
+            for unit in queue:
+                calls, solutions = await solve(unit, engines, verifiers, task)
+                store.append(unit, calls, solutions)
+                done += 1
+                if progress is not None:
+                    progress(Progress(unit, calls, solutions, done, len(wanted)))
+
+        await together(work() for _ in range(min(in_flight, len(left))))
+    return len(left)
+
+
+async def solve(
+    unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Verifier], task: Task
+) -> tuple[list[Call], list[Solution]]:
+    """One unit's calls and graded solutions; nothing is written. Raises EngineError."""
+    recorder, problem, options = Recorder(unit), task.problems[unit.problem], dict(unit.parameters)
+    name, temperature = options.pop("verifier", None), options.pop("temperature", 1.0)
+    policy = Policy(engines[unit.model], task, recorder, temperature)
+    verifier = None if name is None else verifiers[name]
+    drafts = await STRATEGIES[unit.strategy](problem, policy, verifier, **options)
+    texts = list(dict.fromkeys(draft.text for draft in drafts))
+    graded = dict(zip(texts, await together(task.grade(problem, text) for text in texts), strict=True))
+    solutions = [
+        Solution(
+            draft.text,
+            answer=graded[draft.text][1],
+            grade=graded[draft.text][0],
+            scores=draft.scores,
+            sample=i,
+            chain=draft.place.chain,
+            round=draft.place.round,
+        )
+        for i, draft in enumerate(drafts)
+    ]
+    return await recorder.calls(), solutions
+
+
+def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Verifier], task: Task) -> None:
+    """Raises DataError where a unit names what there is not, or its parameters do not fit its strategy."""
+    _one_of(unit.task, [task.name], "task")
+    _one_of(unit.problem, task.problems, "problem")
+    _one_of(unit.model, engines, "model")
+    _one_of(unit.strategy, STRATEGIES, "strategy")
+    options = {k: v for k, v in unit.parameters.items() if k not in ("verifier", "temperature")}
+    _one_of(options.get("aggregate", "last"), AGGREGATES, "aggregate")
+    if unit.strategy in SEARCHES or unit.parameters.get("verifier") is not None:
+        _one_of(unit.parameters.get("verifier"), verifiers, f"verifier of {unit.strategy}")
+    function = STRATEGIES[unit.strategy]
+    try:
+        inspect.signature(function).bind(None, None, None, **options)
+    except TypeError as error:
+        allowed = list(inspect.signature(function).parameters)[3:]
+        raise DataError(
+            f"{unit.strategy} with parameters {options} ({error})", ", ".join(allowed), "mend parameters"
+        ) from error
+    for name, value, good in _numbers(unit.parameters):
+        if not good:
+            raise DataError(f"{unit.strategy} with {name} {value!r}", "a number it can be", f"mend {name}")
+    if unit.budget != (budget := budget_of(unit.strategy, options)):
+        raise DataError(
+            f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "use budget_of"
+        )
+
+
+@contextmanager
+def sole_collector(store: Path) -> Iterator[None]:
+    """Hold a store for this process: a lock on a side file, which the system frees however the process ends.
+
+    Raises DataError where another holds it. A POSIX lock, not flock: a worker process forked meanwhile would
+    inherit that, and keep the store where its parent is killed.
+    """
+    side = store.resolve().with_name(f"{store.name}.lock")
+    with ExitStack() as held:
+        try:
+            if side in _collecting:  # a process never conflicts with its own POSIX locks, and closing frees them
+                raise BlockingIOError("this process collects to it")
+            file = held.enter_context(side.open("a"))
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(
+                f"{store} cannot be locked ({error})",
+                "a store in a folder that can be written, and that no other collector holds",
+                "wait for the other collector, stop it, or give another store",
+            ) from error
+        _collecting.add(side)
+        held.callback(_collecting.discard, side)
+        yield
+
+
+def _numbers(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """Those numbers among the parameters that make no budget, and whether each can be what it is."""
+    temperature, balance, rounds = (parameters.get(name, 1) for name in ("temperature", "balance", "rounds"))
+    yield "temperature", temperature, type(temperature) in (int, float) and temperature >= 0
+    yield "balance", balance, type(balance) in (int, float) and balance > 0
+    yield "rounds", rounds, type(rounds) is int and rounds > 0
+
+
+def _one_of(value: object, allowed: Sequence[str] | Mapping[str, object], name: str) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        some = ", ".join(list(allowed)[:9]) or "none: there are none"
+        raise DataError(f"{name} {value!r}", f"one of {some}", "mend the unit, or give what it names")

@@ -1,0 +1,82 @@
+"""A solution as it grows, and the policy that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scalinglab.collect.protocol import Engine
+from scalinglab.collect.recording import Place, Prompt, Recorder
+from scalinglab.collect.task import Problem, Task
+from scalinglab.collect.verifiers import Verifier
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A solution, so far or complete.
+
+    tokens: generated for it. ended: the model closed it or its tokens ran out. scores: the verifier's, a step.
+    place: where it was last written to.
+    """
+
+    text: str = ""
+    tokens: int = 0
+    ended: bool = False
+    scores: tuple[float, ...] = ()
+    place: Place = field(default_factory=Place)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An LLM at work on one unit: writes solutions, each call recorded."""
+
+    engine: Engine
+    task: Task
+    recorder: Recorder
+    temperature: float = 1.0
+
+    async def solve(self, problem: Problem, *, place: Place, prompt: Prompt | None = None) -> Draft:
+        """A whole solution, in one call. ``prompt``: the problem's, where not given. Raises EngineError."""
+        return await self._write(problem, prompt or Prompt(problem.prompt), Draft(), self.temperature, (), place)
+
+    async def step(
+        self, problem: Problem, draft: Draft, *, place: Place, temperature: float | None = None
+    ) -> Draft:
+        """The draft and one more step of it, in one call. Raises EngineError."""
+        chosen = self.temperature if temperature is None else temperature
+        prompt = Prompt(problem.prompt, draft.text)
+        return await self._write(problem, prompt, draft, chosen, tuple(self.task.delimiters), place)
+
+    async def _write(
+        self,
+        problem: Problem,
+        prompt: Prompt,
+        draft: Draft,
+        temperature: float,
+        delimiters: tuple[str, ...],
+        place: Place,
+    ) -> Draft:
+        made = await self.recorder.generate(
+            self.engine,
+            prompt,
+            place=place,
+            max_tokens=problem.max_tokens - draft.tokens,
+            temperature=temperature,
+            stop=(*delimiters, *self.task.ends),
+        )
+        tokens = draft.tokens + made.generated_tokens
+        ended = not made.text.endswith(delimiters) or tokens >= problem.max_tokens
+        return Draft(draft.text + made.text, tokens, ended, draft.scores, place)
+
+
+async def judge(
+    problem: Problem, draft: Draft, policy: Policy, verifier: Verifier, *, place: Place, every: bool = False
+) -> tuple[float, ...]:
+    """The verifier's score of the draft's last step, or of ``every`` one. Raises EngineError.
+
+    A draft without a single step scores 0: it holds no answer that could be right.
+    """
+    steps: Sequence[str] = policy.task.split_steps(draft.text)
+    if not steps:
+        return (0.0,)
+    return await verifier.score(problem, steps, recorder=policy.recorder, place=place, every=every)

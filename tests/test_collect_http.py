@@ -1,0 +1,384 @@
+"""The HTTP engine against a real server that answers as each test tells it to."""
+
+import asyncio
+import json
+import socket
+import time
+from contextlib import AsyncExitStack, suppress
+from email.utils import formatdate
+
+import pytest
+
+from scalinglab.collect.http_engine import HttpEngine, HttpSettings
+from scalinglab.collect.protocol import Generated, Rewarded, Scored
+from scalinglab.errors import EngineError
+
+FAST = HttpSettings(timeout=5, attempts=5, first_wait=0.01, longest_wait=0.05, in_flight=8)
+CHOICE = {"text": "4;", "finish_reason": "stop", "stop_reason": None}
+USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 3}}
+ANSWER = {"choices": [CHOICE], "usage": USAGE}
+
+
+class Server:
+    """Answers its requests with the given replies in turn, the last one for ever; counts what it sees."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+        self.asked = []
+        self.serving = self.busiest = 0
+        self.hung_up = asyncio.Event()
+        self._writers, self._tasks = set(), set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self.die()
+        await asyncio.gather(*self._tasks)
+        await self._server.wait_closed()
+
+    def die(self):
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    async def _serve(self, reader, writer):
+        self._writers.add(writer)
+        self._tasks.add(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while not writer.is_closing():
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.split("content-length: ")[1].split("\r\n")[0])
+                self.asked.append((head.split()[1], json.loads(await reader.readexactly(length)), head))
+                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                self.serving += 1
+                self.busiest = max(self.busiest, self.serving)
+                await reply(self, reader, writer)
+                self.serving -= 1
+        writer.close()
+
+
+def sends(status=200, answer=ANSWER, *, after=0.0, claims=None, **headers):
+    """A reply; ``claims`` is a length that the body does not have."""
+
+    async def reply(_server, _reader, writer):
+        await asyncio.sleep(after)
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {claims or len(body)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        await writer.drain()
+        if claims:
+            writer.close()
+
+    return reply
+
+
+async def hangs(server, reader, _writer):
+    await reader.read()
+    server.hung_up.set()
+    raise ConnectionError
+
+
+async def dies(server, _reader, _writer):
+    server.die()
+
+
+def run(replies, ask, settings=FAST):
+    """What ``ask(engine, servers)`` makes of an engine on servers with these lists of replies."""
+
+    async def go():
+        async with AsyncExitStack() as stack:
+            servers = [await stack.enter_async_context(Server(*each)) for each in replies]
+            engine = HttpEngine([server.url for server in servers], "m", settings=settings, key="secret")
+            stack.push_async_callback(engine.close)
+            return await ask(engine, *servers)
+
+    return asyncio.run(go())
+
+
+def generate(engine, stop=(), prompt="<bos>2+2=?"):
+    return engine.generate(prompt, max_tokens=9, temperature=0.7, seed=5, stop=stop)
+
+
+def same(found, expected):
+    assert found == type(expected)(**{**vars(expected), "seconds": found.seconds})
+    assert found.seconds > 0
+
+
+def test_a_completion_is_asked_for_in_full_and_its_usage_recorded():
+    async def ask(engine, server):
+        return await generate(engine, stop=["\n"]), server.asked
+
+    found, [(path, body, head)] = run([[sends()]], ask)
+    same(found, Generated("4;", prompt_tokens=7, generated_tokens=2, cached_tokens=3))
+    assert path == "/v1/completions"
+    assert "authorization: bearer secret" in head
+    assert body == {
+        "model": "m",
+        "prompt": "<bos>2+2=?",
+        "max_tokens": 9,
+        "temperature": 0.7,
+        "seed": 5,
+        "stop": ["\n"],
+        "add_special_tokens": False,
+        "skip_special_tokens": False,
+        "top_p": 1.0,
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+    }
+
+
+@pytest.mark.parametrize("details", [{}, {"prompt_tokens_details": None}, {"prompt_tokens_details": {}}])
+def test_cached_tokens_are_none_where_the_server_reports_none(details):
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, **details}
+    found = run([[sends(answer={"choices": [CHOICE], "usage": usage})]], lambda engine, _: generate(engine))
+    assert found.cached_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ({"stop_reason": ";"}, "4;"),
+        ({"matched_stop": ";"}, "4;"),
+        ({"stop_reason": None}, "4"),
+        ({"stop_reason": 128009}, "4"),
+        ({"finish_reason": "length"}, "4"),
+    ],
+)
+def test_the_stop_string_that_the_server_cut_off_is_put_back(reason, text):
+    answer = {"choices": [{"text": "4", "finish_reason": "stop", **reason}], "usage": USAGE}
+    assert run([[sends(answer=answer)]], lambda engine, _: generate(engine, stop=[";"])).text == text
+
+
+def test_a_server_that_hides_its_stop_string_is_refused_only_where_it_matters():
+    answer = {"choices": [{"text": "4", "finish_reason": "stop"}], "usage": USAGE}
+    assert run([[sends(answer=answer)]], lambda engine, _: generate(engine)).text == "4"
+    with pytest.raises(EngineError, match="which stop string ended a text; expected stop_reason"):
+        run([[sends(answer=answer)]], lambda engine, _: generate(engine, stop=[";"]))
+
+
+FAILURES = {
+    "500": sends(500, b"oops"),
+    "502 page": sends(502, b"<html>bad gateway</html>"),
+    "429": sends(429),
+    "408": sends(408),
+    "garbage": sends(answer=b"\x00\xff!"),
+    "page": sends(answer=b"<html>hello</html>"),
+    "truncated JSON": sends(answer=b'{"choices": [{"te'),
+    "list": sends(answer=[1, 2]),
+    "null": sends(answer=None),
+    "no usage": sends(answer={"choices": [CHOICE]}),
+    "empty usage": sends(answer={"choices": [CHOICE], "usage": {}}),
+    "no choice": sends(answer={"choices": [], "usage": USAGE}),
+    "no text": sends(answer={"choices": [{**CHOICE, "text": None}], "usage": USAGE}),
+    "aborted": sends(answer={"choices": [{**CHOICE, "finish_reason": "abort"}], "usage": USAGE}),
+    "half an answer": sends(answer=b"{", claims=99),
+    "bad encoding": sends(answer=b"not gzip", Content_Encoding="gzip"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_failed_attempt_is_made_again(failure):
+    async def ask(engine, server):
+        return await generate(engine, stop=[";"]), len(server.asked)
+
+    found, asked = run([[failure, failure, sends()]], ask)
+    assert (found.text, asked) == ("4;", 3)
+
+
+def test_a_server_that_hangs_is_left_and_asked_again():
+    async def ask(engine, server):
+        found = await generate(engine)
+        await server.hung_up.wait()
+        return found
+
+    assert run([[hangs, sends()]], ask, HttpSettings(timeout=0.1, first_wait=0.01)).text == "4;"
+
+
+def test_attempts_are_bounded_and_end_in_one_line_of_three_parts():
+    async def ask(engine, server):
+        with pytest.raises(EngineError) as failed:
+            await generate(engine)
+        return str(failed.value), len(server.asked)
+
+    line, asked = run([[sends(503, b"loading\nthe model")]], ask)
+    assert asked == FAST.attempts
+    assert line.startswith("m failed in 5 attempts on 1 server(s), last http://127.0.0.1:")
+    assert (
+        "/v1/completions: HTTP 503 loading the model; expected a server that answers; see the server's log" in line
+    )
+    assert "\n" not in line
+
+
+def test_a_refused_connection_says_so():
+    with socket.socket() as taken:  # bound and not listening: nobody else can answer
+        taken.bind(("127.0.0.1", 0))
+        engine = HttpEngine([f"http://127.0.0.1:{taken.getsockname()[1]}/v1/"], "m", settings=FAST)
+
+        async def ask():
+            try:
+                await generate(engine)
+            finally:
+                await engine.close()
+
+        with pytest.raises(
+            EngineError, match=r"5 attempts on 1 server\(s\), last .*/v1/completions: ConnectError"
+        ):
+            asyncio.run(ask())
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_a_request_the_server_refuses_is_not_made_again(status):
+    async def ask(engine, server):
+        with pytest.raises(EngineError, match=rf"refused a request to m: HTTP {status} too long; expected"):
+            await generate(engine)
+        return len(server.asked)
+
+    assert run([[sends(status, b"too long")]], ask) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "meanwhile"), [(lambda: "0.2", 0.1), (lambda: formatdate(time.time() + 2, usegmt=True), 0.5)]
+)
+def test_nothing_is_asked_of_a_server_before_the_time_it_names(header, meanwhile):
+    events = []
+
+    async def says(server, reader, writer):
+        events.append("asked")
+        first = len(events) == 1
+        await (sends(429, Retry_After=header()) if first else sends())(server, reader, writer)
+
+    async def ask(engine, server):
+        first = asyncio.create_task(generate(engine))
+        while not server.asked:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+        asyncio.get_running_loop().call_later(meanwhile, events.append, "time passes")
+        await asyncio.gather(first, generate(engine))
+
+    run([[says]], ask)
+    assert events == ["asked", "time passes", "asked", "asked"]
+
+
+def test_a_retry_after_that_says_nothing_is_an_ordinary_failure():
+    assert run([[sends(429, Retry_After="soon"), sends()]], lambda engine, _: generate(engine)).text == "4;"
+
+
+def test_a_rest_longer_than_the_timeout_stops_the_run():
+    with pytest.raises(EngineError, match="asking to wait 3600 s"):
+        run([[sends(429, Retry_After=3600)]], lambda engine, _: generate(engine))
+
+
+def test_servers_share_the_load_within_their_limits():
+    async def ask(engine, *servers):
+        await asyncio.gather(*(generate(engine) for _ in range(12)))
+        return [(len(server.asked), server.busiest) for server in servers]
+
+    slow = [sends(after=0.03)]
+    assert run([slow, slow], ask, HttpSettings(in_flight=3)) == [(6, 3), (6, 3)]
+
+
+def test_the_others_take_over_from_a_server_that_dies():
+    async def ask(engine, dying, well):
+        found = await asyncio.gather(*(generate(engine) for _ in range(40)))
+        return {one.text for one in found}, len(found), len(dying.asked), len(well.asked)
+
+    texts, found, before, after = run([[sends(), sends(), dies], [sends(after=0.005)]], ask)
+    assert (texts, found) == ({"4;"}, 40)
+    assert before >= 3
+    assert after >= 30
+
+
+def test_a_server_at_rest_leaves_its_requests_to_the_other():
+    async def ask(engine, resting, well):
+        await asyncio.gather(*(generate(engine) for _ in range(30)))
+        return len(resting.asked), len(well.asked)
+
+    resting, well = run([[sends(429, Retry_After=2)], [sends()]], ask)
+    assert resting <= FAST.in_flight
+    assert well == 30
+
+
+def test_cancelling_closes_the_connection_and_frees_its_slot():
+    async def ask(engine, server):
+        call = asyncio.create_task(generate(engine))
+        while not server.asked:
+            await asyncio.sleep(0.001)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await server.hung_up.wait()
+        return await generate(engine)
+
+    assert run([[hangs, sends()]], ask, HttpSettings(in_flight=1)).text == "4;"
+
+
+def test_tokens_are_counted_by_the_server():
+    async def ask(engine, server):
+        return await engine.count("12+3"), server.asked[0][:2]
+
+    count, asked = run([[sends(answer={"count": 4, "tokens": [4, 5, 13, 6]})]], ask)
+    assert count == 4
+    assert asked == ("/tokenize", {"model": "m", "prompt": "12+3", "add_special_tokens": False})
+
+
+def scored(top):
+    return {"choices": [{**CHOICE, "logprobs": {"top_logprobs": [top]}}], "usage": USAGE}
+
+
+@pytest.mark.parametrize(
+    "top", [{"token_id:18": -0.1, "token_id:19": -2.5, "token_id:4": 0.0}, {"-": -2.5, "+": -0.1}]
+)
+def test_scores_name_their_tokens_by_number_and_look_the_numbers_up_once(top):
+    async def ask(engine, server):
+        found = [await engine.score("1+1=2;", ["+", "-"]) for _ in range(2)]
+        return found, [path for path, *_ in server.asked], server.asked[2][1]
+
+    numbers = [sends(answer={"tokens": [18]}), sends(answer={"tokens": [19]})]
+    found, paths, body = run([[*numbers, sends(answer=scored(top))]], ask)
+    for one in found:
+        same(one, Scored((-0.1, -2.5), prompt_tokens=7, cached_tokens=3))
+    assert paths == ["/tokenize", "/tokenize", "/v1/completions", "/v1/completions"]
+    assert body["logprob_token_ids"] == [18, 19]
+    assert body["max_tokens"] == 1
+    assert body["return_tokens_as_token_ids"]
+
+
+def test_a_score_the_server_does_not_give_is_an_error():
+    replies = [sends(answer={"tokens": [18]}), sends(answer=scored({"token_id:4": -0.1}))]
+    with pytest.raises(EngineError, match=r"gives no log-probability of '\+'; expected it for any token"):
+        run([replies], lambda engine, _: engine.score("1+1=2;", ["+"]))
+
+
+def test_only_single_tokens_are_scored():
+    with pytest.raises(EngineError, match="'good' is 2 tokens to m; expected a single token"):
+        run([[sends(answer={"tokens": [1, 2]})]], lambda engine, _: engine.score("1+1=2;", ["good"]))
+
+
+@pytest.mark.parametrize(("data", "rewards"), [([[0.1, 0.9], [0.8, 0.2]], (0.9, 0.2)), ([0.7], (0.7,))])
+def test_rewards_are_read_by_step_or_in_all(data, rewards):
+    async def ask(engine, server):
+        return await engine.reward("1+1=2;"), server.asked[0][:2]
+
+    found, asked = run([[sends(answer={"data": [{"data": data}], "usage": USAGE})]], ask)
+    same(found, Rewarded(rewards, prompt_tokens=7, cached_tokens=3))
+    assert asked == ("/pooling", {"model": "m", "input": "1+1=2;", "add_special_tokens": False})
+
+
+def test_a_closed_engine_says_so():
+    async def ask(engine, _server):
+        await engine.close()
+        await generate(engine)
+
+    with pytest.raises(EngineError, match="m is closed; expected an open engine"):
+        run([[sends()]], ask)
+
+
+@pytest.mark.parametrize("urls", [[], ["localhost:8000"]])
+def test_what_is_no_url_is_refused(urls):
+    with pytest.raises(EngineError, match="URL"):
+        HttpEngine(urls, "m")
