@@ -118,7 +118,7 @@ def _draw(rng: random.Random, level: Level) -> Problem:
     for _ in range(level.steps):
         sign = rng.choice("+-*")
         operand = (
-            str(rng.randrange(2, 10))
+            str(rng.randint(2, 3))
             if sign == "*"
             else _digits(rng.randrange(10 ** rng.randint(1, level.width)), level.width)
         )

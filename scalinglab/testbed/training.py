@@ -55,12 +55,14 @@ def batch_of(rows: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Batch:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, and
-    the tokens of the warm-up, so that a shorter training is the beginning of a longer one."""
+    """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, the
+    share of the peak it ends at, and the tokens of the warm-up, so that a shorter training is the beginning of a
+    longer one."""
 
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
     decay: float = 0.0
+    floor: float = 0.02
     warm_up: int = 34_000
 
 
@@ -224,7 +226,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def _pace(tokens: int, recipe: Recipe) -> float:
-    """Warm up, hold, then fall linearly over the last ``decay`` of the tokens."""
+    """Warm up, hold, then fall linearly to ``floor`` over the last ``decay`` of the tokens."""
     left = 1 - tokens / recipe.tokens
-    falling = max(0.02, left / recipe.decay) if recipe.decay else 1.0
+    falling = recipe.floor + (1 - recipe.floor) * max(0.0, left) / recipe.decay if recipe.decay else 1.0
     return min(1.0, (tokens + recipe.warm_up / 20) / recipe.warm_up, falling)
