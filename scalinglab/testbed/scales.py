@@ -60,6 +60,8 @@ def _levels(*pairs: tuple[int, int]) -> tuple[Level, ...]:
     return tuple(Level(width, steps) for width, steps in pairs)
 
 
+# The policies' rate ends at a floor: annealed to nothing, the large one is perfect on the easy bins, and no number
+# of samples of the small one could be above it.
 _TUNED = (0.005, 1e-3)
 SCALES = {
     scale.name: scale
@@ -68,9 +70,9 @@ SCALES = {
             "tiny",
             Shape(24, 48, 2, 3),
             Shape(96, 360, 2, 6),
-            levels=_levels((1, 1), (1, 2), (1, 3), (2, 1), (2, 2)),
+            levels=_levels((1, 1), (1, 2), (2, 1), (2, 2), (2, 4)),
             practice=(),
-            policy=Recipe(400_000, decay=0.4),
+            policy=Recipe(400_000, decay=0.5, floor=0.1),
             verifier=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
             reviser=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
             questions=100,
@@ -83,24 +85,23 @@ SCALES = {
             levels=_levels((2, 1), (2, 2), (2, 4), (3, 1), (3, 2), (3, 4), (4, 2), (4, 4)),
             practice=_levels((1, 1), (1, 2), (1, 3)),
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
-            verifier=Recipe(800_000, _TUNED, decay=1.0, warm_up=16_000),
-            reviser=Recipe(800_000, _TUNED, decay=1.0, warm_up=16_000),
-            questions=400,
-            rollouts=8,
+            verifier=Recipe(1_000_000, (0.01, 2e-3), decay=1.0, warm_up=20_000),
+            reviser=Recipe(4_000_000, decay=0.4, warm_up=40_000),
+            questions=3_000,
+            samples=8,
+            rollouts=4,
         ),
     )
 }
 LADDER = Ladder(
-    replace(SCALES["base"], policy=Recipe(1_500_000)),
+    replace(SCALES["base"], policy=Recipe(1_000_000, warm_up=20_000)),
     shapes=(
         Shape(24, 48, 2, 3),
         Shape(32, 64, 2, 4),
         Shape(48, 96, 2, 4),
         SCALES["base"].small,
         Shape(96, 256, 2, 6),
-        Shape(128, 352, 2, 8),
-        Shape(192, 592, 2, 8),
     ),
-    marks=(200_000, 500_000, 1_000_000, 1_500_000),
+    marks=(250_000, 500_000, 750_000, 1_000_000),
 )
 """A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""
