@@ -208,9 +208,11 @@ def lines_by(
         if low:
             ax.fill_between(rows[x], rows[low], rows[high], color=COLOURS[i % 7], alpha=0.15, linewidth=0)
     ax.set(xlabel=x, ylabel=y)
-    ax.set_xscale("log" if "x" in log else ax.get_xscale())
-    ax.set_yscale("log" if "y" in log else ax.get_yscale())
-    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    ax.legend(title=by, fontsize=8, title_fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _shape(shapes: tuple[str, ...], i: int) -> str:

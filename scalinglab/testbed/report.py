@@ -127,7 +127,8 @@ def _chain(found: Measured) -> Section:
 
 def _ladder(table: pd.DataFrame) -> Section:
     labels = {"xlabel": "training tokens D", "ylabel": "validation loss (nats a solution token)"}
-    draw = partial(_lines, table, labels, x="tokens", y="loss", by="non_embedding", log="xy")
+    named = table.rename(columns={"non_embedding": "N (non-embedding)"})
+    draw = partial(_lines, named, labels, x="tokens", y="loss", by="N (non-embedding)", log="xy")
     notes = ["one recipe at constant rates, checkpoints along the way", "lines: non-embedding parameters N"]
     return Section("ladder", "Loss by size and tokens", notes, table, draw)
 
