@@ -11,7 +11,18 @@ from scalinglab import flops
 from scalinglab.errors import DataError
 from scalinglab.specs import from_config
 from scalinglab.tasks import Level, problems, solution, split_of
-from scalinglab.testbed import LADDER, SCALES, Recipe, Scale, Shape, load_model, sample, train_pair, train_policy
+from scalinglab.testbed import (
+    LADDER,
+    SCALES,
+    Recipe,
+    Scale,
+    Shape,
+    load_model,
+    sample,
+    train_pair,
+    train_policy,
+    training,
+)
 from scalinglab.testbed.muon import Muon, orthogonalise
 from scalinglab.testbed.policy import IGNORED, policy_training, solved_rows
 from scalinglab.testbed.scales import HEAD_DIM
@@ -345,3 +356,10 @@ def test_a_full_disk_is_told_in_words_and_leaves_the_checkpoint_before(tmp_path)
     with pytest.raises(DataError, match="cannot write"):
         training.save()
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("floor", [0.02, 0.65])
+def test_the_rate_ends_at_its_floor(floor):
+    recipe = Recipe(1000, decay=0.4, warm_up=10, floor=floor)
+    paces = [training._pace(tokens, recipe) for tokens in (600, 800, 1000, 1100)]
+    assert paces == pytest.approx([1, (1 + floor) / 2, floor, floor])

@@ -29,7 +29,7 @@ MICRO = Scale(
     Shape(32, 64, 1, 1),
     levels=(Level(1, 1), Level(1, 2)),
     practice=(),
-    policy=Recipe(24_000, FAST, 0.4, 480),
+    policy=Recipe(32_000, FAST, 0.4, 480),
     verifier=Recipe(6000, TUNED, 0.4, 120),
     reviser=Recipe(14_000, TUNED, 0.4, 280),
     questions=60,

@@ -56,14 +56,14 @@ def batch_of(rows: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Batch:
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, the
-    share of the peak it ends at, and the tokens of the warm-up, so that a shorter training is the beginning of a
-    longer one."""
+    tokens of the warm-up, so that a shorter training is the beginning of a longer one, and the share of the peak
+    that the decay ends at."""
 
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
     decay: float = 0.0
-    floor: float = 0.02
     warm_up: int = 34_000
+    floor: float = 0.02
 
 
 @dataclass(frozen=True)
