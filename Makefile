@@ -35,7 +35,7 @@ results: .venv/core
 	$(BIN)/scalinglab demo --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
 
-# The shipped models and the tables about them: about an hour on 2 cores, Ctrl-C and the same command go on.
+# The shipped models and the tables about them: somewhat over an hour, Ctrl-C and the same command go on.
 results-testbed: .venv/dev
 	$(BIN)/scalinglab testbed train --scale base --out testbed-base
 	$(BIN)/scalinglab testbed train --scale ladder --out testbed-ladder
