@@ -4,8 +4,8 @@ Digits are written least significant first and fixed in width, so that each char
 moves in writing order. A problem of width 2 with two steps, ((34 + 85) * 3) mod 100, reads ``43+58*3?``, and its
 solution ``43+58=91;91*3=75;``: each step repeats its operands, so that it can be checked by itself.
 
-Factors are 2 and 3. With factors up to 9 a small model learned sums and not the tables, and most of its mistakes were
-products.
+Factors are 2 and 3. With factors up to 9 a small model learned sums and not the tables, and most of its mistakes
+were products.
 
 What is added or subtracted has any number of digits up to the width, filled up with zeros. Were all as long as the
 width, a digit of the sum would say nothing about either operand alone, and models stay for long at guessing it.

@@ -82,7 +82,7 @@ SCALES = {
             Shape(192, 592, 3, 8),
             levels=_levels((2, 1), (2, 2), (2, 4), (3, 1), (3, 2), (3, 4), (4, 2), (4, 4)),
             practice=_levels((1, 1), (1, 2), (1, 3)),
-            # Annealed to nothing, the large policy is perfect on the easy bins: no samples of the small one beat that.
+            # Annealed to nothing, the large policy is perfect on the easy bins: no sampling beats that.
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
             verifier=Recipe(1_000_000, (0.01, 2e-3), decay=1.0, warm_up=20_000),
             reviser=Recipe(4_000_000, decay=0.4, warm_up=40_000),
