@@ -57,13 +57,13 @@ def evaluate(
     """Check on fresh test problems what makes the testbed useful, one criterion a line."""
     made = _testbed()
     chosen, models = _scale(scale), folder or made.shipped(scale)
+    climbed = made.ladder_table(ladder) if ladder is not None else None
     found = made.measure(chosen, models, count=problems, seed=seed)
     judged = made.judge(found, seed=seed)
     rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in judged]
     if out is not None:
         from scalinglab.report import save
 
-        climbed = made.ladder_table(ladder) if ladder is not None else None
         report = made.report_of(found, judged, models, ladder=climbed)
         report.write(out, command=command(), seed=seed)
         if ladder is not None:
