@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from scripted import PARAMETERS, ScriptedEngine, study
+from scripted import PARAMETERS, ScriptedEngine, opinion, study
 
 from scalinglab import collect, flops, tasks
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError, EngineError
 from scalinglab.ledger import price
-from scalinglab.samples import GRADES, RunStore
+from scalinglab.samples import GRADES, RunStore, scored_by
 from scalinglab.specs import find
 
 TESTS = Path(__file__).parent
@@ -35,6 +35,12 @@ def assert_same(one, other):
     pd.testing.assert_frame_equal(one.units, other.units)
     pd.testing.assert_frame_equal(one.calls.drop(columns=luck), other.calls.drop(columns=luck))
     pd.testing.assert_frame_equal(one.solutions, other.solutions)
+
+
+def sampled(run):
+    """(problem, text, scores) of each parallel sample."""
+    rows = run.solutions.join(run.units.set_index("key")[["strategy", "problem"]], on="unit")
+    return rows.loc[rows["strategy"] == "parallel", ["problem", "text", "scores"]].itertuples(index=False)
 
 
 def script(code, *arguments, **options):
@@ -160,6 +166,44 @@ def test_another_seed_is_another_run(tmp_path, unbroken):
     assert sorted(other.solutions["text"]) != sorted(unbroken.solutions["text"])
 
 
+def test_samples_judged_by_several_verifiers_are_a_run_of_each_afterwards(tmp_path):
+    one = study()
+    orm = ScriptedEngine(good=lambda prompt: opinion(prompt[::-1]), model="orm-1B")
+    judges = {**one.verifiers, "orm": collect.TokenVerifier(orm, one.task.verifier_prompt)}
+    several = {"samples": 8, "verifier": ["prm", "orm", "noisy", "exact"]}
+    units = [replace(unit, parameters=several) for unit in one.units if unit.strategy == "parallel"]
+    beams = [unit for unit in one.units if unit.strategy == "beam_search"]
+    run = asyncio.run(replace(one, units=units + beams, verifiers=judges).run(tmp_path / "run.sqlite"))
+    known = {p.question: p for p in one.task.drawn}
+    searches = set(run.units.loc[run.units["strategy"] == "beam_search", "key"])
+    for name, model in {"prm": "prm", "orm": "orm-1B", "noisy": "prm", "exact": None}.items():
+        mine = scored_by(run, name, model=model)
+        search = mine.calls["unit"].isin(searches)
+        assert set(mine.calls.loc[~search, "model"]) == {"small", model} - {None}
+        assert mine.calls[search].equals(run.calls[run.calls["unit"].isin(searches)])
+        for problem, text, scores in sampled(mine):
+            prompt = f"<bos>{problem}" + "".join(tasks.split_steps(text))
+            right = tasks.split_steps(text) == tasks.split_steps(tasks.solution(known[problem]))
+            expected = {
+                "prm": [opinion(prompt)],
+                "orm": [opinion(prompt[::-1])],
+                "noisy": [opinion(prompt), 1 - opinion(prompt)],
+                "exact": [float(right)],
+            }
+            assert any(scores == [pytest.approx(p)] for p in expected[name])
+
+
+def test_a_verifier_that_did_not_judge_a_run_is_named(tmp_path):
+    one = study(problems=1)
+    several = {"samples": 2, "verifier": ["prm", "noisy"]}
+    units = [replace(u, parameters=several, budget=2) if u.strategy == "parallel" else u for u in one.units]
+    run = asyncio.run(replace(one, units=units).run(tmp_path / "run.sqlite"))
+    with pytest.raises(DataError, match="verifier 'orm'; expected one of exact, noisy, prm; name a verifier"):
+        scored_by(run, "orm", model="orm")
+    with pytest.raises(DataError, match=r"'exact' did not judge unit .*; expected one of prm, noisy there"):
+        scored_by(run, "exact", model=None)
+
+
 # Units that cannot be done
 
 
@@ -171,7 +215,10 @@ def test_another_seed_is_another_run(tmp_path, unbroken):
         ({"model": "huge"}, "model 'huge'; expected one of small"),
         ({"strategy": "mcts"}, "strategy 'mcts'"),
         ({"parameters": {}}, "verifier of beam_search None; expected one of prm"),
-        ({"parameters": {"verifier": ["prm"]}}, "verifier of beam_search"),
+        ({"parameters": {"verifier": ["prm", "noisy"], "beams": 4, "width": 2}}, "verifier of beam_search"),
+        ({"strategy": "parallel", "parameters": {"samples": 4, "verifier": ["prm", "orm"]}}, "parallel 'orm'"),
+        ({"strategy": "parallel", "parameters": {"samples": 4, "verifier": []}}, "different verifiers, one or"),
+        ({"strategy": "parallel", "parameters": {"samples": 4, "verifier": ["prm", "prm"]}}, "different verif"),
         ({"parameters": {"verifier": "orm", "beams": 4, "width": 2}}, "verifier of beam_search 'orm'"),
         ({"parameters": {"verifier": "prm", "beams": 4}}, "missing a required argument: 'width'"),
         ({"parameters": {"verifier": "prm", "beams": 4, "width": 2, "depth": 3}}, "unexpected keyword .*depth"),

@@ -150,10 +150,10 @@ def reward_verifier(rewards, **options):
     return collect.RewardVerifier(ScriptedEngine(rewards=rewards, model="rm"), template, **options)
 
 
-@pytest.mark.parametrize(("every", "scores"), [(False, (0.7,)), (True, (0.9, 0.5, 0.7))])
-def test_a_process_model_rewards_all_steps_in_one_call(every, scores):
+@pytest.mark.parametrize("every", [False, True])
+def test_a_process_model_rewards_all_steps_in_one_call_and_none_is_lost(every):
     found, calls = judge(reward_verifier({"Q?|a;#b;#c;#": [0.9, 0.5, 0.7]}), every=every)
-    assert found == [scores]
+    assert found == [(0.9, 0.5, 0.7)]
     assert spent(calls) == [("verifier", "rm", 12, 3, 0, 3)]
 
 

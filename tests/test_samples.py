@@ -213,7 +213,7 @@ def test_what_is_appended_is_read_back(tmp_path):
     assert run.calls.to_dict("records") == [
         {"unit": UNIT.key, "position": i, **asdict(replace(CALL, sample=i))} for i in (0, 1)
     ]
-    expected = {"unit": UNIT.key, "position": 0, **asdict(SOLUTION), "scores": [0.5, 0.25]}
+    expected = {"unit": UNIT.key, "position": 0, **asdict(SOLUTION), "scores": [0.5, 0.25], "other_scores": "{}"}
     assert run.solutions.to_dict("records") == [expected]
 
 
@@ -294,9 +294,8 @@ def test_a_closed_store_says_so(tmp_path):
     [
         (UNIT, "seed", 2**63),
         (CALL, "prompt_tokens", 2**63),
-        (SOLUTION, "text", "half a surrogate pair: \ud83d"),
     ],
-    ids=["seed beyond int64", "tokens beyond int64", "lone surrogate"],
+    ids=["seed beyond int64", "tokens beyond int64"],
 )
 def test_values_that_sqlite_cannot_hold_are_refused(tmp_path, record, field, value):
     def append(store):
@@ -307,6 +306,50 @@ def test_values_that_sqlite_cannot_hold_are_refused(tmp_path, record, field, val
     with RunStore(tmp_path / "run.sqlite") as store:
         refusal(append, store)
         assert store.done() == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("half a pair: \ud83d", "half a pair: \ufffd"),
+        ("\udfb2 \ud83d\ud83d 🎲", "\ufffd \ufffd\ufffd 🎲"),
+        ("\ufeffé", "\ufeffé"),
+        ("\ud83c\udfb2", "🎲"),
+    ],
+)
+def test_half_a_surrogate_pair_is_stored_as_a_replacement_character(tmp_path, text, stored):
+    run = record(tmp_path / "run.sqlite", (UNIT, [CALL], [replace(SOLUTION, text=text, answer=text)]))
+    assert run.solutions.loc[0, ["text", "answer"]].tolist() == [stored, stored]
+
+
+# Stores and exports from before a unit could have several verifiers
+
+
+@pytest.fixture
+def old_store(tmp_path):
+    path = tmp_path / "old.sqlite"
+    record(path, work(1), work(2))
+    with sqlite3.connect(path) as db:
+        db.executescript("ALTER TABLE solutions DROP COLUMN other_scores; PRAGMA user_version = 1")
+    db.close()
+    return path
+
+
+def test_an_old_store_is_read_as_it_is_and_appended_to(tmp_path, old_store):
+    before = old_store.read_bytes()
+    assert_same(read_run(old_store), record(tmp_path / "new.sqlite", work(1), work(2)), seconds=False)
+    assert old_store.read_bytes() == before
+    three = work(3)
+    three = (*three[:2], [replace(SOLUTION, other_scores={"orm": [0.5]})])
+    assert_same(record(old_store, three), record(tmp_path / "new.sqlite", three), seconds=False)
+
+
+def test_old_exports_are_read(tmp_path):
+    run = record(tmp_path / "run.sqlite", work(1), work(2))
+    old = replace(run, solutions=run.solutions.drop(columns="other_scores"))
+    for write, name in FORMATS.values():
+        write(old, tmp_path / name)
+        assert_same(read_run(tmp_path / name), run)
 
 
 # Killed and resumed
@@ -441,7 +484,7 @@ def other_database(path, version):
     db.close()
 
 
-@pytest.mark.parametrize("version", [0, 2, 1])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
 @pytest.mark.parametrize("create", [True, False])
 def test_a_database_of_another_program_is_refused_on_opening(tmp_path, version, create):
     other_database(tmp_path / "run.sqlite", version)
@@ -556,6 +599,7 @@ RUNS = {
     ],
     "no scores": [(UNIT, [CALL], [replace(SOLUTION, scores=())])],
     "some scores": [(UNIT, [CALL], [SOLUTION, replace(SOLUTION, scores=()), replace(SOLUTION, scores=[1])])],
+    "two verifiers": [(UNIT, [CALL], [SOLUTION, replace(SOLUTION, other_scores={"orm": [0.5], "π": []})])],
     "whole seconds": [(UNIT, [CALL, replace(CALL, seconds=3)], [SOLUTION])],
     "units without calls": [(UNIT, [], []), work(2)],
 }
@@ -587,7 +631,10 @@ def test_a_run_without_units_reads_back_as_the_same_frames(tmp_path, write, name
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCORES = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3)
-SOLUTIONS = st.builds(Solution, TEXT, st.none() | TEXT, st.sampled_from(GRADES), SCORES, st.integers(0, 2**63 - 1))
+SOLUTIONS = st.builds(
+    Solution, TEXT, st.none() | TEXT, st.sampled_from(GRADES), SCORES, st.integers(0, 2**63 - 1),
+    other_scores=st.dictionaries(TEXT, SCORES, max_size=2),
+)  # fmt: skip
 CALLS = st.builds(
     lambda role, model, counts, cached, reason, seconds: Call(
         role, model, sum(counts[:2]), counts[2], counts[0], min(cached, counts[0]), counts[1],

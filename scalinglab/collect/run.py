@@ -12,8 +12,8 @@ from typing import Any
 
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
-from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Policy, budget_of
-from scalinglab.collect.task import Task
+from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Draft, Policy, budget_of, judge
+from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import AGGREGATES, Verifier
 from scalinglab.errors import DataError
 from scalinglab.samples import Call, RunStore, Solution, Unit
@@ -75,11 +75,13 @@ async def solve(
     unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Verifier], task: Task
 ) -> tuple[list[Call], list[Solution]]:
     """One unit's calls and graded solutions; nothing is written. Raises EngineError."""
-    recorder, problem, options = Recorder(unit), task.problems[unit.problem], dict(unit.parameters)
-    name, temperature = options.pop("verifier", None), options.pop("temperature", 1.0)
-    policy = Policy(engines[unit.model], task, recorder, temperature)
-    verifier = None if name is None else verifiers[name]
+    recorder, problem, options = Recorder(unit), task.problems[unit.problem], _options(unit)
+    policy = Policy(engines[unit.model], task, recorder, unit.parameters.get("temperature", 1.0))
+    names = _verifiers(unit)
+    verifier = verifiers[names[0]] if names else None
     drafts = await STRATEGIES[unit.strategy](problem, policy, verifier, **options)
+    every = options.get("aggregate", "last") != "last"
+    others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
     texts = list(dict.fromkeys(draft.text for draft in drafts))
     graded = dict(zip(texts, await together(task.grade(problem, text) for text in texts), strict=True))
     solutions = [
@@ -91,6 +93,7 @@ async def solve(
             sample=i,
             chain=draft.place.chain,
             round=draft.place.round,
+            other_scores={name: scores[i] for name, scores in zip(names[1:], others, strict=True)},
         )
         for i, draft in enumerate(drafts)
     ]
@@ -103,10 +106,9 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
     _one_of(unit.problem, task.problems, "problem")
     _one_of(unit.model, engines, "model")
     _one_of(unit.strategy, STRATEGIES, "strategy")
-    options = {k: v for k, v in unit.parameters.items() if k not in ("verifier", "temperature")}
+    options = _options(unit)
     _one_of(options.get("aggregate", "last"), AGGREGATES, "aggregate")
-    if unit.strategy in SEARCHES or unit.parameters.get("verifier") is not None:
-        _one_of(unit.parameters.get("verifier"), verifiers, f"verifier of {unit.strategy}")
+    _check_verifiers(unit, verifiers)
     function = STRATEGIES[unit.strategy]
     try:
         inspect.signature(function).bind(None, None, None, **options)
@@ -122,6 +124,36 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
         raise DataError(
             f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "use budget_of"
         )
+
+
+def _check_verifiers(unit: Unit, verifiers: Mapping[str, Verifier]) -> None:
+    given = unit.parameters.get("verifier")
+    if unit.strategy in SEARCHES:  # only one can guide it, and what that one reads is part of its price
+        _one_of(given, verifiers, f"verifier of {unit.strategy}")
+    names = _verifiers(unit)
+    for name in names:
+        _one_of(name, verifiers, f"verifier of {unit.strategy}")
+    if given is not None and len(set(names)) < max(1, len(names)):
+        raise DataError(
+            f"{unit.strategy} with verifier {given!r}", "different verifiers, one or more", "mend verifier"
+        )
+
+
+async def _judged(
+    drafts: Sequence[Draft], problem: Problem, policy: Policy, verifier: Verifier, every: bool
+) -> list[tuple[float, ...]]:
+    """Each draft's scores by one more verifier."""
+    return await together(judge(problem, one, policy, verifier, place=one.place, every=every) for one in drafts)
+
+
+def _options(unit: Unit) -> dict[str, Any]:
+    """The parameters that are the strategy's own."""
+    return {k: v for k, v in unit.parameters.items() if k not in ("verifier", "temperature")}
+
+
+def _verifiers(unit: Unit) -> list[Any]:
+    given = unit.parameters.get("verifier")
+    return list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Verifier(Protocol):
     ) -> tuple[float, ...]:
         """The probability that the last of the steps (one or more) is right; of each in turn with ``every``.
 
+        Before the last step's may come those of others that the verifier scores on its way.
         Raises EngineError where the model fails or gives no probability.
         """
         ...
@@ -120,8 +121,7 @@ class RewardVerifier:
 
         if self.outcome:
             return sum(await together(one(part) for part in _parts(steps, every)), ())
-        scores = await one(steps)
-        return scores if every else scores[-1:]
+        return await one(steps)
 
     def _read(self, rewards: Sequence[float], wanted: int) -> tuple[float, ...]:
         if len(rewards) != wanted:

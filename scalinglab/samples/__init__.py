@@ -4,6 +4,7 @@ from scalinglab.samples.counts import read_counts
 from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
 from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit
 from scalinglab.samples.store import RunStore
+from scalinglab.samples.verifiers import scored_by
 
 __all__ = [
     "GRADES",
@@ -16,6 +17,7 @@ __all__ = [
     "is_run",
     "read_counts",
     "read_run",
+    "scored_by",
     "write_jsonl",
     "write_parquet",
 ]

@@ -145,6 +145,8 @@ def _first_line_is_unit(path: Path) -> bool:
 
 def _with_columns(frame: pd.DataFrame, table: str, where: str) -> pd.DataFrame:
     wanted = _COLUMNS[table]
+    if table == "solutions" and "other_scores" not in frame:  # exported before there was more than one verifier
+        frame = frame.assign(other_scores="{}")
     missing = [column for column in wanted if column not in frame]
     if missing and not frame.empty:
         raise DataError(

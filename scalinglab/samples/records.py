@@ -102,7 +102,8 @@ class Call:
 class Solution:
     """One complete answer. ``grade`` keeps an unparsed answer and a failed grader apart from a wrong one.
 
-    ``scores`` are the verifier's step scores in order; empty where no verifier ran.
+    ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
+    further verifiers of the same unit, by name (see ``scored_by``).
     """
 
     text: str
@@ -112,14 +113,16 @@ class Solution:
     sample: int = 0
     chain: int = 0
     round: int = 0
+    other_scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _one_of(self.grade, GRADES, "grade")
         _counts(self, ("sample", "chain", "round"))
-        if not isinstance(self.scores, Sequence) or not all(_finite(score) for score in self.scores):
-            raise DataError(
-                f"verifier scores {self.scores!r:.80}", "finite numbers", "drop the verifier call that failed"
-            )
+        for scores in (self.scores, *self.other_scores.values()):
+            if not isinstance(scores, Sequence) or not all(_finite(score) for score in scores):
+                raise DataError(
+                    f"verifier scores {scores!r:.80}", "finite numbers", "drop the verifier call that failed"
+                )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples.records import Call, Run, Solution, Unit, canonical
 
-_FORMAT = 1
+_FORMAT = 2
 _UNIT = [f.name for f in fields(Unit)]
 _CALL = [f.name for f in fields(Call)]
 _SOLUTION = [f.name for f in fields(Solution)]
@@ -35,6 +35,8 @@ class RunStore:
     >>> with RunStore("run.sqlite") as store:
     ...     store.append(unit, calls, solutions)
 
+    Text that UTF-8 cannot hold (half a surrogate pair) is stored with U+FFFD in its place.
+    A store of version 1, which knew one verifier a unit, is read as it is and brought up to date when appended to.
     Raises DataError where the file is no run store or cannot be read or written.
     """
 
@@ -62,6 +64,7 @@ class RunStore:
         """Write one finished unit, whole or not at all. False, and nothing written, where it is there."""
         key = unit.key
         with self._explained(), self._transaction():
+            self._upgrade()
             if self._db.execute("SELECT 1 FROM units WHERE key = ?", (key,)).fetchone():
                 return False
             self._insert("units", [(key, *_cells(unit))])
@@ -83,20 +86,29 @@ class RunStore:
         return Run(*frames)
 
     def _open(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         empty = version == 0 and not tables
-        if not empty and (version != _FORMAT or not tables >= {"units", "calls", "solutions"}):
+        if not empty and (not 1 <= version <= _FORMAT or not tables >= {"units", "calls", "solutions"}):
             self._db.close()
             raise DataError(
                 f"{self.path} is a database of another kind (version {version})",
-                f"a run store of version {_FORMAT}",
+                f"a run store of version {_FORMAT} or earlier",
                 "give another path",
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         if empty:
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def _version(self) -> int:
+        found: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return found
+
+    def _upgrade(self) -> None:
+        if self._version() == 1:
+            self._db.execute("ALTER TABLE solutions ADD COLUMN other_scores DEFAULT '{}'")
+            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
         if rows:
@@ -105,7 +117,8 @@ class RunStore:
 
     def _frame(self, table: str) -> pd.DataFrame:
         order = "key" if table == "units" else "unit, position"
-        return pd.read_sql_query(f"SELECT * FROM {table} ORDER BY {order}", self._db)
+        lacking = ", '{}' AS other_scores" if table == "solutions" and self._version() == 1 else ""
+        return pd.read_sql_query(f"SELECT *{lacking} FROM {table} ORDER BY {order}", self._db)
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
@@ -131,5 +144,10 @@ class RunStore:
 
 def _cells(record: Unit | Call | Solution) -> tuple[object, ...]:
     """A record's fields as SQLite values; mappings and lists as canonical JSON."""
-    plain = (str, int, float, type(None))
-    return tuple(value if isinstance(value, plain) else canonical(value) for value in astuple(record))
+    return tuple(_cell(value) for value in astuple(record))
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value if isinstance(value, (int, float, type(None))) else canonical(value)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from scalinglab.collect.strategies.drafts import Draft, Policy
+from scalinglab.collect.strategies.drafts import Draft, Policy, judge
 from scalinglab.collect.strategies.sampling import greedy, parallel, revisions
 from scalinglab.collect.strategies.trees import ROUNDS, allocate, beam_search, dvts, groups, lookahead, rebase
 from scalinglab.errors import DataError
@@ -18,7 +18,10 @@ STRATEGIES: Mapping[str, Callable[..., Awaitable[list[Draft]]]] = {
     "dvts": dvts,
     "rebase": rebase,
 }
-"""By the name a unit gives. A unit's parameters are the function's own, and "verifier" and "temperature"."""
+"""By the name a unit gives. A unit's parameters are the function's own, and "verifier" and "temperature".
+
+Samples can be judged by several verifiers, {"verifier": ["prm", "orm"]}: the first one's scores are the
+solution's, the others' its ``other_scores`` (read by ``samples.scored_by``). A search has one, which guides it."""
 
 SEARCHES = ("beam_search", "lookahead", "dvts", "rebase")
 """The strategies that cannot do without a verifier."""
@@ -60,6 +63,7 @@ __all__ = [
     "budget_of",
     "dvts",
     "greedy",
+    "judge",
     "lookahead",
     "parallel",
     "rebase",

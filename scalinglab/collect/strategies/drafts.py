@@ -72,9 +72,9 @@ class Policy:
 async def judge(
     problem: Problem, draft: Draft, policy: Policy, verifier: Verifier, *, place: Place, every: bool = False
 ) -> tuple[float, ...]:
-    """The verifier's score of the draft's last step, or of ``every`` one. Raises EngineError.
+    """The verifier's scores of the draft's last step, and those it made before on the way; or of ``every`` one.
 
-    A draft without a single step scores 0: it holds no answer that could be right.
+    A draft without a single step scores 0: it holds no answer that could be right. Raises EngineError.
     """
     steps: Sequence[str] = policy.task.split_steps(draft.text)
     if not steps:

@@ -169,7 +169,7 @@ class _Search:
         if steps == before > 0 and not self.ahead:  # nothing was added but the end
             return draft
         scores = await judge(self.problem, seen, self.policy, self.verifier, place=place)
-        return replace(draft, scores=(*parent.scores[: max(0, steps - 1)], *scores))
+        return replace(draft, scores=(*parent.scores[: max(0, steps - 1)], scores[-1]))
 
     def best(self, drafts: Sequence[Draft], keep: int) -> list[Draft]:
         """The best by score, earlier ones first in a tie. Copies of an ended solution count as one."""
