@@ -25,7 +25,8 @@ HOMES = {
     "vllm": "collect",
     "httpx": "collect",
     "torch": "testbed",
-    "transformers": "testbed",
+    "transformers": "testbed collect",
+    "math_verify": "tasks",
     "sqlite3": "samples",
     "typer": "cli",
 }
@@ -51,7 +52,7 @@ def violations(path, source):
     here = room(path)
     for name in imports(source):
         top, *rest = name.split(".")
-        if HOMES.get(top, here) != here:
+        if here not in HOMES.get(top, here).split():
             yield f"{here} imports {top}, whose only home is {HOMES[top]}"
         if top == "scalinglab" and rest and rest[0] in ROWS and rest[0] != here and ROWS[rest[0]] >= ROWS[here]:
             yield f"{here} (row {ROWS[here]}) imports {rest[0]} (row {ROWS[rest[0]]})"

@@ -1,5 +1,7 @@
 """The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library."""
 
+from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
+from scalinglab.collect.grading import Grader
 from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
 from scalinglab.collect.recording import Place, Prompt, Recorder
 from scalinglab.collect.run import Progress, check, collect
@@ -21,10 +23,12 @@ __all__ = [
     "MATH_SHEPHERD",
     "RLHFLOW",
     "STRATEGIES",
+    "BenchmarkTask",
     "Draft",
     "Engine",
     "ExactVerifier",
     "Generated",
+    "Grader",
     "NoisyVerifier",
     "Place",
     "Policy",
@@ -42,7 +46,9 @@ __all__ = [
     "Verifier",
     "aggregate",
     "budget_of",
+    "chat_template",
     "check",
     "collect",
     "draw_testbed",
+    "open_benchmark",
 ]

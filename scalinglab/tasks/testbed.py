@@ -1,4 +1,4 @@
-"""Problems and how to grade them. The testbed's task: chains of arithmetic, every step written out.
+"""The testbed's task: chains of arithmetic, every step written out.
 
 Digits are written least significant first and fixed in width, so that each character is one token and a carry
 moves in writing order. A problem of width 2 with two steps, ((34 + 85) * 3) mod 100, reads ``43+58*3?``, and its

@@ -1,0 +1,167 @@
+"""A benchmark as a task for the strategies: its prompts as text, its steps, its answers graded by math-verify."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scalinglab.collect.grading import Grader
+from scalinglab.collect.recording import Prompt
+from scalinglab.collect.task import CONTEXT, Problem
+from scalinglab.errors import DataError
+from scalinglab.tasks.benchmark import FORMATS, Format, Item, read_items
+from scalinglab.tasks.text import PLACES, STEPS, Wording, extract, split_steps, word
+
+_STEPS = {"gsm8k": "line"}
+_END = "Problem:"
+
+
+@dataclass(frozen=True)
+class BenchmarkTask:
+    """Problems of a file; see the Task protocol. Made by ``open_benchmark``; ``close`` stops its grader."""
+
+    name: str
+    problems: Mapping[str, Problem]
+    wording: Wording
+    steps: str
+    places: Sequence[str]
+    ends: Sequence[str]
+    grader: Grader = field(repr=False)
+
+    @property
+    def delimiters(self) -> Sequence[str]:
+        """The one string that ends a step."""
+        return (STEPS[self.steps].delimiter,)
+
+    def split_steps(self, text: str) -> list[str]:
+        """The steps so far; the string that ended the solution is none of it."""
+        return split_steps(self._body(text), self.steps)
+
+    def revision_prompt(self, problem: Problem, answers: Sequence[str]) -> Prompt:
+        """The problem's own prompt, with the last four answers after the question."""
+        if not answers:
+            return Prompt(problem.prompt)
+        seen = [self._body(answer) for answer in answers[-CONTEXT:]]
+        return Prompt(self.wording.asked(problem.question), self.wording.rest(seen))
+
+    def verifier_prompt(self, problem: Problem, steps: Sequence[str]) -> Prompt:
+        """The question, an empty line, and the steps as they were written."""
+        return Prompt(f"{problem.question}\n\n", "".join(steps))
+
+    async def grade(self, problem: Problem, text: str) -> tuple[str, str | None]:
+        """One of ``samples.GRADES``, and the final answer, equal ones written alike; "unparsed" where none is."""
+        answer = extract(text, self.places)
+        return ("unparsed", None) if answer is None else await self.grader.grade(problem.answer, answer)
+
+    def close(self) -> None:
+        """Stop the worker processes of the grader."""
+        self.grader.close()
+
+    def _body(self, text: str) -> str:
+        ending = next((end for end in self.ends if text.endswith(end)), "")
+        return text.removesuffix(ending)
+
+
+def open_benchmark(
+    path: str | Path,
+    *,
+    kind: str = "jsonl",
+    fields: Mapping[str, str] | None = None,
+    name: str | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    template: str | None = None,
+    chat: str | None = None,
+    steps: str | None = None,
+    answers: Sequence[str] = ("boxed", "hash"),
+    ends: Sequence[str] | None = None,
+    max_tokens: int = 1024,
+    workers: int = 2,
+    limit: float = 10.0,
+) -> BenchmarkTask:
+    """The problems of a JSONL file as a task.
+
+    kind: gsm8k, math (``tasks.FORMATS``), or jsonl with ``fields``, which names the question, the answer and
+        perhaps the id, such as {"question": "prompt", "answer": "target"}.
+    count: so many problems, drawn by ``seed``; all of them where not given.
+    template: the prompt, with {question} in it; chat: one turn of a chat model, with {prompt} in it
+        (``tasks.text.CHATML``, or ``chat_template(model)``). What is not given is a plain instruction, and
+        completion. A special token that the model wants first, such as <|begin_of_text|>, is part of them.
+    steps: line, paragraph or numbered (``tasks.text.STEPS``). answers: where a final answer is looked for, in
+        order (``tasks.text.PLACES``). ends: strings that end a solution besides the model's end token.
+    max_tokens: of one solution. workers, limit: see ``Grader``.
+
+    Raises DataError for a file or an option that cannot be read; EngineError where math-verify is not installed.
+    """
+    items = _draw(read_items(path, _format(kind, fields)), count, seed)
+    steps = steps or _STEPS.get(kind, "paragraph")
+    wording = word(template, chat, steps)
+    if not answers or (unknown := [place for place in answers if place not in PLACES]):
+        raise DataError(
+            f"answers in {', '.join(unknown) if answers else 'no place'}", _list(PLACES), "mend answers"
+        )
+    if type(max_tokens) is not int or max_tokens < 1:
+        raise DataError(f"max_tokens is {max_tokens!r}", "a whole number above 0", "mend max_tokens")
+    problems = {item.id: _problem(item, wording, max_tokens) for item in items}
+    # A model that was not trained to stop goes on with a problem of its own.
+    ends = ends if ends is not None else () if template or chat else (_END,)
+    named = name or (Path(path).stem if kind == "jsonl" else kind)
+    return BenchmarkTask(
+        named, problems, wording, steps, tuple(answers), tuple(ends), Grader(workers=workers, limit=limit)
+    )
+
+
+def chat_template(model: str | Path) -> str:
+    """A model's own chat template for one turn, as text with {prompt} in it, special tokens included.
+
+    ``model``: a folder or a Hugging Face name. Needs transformers. Raises DataError where it is not installed,
+    the tokenizer cannot be loaded, or it has no chat template.
+    """
+    try:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(str(model))
+        return str(
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": "{prompt}"}], tokenize=False, add_generation_prompt=True
+            )
+        )
+    except (ImportError, OSError, ValueError) as error:
+        raise DataError(
+            f"the chat template of {model} cannot be read ({str(error).strip().splitlines()[0]})",
+            "a tokenizer with a chat template, and transformers installed",
+            "pip install transformers, or give the template as text with {prompt} in it",
+        ) from error
+
+
+def _format(kind: str, fields: Mapping[str, str] | None) -> Format:
+    if kind in FORMATS and fields is None:
+        return FORMATS[kind]
+    given = dict(fields or {})
+    if kind != "jsonl" or not {"question", "answer"} <= set(given) <= {"question", "answer", "id"}:
+        raise DataError(
+            f"kind {kind!r} with fields {_list(given) or 'none'}",
+            f"{_list(FORMATS)} without fields, or jsonl with fields question, answer and perhaps id",
+            "mend kind or fields",
+        )
+    return Format(**given)
+
+
+def _draw(items: Sequence[Item], count: int | None, seed: int) -> Sequence[Item]:
+    """So many of the problems, in the order of the file."""
+    if count is None:
+        return items
+    if type(count) is not int or not 1 <= count <= len(items):
+        raise DataError(f"count is {count!r}", f"1 to {len(items)}, the problems there are", "mend count")
+    return [items[i] for i in sorted(random.Random(seed).sample(range(len(items)), count))]
+
+
+def _problem(item: Item, wording: Wording, max_tokens: int) -> Problem:
+    prompt = wording.asked(item.question) + wording.rest()
+    return Problem(item.id, item.question, prompt, item.answer, max_tokens)
+
+
+def _list(names: Mapping[str, object]) -> str:
+    return ", ".join(names)
