@@ -1,5 +1,6 @@
 """Samples x ledger -> accuracy against FLOPs, for each selector and budget, with intervals over problems."""
 
+from scalinglab.curves.arms import ARM, Arms, arms_of
 from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
 from scalinglab.curves.curve import Curve, curve, table
 from scalinglab.curves.intervals import DRAWS, interval, ratio_interval
@@ -8,8 +9,10 @@ from scalinglab.curves.selectors import SELECTORS, accuracy, best_of_k, pass_at_
 
 __all__ = [
     "AGGREGATES",
+    "ARM",
     "DRAWS",
     "SELECTORS",
+    "Arms",
     "Curve",
     "Floats",
     "Graded",
@@ -17,6 +20,7 @@ __all__ = [
     "Pool",
     "QueryCost",
     "accuracy",
+    "arms_of",
     "best_of_k",
     "curve",
     "interval",

@@ -1,0 +1,177 @@
+"""Every way a run answered its problems, side by side: accuracy and FLOPs of each problem under each arm."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalinglab.curves.chains import hierarchical
+from scalinglab.curves.pools import Floats, Pool, pool_from_run
+from scalinglab.curves.selectors import accuracy, vote_at_k
+from scalinglab.errors import DataError
+from scalinglab.ledger import Ledger
+from scalinglab.samples import Run, scored_by
+
+ARM = ("role", "model", "strategy", "setting", "verifier", "selector", "budget")
+POOLED = ("greedy", "parallel")
+"""Strategies of independent samples: every budget below theirs is read from them."""
+_Column = tuple[tuple[Any, ...], pd.Series, pd.Series]
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Ways to answer a question, an arm a column, over the same problems, a row each.
+
+    table: one row an arm, with the columns of ``ARM``: setting holds the strategy's parameters as JSON, verifier
+    is "" where none chose, budget counts samples as the strategy does. accuracy: the chance that the arm's answer
+    is right, (problems, arms). flops: of one query under ``convention``, with the verifier where its payer pays
+    it and without any training, (problems, arms).
+    """
+
+    convention: str
+    problems: tuple[str, ...]
+    table: pd.DataFrame
+    accuracy: Floats
+    flops: Floats
+
+    def where(self, chosen: npt.ArrayLike) -> Arms:
+        """The arms at these rows of ``table``: a mask, or positions."""
+        at = np.arange(len(self.table))[np.asarray(chosen)]
+        table = self.table.iloc[at].reset_index(drop=True)
+        return replace(self, table=table, accuracy=self.accuracy[:, at], flops=self.flops[:, at])
+
+
+def arms_of(run: Run, ledger: Ledger, *, verifiers: Mapping[str, str | None], seed: int = 0) -> Arms:
+    """Every arm of a recorded run, priced as ``ledger`` charged its calls.
+
+    ``verifiers``: the model behind each verifier's name; None where there is none (the exact checker).
+    Independent samples are read at every power of two, by majority and by the weighted vote and the best under
+    each verifier that judged them. A search answers by its verifier's weighted vote over its finals; chains of
+    revisions by flat majority, and by a verifier within chains and then across them (PAPER section 3). A
+    solution's score is its last step's. Runs of several seeds are averaged.
+    Raises DataError for a verifier that is not named, several tasks, or arms that lack problems of others.
+    """
+    if len(run.units["task"].unique()) != 1:
+        raise DataError(f"a run of {len(run.units['task'].unique())} tasks", "one task", "split the run")
+    found: dict[tuple[Any, ...], list[tuple[pd.Series, pd.Series]]] = defaultdict(list)
+    for arm, right, spent in _columns(run, ledger, verifiers, seed):
+        found[arm].append((right, spent))
+    problems = sorted(set(run.units["problem"]))
+    both = [
+        np.column_stack([_mean([pair[i] for pair in pairs], problems, arm) for arm, pairs in found.items()])
+        for i in (0, 1)
+    ]
+    table = pd.DataFrame(list(found), columns=list(ARM))
+    return Arms(ledger.convention.name, tuple(map(str, problems)), table, *both)
+
+
+def _columns(run: Run, ledger: Ledger, verifiers: Mapping[str, str | None], seed: int) -> Iterator[_Column]:
+    units = run.units[run.units["strategy"] != "difficulty"]
+    settings = units["parameters"].map(_setting)
+    units = units.assign(setting=[s for s, _ in settings], judges=[j for _, j in settings])
+    pooled = units["strategy"].isin(POOLED)
+    for group, of in ((units[pooled], ()), (units[~pooled], ("budget", "seed"))):
+        for _, rows in group.groupby(["role", "model", "strategy", "setting", "judges", *of], sort=False):
+            part = replace(run, units=run.units.loc[rows.index])
+            for verifier, selectors in _choosers(rows).items():
+                model = _model(verifier, verifiers)
+                seen = part if verifier == "" else scored_by(part, verifier, model=model)
+                pool = pool_from_run(seen, str(rows["model"].iloc[0]), strategy=str(rows["strategy"].iloc[0]))
+                costs = _costs(ledger, part, rows, verifier, model)
+                for selector in selectors:
+                    yield from _arm(rows.iloc[0], seen, pool, verifier, selector, costs, seed)
+
+
+def _choosers(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """The selectors by which answers are chosen, for each verifier; "" for none."""
+    judges, strategy = json.loads(rows["judges"].iloc[0]), rows["strategy"].iloc[0]
+    if strategy in POOLED:
+        return {"": ("majority",)} | dict.fromkeys(judges, ("weighted", "best-of-n"))
+    if strategy == "revisions":
+        return {"": ("majority",)} | dict.fromkeys(judges, ("hierarchical", "weighted"))
+    return dict.fromkeys(judges, ("weighted",))
+
+
+def _arm(
+    unit: pd.Series, seen: Run, pool: Pool, verifier: str, selector: str, costs: pd.DataFrame, seed: int
+) -> Iterator[_Column]:
+    """One strategy and selector, at every budget that it measured."""
+    names = tuple(unit[["role", "model", "strategy", "setting"]])
+    if unit["strategy"] in POOLED:
+        budgets = [2**i for i in range(int(pool.n.min()).bit_length())]
+        values, _ = accuracy(pool, selector, budgets, seed=seed)
+    else:
+        budgets = [int(unit["budget"])]
+        values = (hierarchical(seen, pool) if selector == "hierarchical" else _final(pool, selector))[:, None]
+    for k, column in zip(budgets, values.T, strict=True):
+        share = k / costs["samples"] if unit["strategy"] in POOLED else 1.0
+        spent = costs["fixed"] + share * costs["rest"]
+        yield (*names, verifier, selector, k), pd.Series(column, pool.problems), spent
+
+
+def _final(pool: Pool, selector: str) -> Floats:
+    """Accuracy of the vote over all of a search's finals, of which problems may have different numbers."""
+    graded, values = pool.graded, np.empty(len(pool.n))
+    assert graded is not None
+    for n in np.unique(pool.n):
+        rows = np.flatnonzero(pool.n == n)
+        group = graded.rows(rows, int(n))
+        votes = group.scores if selector == "weighted" else np.ones_like(group.scores)
+        found, _ = vote_at_k(group.answers, group.right, votes, np.array([n]), draws=2, seed=0)
+        values[rows] = found[:, 0]
+    return values
+
+
+def _costs(ledger: Ledger, part: Run, rows: pd.DataFrame, verifier: str, model: str | None) -> pd.DataFrame:
+    """Mean FLOPs a unit by problem: reading the question where it is paid once, and the rest; samples a unit."""
+    entries = ledger.entries[ledger.entries["unit"].isin(rows["key"])]
+    judged = entries["phase"] == "verifier"
+    if len(json.loads(rows["judges"].iloc[0])) > 1 or verifier == "":  # whoever judged, only the chooser is paid
+        entries = entries[~judged | ((entries["model"] == model) & (verifier != ""))]
+    shared = (entries["part"] == "question") & (ledger.convention.prompts == "once")
+    solved = part.solutions["unit"].map(rows.set_index("key")["problem"]).value_counts()
+    units = rows["problem"].value_counts()
+    sums = {
+        "fixed": entries[shared].groupby("problem")["flops"].sum(),
+        "rest": entries[~shared].groupby("problem")["flops"].sum(),
+        "samples": solved,
+    }
+    found = {name: column.reindex(units.index, fill_value=0).astype(float) for name, column in sums.items()}
+    return pd.DataFrame(found).div(units, axis=0)
+
+
+def _setting(parameters: str) -> tuple[str, str]:
+    """A unit's parameters without its verifiers and number of samples, and the verifiers, as JSON."""
+    options = json.loads(parameters)
+    judges = options.pop("verifier", None)
+    options.pop("samples", None)
+    listed = [judges] if isinstance(judges, str) else list(judges or ())
+    return json.dumps(options, sort_keys=True), json.dumps(listed)
+
+
+def _model(verifier: str, verifiers: Mapping[str, str | None]) -> str | None:
+    if verifier == "":
+        return None
+    if verifier not in verifiers:
+        raise DataError(
+            f"verifier {verifier!r}", f"one of {', '.join(verifiers) or 'none'}", "name the model behind it"
+        )
+    return verifiers[verifier]
+
+
+def _mean(columns: list[pd.Series], problems: list[str], arm: tuple[Any, ...]) -> Floats:
+    missing = sorted(set(problems) - set.intersection(*(set(column.index) for column in columns)))
+    if missing:
+        raise DataError(
+            f"{' / '.join(map(str, arm))} lacks {len(missing)} of {len(problems)} problems, such as {missing[0]}",
+            "arms over the same problems, so that differences are paired",
+            "finish the run",
+        )
+    return np.asarray(np.mean([column.reindex(problems).to_numpy(np.float64) for column in columns], axis=0))
