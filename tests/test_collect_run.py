@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -313,12 +314,50 @@ def test_an_interrupt_from_the_keyboard_stops_it_cleanly(tmp_path):
 @pytest.mark.parametrize("number", [1, 7, 100])
 def test_an_engine_that_fails_midway_stops_the_run_with_one_error(tmp_path, unbroken, number):
     path, one = tmp_path / "run.sqlite", study(waits=0.001, breaks_at=number)
-    with pytest.raises(EngineError, match=r"call \d+ failed; expected a living engine; start it again"):
+    says = (
+        r"^\w+ of problem '.+' by small failed: call \d+ failed, and \d+ more failed; expected a living engine; "
+    )
+    with pytest.raises(EngineError, match=says):
         asyncio.run(one.run(path, in_flight=4))
+    assert len(one.engines["small"].requests) < number + 100
     assert one.engines["small"].open == one.verifiers["prm"].engine.open == 0
     run = read(path)
     assert len(run.units) < ALL
     assert set(run.units["key"]) == set(run.calls["unit"]) == set(run.solutions["unit"])
+    assert_same(asyncio.run(study().run(path)), unbroken)
+
+
+def test_a_unit_that_always_fails_is_named_and_stops_no_other(tmp_path, unbroken):
+    one, path = study(), tmp_path / "run.sqlite"
+    cursed = next(iter(one.task.problems))
+
+    class Refusing(ScriptedEngine):
+        async def generate(self, prompt, **options):
+            if prompt.startswith(f"<bos>{cursed}"):
+                raise EngineError("refused", "a shorter prompt", "shorten it")
+            return await super().generate(prompt, **options)
+
+    engines = {"small": Refusing(one.engines["small"].writes, waits=0.001)}
+    for _ in range(2):
+        says = (
+            f"^greedy of problem '{re.escape(cursed)}' by small failed: refused, and 7 more failed; expected a sh"
+        )
+        with pytest.raises(EngineError, match=says):
+            asyncio.run(replace(one, engines=engines).run(path))
+        run = read(path)
+        assert len(run.units) == ALL - len(PARAMETERS)
+        assert cursed not in set(run.units["problem"])
+    assert_same(asyncio.run(one.run(path)), unbroken)
+
+
+def test_told_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path, unbroken):
+    one, path = study(waits=0.001), tmp_path / "run.sqlite"
+
+    async def stopped():
+        stop = asyncio.Event()
+        return await one.run(path, in_flight=5, stop=stop, progress=lambda p: p.done == 4 and stop.set())
+
+    assert len(asyncio.run(stopped()).units) == 4 + 4
     assert_same(asyncio.run(study().run(path)), unbroken)
 
 
@@ -344,7 +383,7 @@ def test_a_tokenizer_that_fails_loses_the_unit_and_nothing_else(tmp_path):
     }
     with pytest.raises(EngineError, match="no tokenizer"):
         asyncio.run(replace(one, units=greedy, engines=engines, verifiers=verifiers).run(path, in_flight=1))
-    assert list(read(path).units["strategy"]) == ["greedy"]
+    assert list(read(path).units["strategy"]) == ["greedy", "greedy"]
 
 
 def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_where_there_is_room(tmp_path, unbroken):

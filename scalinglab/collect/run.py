@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,12 @@ from scalinglab.collect.recording import Recorder, together
 from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Draft, Policy, budget_of, judge
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import AGGREGATES, Verifier
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, EngineError
 from scalinglab.samples import Call, RunStore, Solution, Unit
 
 _collecting: set[Path] = set()
+_IN_A_ROW = 8
+"""Units that fail, none done between, before an engine is taken for dead; as many as are in flight, at least."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,18 @@ async def collect(
     *,
     in_flight: int = 64,
     progress: Callable[[Progress], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> int:
     """Do the units that the store lacks, up to ``in_flight`` at a time; returns how many were done now.
 
     ``engines`` are by the model that units name, ``verifiers`` by the name their parameters give. A finished
     unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
-    units in flight; the same call goes on. Raises DataError for a unit that cannot be done, before any is, and
-    where the store is full or another collector has it; EngineError, alone, where an engine fails for good.
+    units in flight; the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
+
+    A unit for which an engine fails for good is left for the next call, and the others are done, unless so many
+    fail in a row that the engine must be dead. Then raises EngineError, one that names the first unit that failed.
+    Raises DataError for a unit that cannot be done, before any is, and where the store is full or another
+    collector has it.
     """
     if in_flight < 1:
         raise DataError(f"in_flight is {in_flight}", "1 or more units at a time", "raise in_flight")
@@ -56,19 +64,29 @@ async def collect(
     with sole_collector(store.path):
         wanted, known = {unit.key: unit for unit in units}, store.done()
         left = [unit for key, unit in wanted.items() if key not in known]
-        queue, done = iter(left), len(wanted) - len(left)
+        queue, before = iter(left), len(wanted) - len(left)
+        done, in_a_row, failed = before, 0, list[tuple[Unit, EngineError]]()
 
         async def work() -> None:
-            nonlocal done
+            nonlocal done, in_a_row
             for unit in queue:
-                calls, solutions = await solve(unit, engines, verifiers, task)
+                if in_a_row >= max(_IN_A_ROW, in_flight) or (stop is not None and stop.is_set()):
+                    return
+                try:
+                    calls, solutions = await solve(unit, engines, verifiers, task)
+                except EngineError as error:
+                    failed.append((unit, error))
+                    in_a_row += 1
+                    continue
                 store.append(unit, calls, solutions)
-                done += 1
+                done, in_a_row = done + 1, 0
                 if progress is not None:
                     progress(Progress(unit, calls, solutions, done, len(wanted)))
 
         await together(work() for _ in range(min(in_flight, len(left))))
-    return len(left)
+    if failed:
+        raise _failure(failed)
+    return done - before
 
 
 async def solve(
@@ -179,6 +197,17 @@ def sole_collector(store: Path) -> Iterator[None]:
         _collecting.add(side)
         held.callback(_collecting.discard, side)
         yield
+
+
+def _failure(failed: Sequence[tuple[Unit, EngineError]]) -> EngineError:
+    """One error for all units that failed, in the words of the first."""
+    unit, error = failed[0]
+    given, allowed, do = error.args
+    more = f", and {len(failed) - 1} more failed" if len(failed) > 1 else ""
+    named = f"{unit.strategy} of problem {unit.problem!r} by {unit.model} failed: {given}{more}"
+    failure = EngineError(named, allowed, do)
+    failure.__cause__ = error
+    return failure
 
 
 def _numbers(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
