@@ -128,9 +128,9 @@ def chat_template(model: str | Path) -> str:
                 [{"role": "user", "content": "{prompt}"}], tokenize=False, add_generation_prompt=True
             )
         )
-    except (ImportError, OSError, ValueError) as error:
+    except Exception as error:  # a template is a program, and may raise what it likes
         raise DataError(
-            f"the chat template of {model} cannot be read ({str(error).strip().splitlines()[0]})",
+            f"the chat template of {model} cannot be read ({str(error).strip().partition(chr(10))[0]:.200})",
             "a tokenizer with a chat template, and transformers installed",
             "pip install transformers, or give the template as text with {prompt} in it",
         ) from error

@@ -70,6 +70,10 @@ class Task(Protocol):
         """One of ``samples.GRADES``, and the final answer. A grader that fails says "error" and raises nothing."""
         ...
 
+    def close(self) -> None:
+        """Free what grading holds."""
+        ...
+
 
 @dataclass(frozen=True)
 class TestbedTask:
@@ -97,6 +101,9 @@ class TestbedTask:
 
     async def grade(self, problem: Problem, text: str) -> tuple[str, str | None]:
         return tasks.grade(self._known[problem.id], text), tasks.extract(text)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     async def check(self, problem: Problem, steps: Sequence[str]) -> bool:
         """Whether the steps so far are those of the right solution."""
