@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from scalinglab import __version__
-from scalinglab.cli import testbed
+from scalinglab.cli import collect, testbed
 from scalinglab.cli.render import Json, Seed, command, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
@@ -33,6 +33,10 @@ app = typer.Typer(
 
 NAMED = "A config.json, its folder, or a name of the catalogue."
 app.add_typer(testbed.app, name="testbed")
+app.command(epilog="Example: scalinglab collect results/testbed-study/study.toml --out run --dry-run")(
+    collect.collect
+)
+app.command(epilog="Example: scalinglab status run --json")(collect.status)
 
 Number = TypeVar("Number", int, float)
 Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]

@@ -48,13 +48,20 @@ class HttpEngine:
 
     Any of them may fail for a while: its requests move to the others, or wait. Token counts are the server's
     (``usage``). Cached tokens are 0 where it does not report them: start vLLM with --enable-prompt-tokens-details,
-    SGLang with --enable-cache-report. Raises EngineError for what is no URL.
+    SGLang with --enable-cache-report. ``model`` is its name to the servers, ``name`` the one it is recorded under.
+    Raises EngineError for what is no URL.
     """
 
     def __init__(
-        self, urls: Sequence[str], model: str, *, settings: HttpSettings | None = None, key: str | None = None
+        self,
+        urls: Sequence[str],
+        model: str,
+        *,
+        name: str | None = None,
+        settings: HttpSettings | None = None,
+        key: str | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._name = model, name or model
         self._settings = settings or HttpSettings()
         self._servers = [_Server(_base(url), self._settings) for url in dict.fromkeys(urls)]
         if not self._servers:
@@ -69,8 +76,8 @@ class HttpEngine:
 
     @property
     def model(self) -> str:
-        """The model's name, as it is recorded and as the servers know it."""
-        return self._model
+        """The model's name, as it is recorded."""
+        return self._name
 
     async def generate(
         self, prompt: str, *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
@@ -126,7 +133,7 @@ class HttpEngine:
             )
 
         start = perf_counter()
-        body = {"model": self.model, "input": prompt, "add_special_tokens": False}
+        body = {"model": self._model, "input": prompt, "add_special_tokens": False}
         return await self._ask("/pooling", body, read)
 
     async def count(self, text: str) -> int:
@@ -138,7 +145,7 @@ class HttpEngine:
         await self._client.aclose()
 
     def _request(self, prompt: str, **options: Any) -> dict[str, Any]:
-        return {"model": self.model, "prompt": prompt, **options, **_AS_WRITTEN, **_PLAIN}
+        return {"model": self._model, "prompt": prompt, **options, **_AS_WRITTEN, **_PLAIN}
 
     async def _id(self, token: str) -> int:
         if token not in self._ids:
@@ -153,7 +160,7 @@ class HttpEngine:
         return self._ids[token]
 
     async def _tokens(self, text: str) -> list[int]:
-        body = {"model": self.model, "prompt": text, "add_special_tokens": False}
+        body = {"model": self._model, "prompt": text, "add_special_tokens": False}
         return await self._ask("/tokenize", body, lambda answer: [int(token) for token in answer["tokens"]])
 
     async def _ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _T]) -> _T:

@@ -10,6 +10,8 @@ from scalinglab.exchange.recorded import (
     exchange_recorded,
     find_spec,
     open_recorded,
+    specs_in,
+    study_specs,
 )
 from scalinglab.exchange.verdicts import (
     ALL,
@@ -49,4 +51,6 @@ __all__ = [
     "published_lines",
     "reference_strategy",
     "sensitivity",
+    "specs_in",
+    "study_specs",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -125,7 +126,7 @@ def open_recorded(
     prompt: int | None = None,
     generated: int | None = None,
 ) -> Recorded:
-    """A counts file or a recorded run. ``specs`` price models that the catalogue does not name.
+    """A counts file or a recorded run. ``specs`` price models that the catalogue and a study do not name.
 
     Raises DataError where it cannot be read, or where token counts are given for a run, which has its own.
     """
@@ -137,7 +138,36 @@ def open_recorded(
         raise DataError(
             f"{' and '.join(given)} tokens for the run {path}", "none", "drop them: a run records its own"
         )
-    return RunData(read_run(path), specs or {})
+    return RunData(read_run(path), {**study_specs(path), **(specs or {})})
+
+
+def study_specs(path: str | Path) -> dict[str, ModelSpec]:
+    """The specs of a recorded run, by model, as the study.json beside it keeps them; none where there is none.
+
+    Raises DataError where that file cannot be read.
+    """
+    path = Path(path)
+    beside = next((at / "study.json" for at in (path, path.parent) if (at / "study.json").is_file()), None)
+    if beside is None:
+        return {}
+    try:
+        return specs_in(json.loads(beside.read_text(encoding="utf-8"))["models"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"cannot read {beside} ({error!r:.80})", "the plan of a study", "run its study again, or move the file"
+        ) from error
+
+
+def specs_in(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSpec]:
+    """The specs among a plan's models, by name: of each a config or a catalogue name, and its training."""
+    return {name: _spec(name, model) for name, model in models.items() if model["spec"] is not None}
+
+
+def _spec(name: str, model: Mapping[str, Any]) -> ModelSpec:
+    known = model["spec"]
+    spec = shapes.find(known) if isinstance(known, str) else shapes.from_config(known, name=name)
+    trained = {key: model[key] for key in ("training_tokens", "training_sequence")}
+    return replace(spec, name=name, **trained)
 
 
 def exchange_recorded(

@@ -29,20 +29,22 @@ _WHOLE = {
     "solutions": ("position", "sample", "chain", "round"),
 }
 _SQLITE = (".sqlite", ".db")
+_INSIDE = ("run.sqlite", "samples/units.parquet")
+"""Where a study's folder keeps its run: the store, or the tables exported from it."""
 
 
 def is_run(path: str | Path) -> bool:
     """Whether the path holds a recorded run (by its suffix or its tables) rather than a table of counts."""
-    path = Path(path)
+    path = _inside(Path(path))
     return path.suffix in _SQLITE or (path / "units.parquet").is_file() or _first_line_is_unit(path)
 
 
 def read_run(path: str | Path) -> Run:
-    """A run from a ``.sqlite`` store, a folder of Parquet tables or a ``.jsonl`` file.
+    """A run from a ``.sqlite`` store, a folder of Parquet tables, a folder with either, or a ``.jsonl`` file.
 
     Raises DataError naming the file, and the line or column, that cannot be read.
     """
-    path = Path(path)
+    path = _inside(Path(path))
     if path.suffix in _SQLITE:
         with RunStore(path, create=False) as store:
             return store.read()
@@ -92,6 +94,12 @@ def write_jsonl(run: Run, path: str | Path) -> None:
     except (OSError, ValueError, TypeError) as error:
         partial.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
+
+
+def _inside(path: Path) -> Path:
+    """The store or the tables within a study's folder; any other path as it is."""
+    store, units = (path / name for name in _INSIDE)
+    return store if store.is_file() else units.parent if units.is_file() else path
 
 
 def _read_table(folder: Path, table: str) -> pd.DataFrame:

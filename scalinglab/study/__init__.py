@@ -1,0 +1,28 @@
+"""A study.toml, run end to end and resumed; what it will take, and how far it is."""
+
+from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of
+from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
+from scalinglab.study.running import open_task, probe_study, run_study
+from scalinglab.study.settings import Study, read_study
+
+__all__ = [
+    "PLAN",
+    "STORE",
+    "Cell",
+    "Forecast",
+    "Plan",
+    "Probe",
+    "Status",
+    "Study",
+    "cells_of",
+    "forecast",
+    "frames",
+    "open_task",
+    "plan_of",
+    "probe_study",
+    "read_plan",
+    "read_study",
+    "roles",
+    "run_study",
+    "status_of",
+]

@@ -1,0 +1,167 @@
+"""A run as it stands, while it is collected and after: what is done, what it took, what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab.errors import DataError
+from scalinglab.exchange import specs_in, study_specs
+from scalinglab.flops import Convention, convention
+from scalinglab.ledger import price
+from scalinglab.samples import Call, Run, Solution, Unit, read_run
+from scalinglab.specs import ModelSpec
+from scalinglab.study.plan import PLAN, Cell, Plan, Probe
+
+WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run is.
+
+    done, total: units of work. cells: one row a model, strategy and budget. roles: one row a role and model, with
+    its calls, tokens and FLOPs (None where no spec prices the model). truncated: the share of completions that
+    the token limit cut. unparsed, error: shares of solutions. convention: which FLOPs.
+    """
+
+    run: str
+    done: int
+    total: int
+    cells: list[dict[str, Any]]
+    roles: list[dict[str, Any]]
+    truncated: float | None
+    unparsed: float | None
+    error: float | None
+    convention: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a study will take, as if every problem were like the probed one. ``roles`` as in a Status."""
+
+    run: str
+    problem: str
+    problems: int
+    units: int
+    calls: int
+    tokens: int
+    seconds: float
+    roles: list[dict[str, Any]]
+    convention: str
+
+
+def forecast(probe: Probe, *, rule: str = "exact") -> Forecast:
+    """A probe times the problems of its plan. Raises SpecError for an unknown rule."""
+    chosen, count = convention(rule), len(probe.plan.problems)
+    found = [
+        {key: value * count if isinstance(value, int) else value for key, value in row.items()}
+        for row in roles(frames(probe.done), specs_in(probe.plan.models), chosen)
+    ]
+    return Forecast(
+        probe.plan.run,
+        probe.done[0][0].problem,
+        count,
+        probe.plan.total,
+        sum(row["calls"] for row in found),
+        sum(row["generated_tokens"] for row in found),
+        probe.seconds * count,
+        found,
+        chosen.name,
+    )
+
+
+def read_plan(out: str | Path) -> Plan:
+    """The plan in a run's folder. Raises DataError where there is none, or it cannot be read."""
+    path = Path(out) / PLAN
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        cells = tuple(Cell(**cell) for cell in found.pop("cells"))
+        return Plan(**found | {"problems": tuple(found["problems"])}, cells=cells)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"no readable {path}", "the folder of a run of `scalinglab collect`", "check the path"
+        ) from error
+
+
+def status_of(out: str | Path, *, rule: str = "exact") -> Status:
+    """How far the run in a folder is. Raises DataError where it holds none, SpecError for an unknown rule."""
+    out, chosen = Path(out), convention(rule)
+    plan = read_plan(out)
+    run = read_run(out)
+    wanted = {unit.key: unit for unit in plan.units()}
+    known = run.units["key"].isin(list(wanted))
+    generated = run.calls[run.calls["generated_tokens"] > 0]
+    return Status(
+        plan.run,
+        int(known.sum()),
+        plan.total,
+        _cells(plan, run),
+        roles(run, study_specs(out), chosen),
+        truncated=_share(generated["finish_reason"] == "length"),
+        unparsed=_share(run.solutions["grade"] == "unparsed"),
+        error=_share(run.solutions["grade"] == "error"),
+        convention=chosen.name,
+    )
+
+
+def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[dict[str, Any]]:
+    """Calls, tokens and FLOPs by role and model; pretraining is left out. FLOPs are None without a spec."""
+    calls = run.calls.assign(calls=1)
+    spent = _spent(run, specs, rule)
+    found = []
+    for role, model in calls[["role", "model"]].drop_duplicates().itertuples(index=False):
+        sums = calls.loc[(calls["role"] == role) & (calls["model"] == model), list(WORK)].sum()
+        flops = spent.get((role, model), 0) if model in specs else None
+        found.append({"role": role, "model": model, **{k: int(sums[k]) for k in WORK}, "flops": flops})
+    return found
+
+
+def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> Run:
+    """Units that are in no store, as the frames of one."""
+    units = [{"key": unit.key, **asdict(unit)} for unit, _, _ in made]
+    calls = [
+        {"unit": u.key, "position": i, **asdict(call)} for u, calls, _ in made for i, call in enumerate(calls)
+    ]
+    found = [{"unit": u.key, "position": i, **asdict(one)} for u, _, ones in made for i, one in enumerate(ones)]
+    return Run(*(pd.DataFrame(rows) for rows in (units, calls, found)))
+
+
+def _spent(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> dict[tuple[str, str], int]:
+    """FLOPs by role and model of the calls that specs can price."""
+    priced = run.calls[run.calls["model"].isin(list(specs))]
+    if priced.empty:
+        return {}
+    entries = price(Run(run.units, priced, run.solutions), specs, convention=rule).entries
+    entries = entries[~entries["phase"].isin(["pretrain", "tune"])]
+    spent: Counter[tuple[str, str]] = Counter()
+    for role, model, flops in entries[["role", "model", "flops"]].itertuples(index=False):
+        spent[role, model] += flops
+    return spent
+
+
+def _cells(plan: Plan, run: Run) -> list[dict[str, Any]]:
+    """Units done and left, and the share of right solutions, by model, strategy and budget."""
+    keys = ["model", "strategy", "budget"]
+    wanted = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells)
+    named = list(zip(*(run.units[key] for key in keys), strict=True))
+    rows = []
+    for cell, count in wanted.items():
+        done = run.units["key"][[name == cell for name in named]]
+        solved = run.solutions["grade"][run.solutions["unit"].isin(done)]
+        left = max(0, count * len(plan.problems) - len(done))
+        rows.append(
+            dict(zip(keys, cell, strict=True))
+            | {"done": len(done), "left": left, "right": _share(solved == "right")}
+        )
+    return rows
+
+
+def _share(which: pd.Series) -> float | None:
+    return float(which.mean()) if len(which) else None

@@ -1,0 +1,216 @@
+"""A study run: engines opened, units collected into a folder, the same command goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from scalinglab.collect import (
+    Engine,
+    ExactVerifier,
+    NoisyVerifier,
+    Progress,
+    RewardVerifier,
+    Task,
+    TokenVerifier,
+    Verifier,
+    check,
+    collect,
+    draw_testbed,
+)
+from scalinglab.collect.opening import open_engine
+from scalinglab.collect.recording import together
+from scalinglab.collect.run import solve
+from scalinglab.errors import DataError
+from scalinglab.samples import RunStore, Unit
+from scalinglab.study.plan import PLAN, STORE, Plan, Probe, located, plan_of
+from scalinglab.study.reading import read_plan
+from scalinglab.study.settings import ModelSettings, Study, Table, VerifierSettings
+from scalinglab.tasks import SPLITS, Level
+
+Report = Callable[[Progress], None]
+
+
+def open_task(study: Study) -> Task:
+    """The task that a study names. Raises DataError for a kind or a key that there is not."""
+    table = Table("task", "task", study.task)
+    kind = table.choice("kind", ("testbed",))
+    assert kind == "testbed"  # other kinds: collect.open_benchmark
+    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more")
+    task = draw_testbed(
+        [Level(*level) for level in levels],
+        table.number("count"),
+        split=table.choice("split", tuple(SPLITS), "test"),
+        seed=table.number("seed", 0, least=0),
+    )
+    table.close()
+    return task
+
+
+def _levels(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(one, list) and len(one) == 2 and all(type(n) is int and n > 0 for n in one) for one in value
+        )
+    )
+
+
+async def run_study(study: Study, out: str | Path, *, progress: Report | None = None) -> Plan:
+    """Do what is left of a study, in ``out``; returns its plan.
+
+    The folder holds the store, study.toml and the plan, from which others read what was run, and its specs.
+    Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
+    folder that cannot be, EngineError where an engine fails for good.
+    """
+    out, task = Path(out), open_task(study)
+    plan = plan_of(study, task)
+    _begin(study, plan, out)
+    with RunStore(out / STORE) as store:
+        known = store.done()
+        units = list(plan.units())
+        begun = sum(unit.key in known for unit in units)
+        for group in _groups(study, units):
+            left = [unit for unit in group if unit.key not in known]
+            if not left:
+                continue
+            async with _opened(study, task, left) as (engines, verifiers):
+                before = begun
+                begun += len(left)
+                await collect(
+                    left,
+                    engines,
+                    verifiers,
+                    task,
+                    store,
+                    in_flight=study.in_flight,
+                    progress=_shifted(progress, before, len(units)),
+                )
+    return plan
+
+
+async def probe_study(study: Study) -> Probe:
+    """Do every cell of a study on one problem, the middle one; nothing is written. Raises as ``run_study``."""
+    task = open_task(study)
+    plan = plan_of(study, task)
+    middle = plan.problems[len(plan.problems) // 2]
+    units = [unit for unit in plan.units() if unit.problem == middle]
+    done, seconds = [], 0.0
+    for group in _groups(study, units):
+        async with _opened(study, task, group) as (engines, verifiers):
+            for unit in group:
+                check(unit, engines, verifiers, task)
+            start = perf_counter()
+            made = await together(solve(unit, engines, verifiers, task) for unit in group)
+            seconds += perf_counter() - start
+            done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
+    return Probe(plan, done, seconds)
+
+
+def _begin(study: Study, plan: Plan, out: Path) -> None:
+    """Make the folder and write the plan, unless it holds the run of other models or another task."""
+    if (out / PLAN).is_file():
+        before = read_plan(out)
+        changed = [
+            name for name in before.models if name in plan.models and before.models[name] != plan.models[name]
+        ]
+        if changed or before.task != plan.task or before.run != plan.run:
+            what = f"another model {changed[0]}" if changed else f"study {before.run} of task {before.task}"
+            raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out} is no run's folder", "a new folder, or this study's", "give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in (("study.toml", study.text), (PLAN, plan.to_json())):
+        partial = out / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, out / name)
+
+
+def _groups(study: Study, units: Sequence[Unit]) -> list[list[Unit]]:
+    """The units that run while the same engines are open: all, or those of one policy."""
+    if study.side_by_side:
+        return [list(units)]
+    return [[unit for unit in units if unit.model == name] for name in dict.fromkeys(unit.model for unit in units)]
+
+
+def _shifted(progress: Report | None, before: int, total: int) -> Report | None:
+    """Counts of the whole study, where a collection knows only its own units."""
+    if progress is None:
+        return None
+    done = before
+
+    def report(one: Progress) -> None:
+        nonlocal done
+        done += 1
+        progress(Progress(one.unit, one.calls, one.solutions, done, total))
+
+    return report
+
+
+@asynccontextmanager
+async def _opened(
+    study: Study, task: Task, units: Sequence[Unit]
+) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Verifier]]]:
+    """The engines and verifiers that units need, closed at the end."""
+    wanted = _verifiers_of(units)
+    settings = {name: study.verifiers[name] for name in study.verifiers if name in wanted}
+    settings |= {one.of: study.verifiers[one.of] for one in list(settings.values()) if one.of is not None}
+    named = dict.fromkeys([*(u.model for u in units), *(one.model for one in settings.values() if one.model)])
+    here = sum(not study.models[name].url for name in named)
+    async with AsyncExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        for name in named:
+            pooling = any(one.model == name and one.kind == "reward" for one in settings.values())
+            engines[name] = await _open(study, study.models[name], pooling=pooling, engines=here)
+            stack.push_async_callback(engines[name].close)
+        verifiers: dict[str, Verifier] = {}
+        for one in sorted(settings.values(), key=lambda one: one.kind == "noisy"):
+            verifiers[one.name] = _verifier(one, engines, verifiers, task)
+        yield engines, verifiers
+
+
+def _verifiers_of(units: Sequence[Unit]) -> set[str]:
+    found: set[str] = set()
+    for unit in units:
+        given = unit.parameters.get("verifier")
+        found |= {given} if isinstance(given, str) else set(given or ())
+    return found
+
+
+async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: int) -> Engine:
+    if model.key_env is not None and model.key_env not in os.environ:
+        raise DataError(f"no environment variable {model.key_env}", "the key of the server", "set it")
+    return await open_engine(
+        located(model, study.folder),
+        name=model.name,
+        url=model.url,
+        key=None if model.key_env is None else os.environ[model.key_env],
+        settings=study.engine or {},
+        pooling=pooling,
+        engines=engines,
+    )
+
+
+def _verifier(
+    settings: VerifierSettings, engines: Mapping[str, Engine], known: Mapping[str, Verifier], task: Task
+) -> Verifier:
+    if settings.kind == "noisy":
+        return NoisyVerifier(known[str(settings.of)], settings.flips)
+    if settings.kind == "exact":
+        exact = getattr(task, "check", None)
+        if exact is None:
+            raise DataError(
+                f"verifier {settings.name} of kind exact for {task.name}",
+                "a task whose steps can be checked",
+                "use a model as the verifier",
+            )
+        return ExactVerifier(exact)
+    engine, ask = engines[str(settings.model)], settings.template or task.verifier_prompt
+    if settings.kind == "reward":
+        return RewardVerifier(engine, ask, outcome=settings.outcome)
+    return TokenVerifier(engine, ask, good=settings.good, bad=settings.bad)
