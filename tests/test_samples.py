@@ -721,7 +721,11 @@ def test_is_run_tells_runs_from_counts(tmp_path):
     (tmp_path / "counts.jsonl").write_text('{"model": "a", "problem": "p", "n": 1, "correct": 0}\n')
     (tmp_path / "counts.csv").write_text("model,problem,n,correct\na,p,1,0\n")
     assert [is_run(tmp_path / name) for name in ("run.sqlite", "run.jsonl", "run")] == [True] * 3
-    others = ("counts.jsonl", "counts.csv", "nothing.jsonl", "nothing", ".")
+    write_parquet(run, tmp_path / "study/samples")
+    assert is_run(tmp_path), "a folder with a run.sqlite"
+    assert is_run(tmp_path / "study")
+    assert read_run(tmp_path / "study").units.equals(run.units)
+    others = ("counts.jsonl", "counts.csv", "nothing.jsonl", "nothing", "..")
     assert [is_run(tmp_path / name) for name in others] == [False] * 5
 
 

@@ -155,9 +155,7 @@ def test_a_shipped_model_is_priced_as_it_was_trained(toml):
         spec = known[name]
         assert spec.total == manifest["parameters"]
         for rule in ("paper", "exact"):
-            spent = flops.total(
-                flops.training(spec, spec.training_tokens, convention=flops.convention(rule))
-            )
+            spent = flops.total(flops.training(spec, spec.training_tokens, convention=flops.convention(rule)))
             assert spent == pytest.approx(manifest["flops"][rule], rel=0.005), (name, rule)
 
 
@@ -186,7 +184,11 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
         ('kind = "testbed"', 'kind = "gsm9k"', "task.kind is 'gsm9k'; expected one of testbed"),
         ("[models.small]", "[models.tiny]", "models.tiny is no key; expected one of large, orm, prm"),
         ('model = "testbed/base/large"', "modle = 'x'", "no models.large.model"),
-        ('model = "testbed/base/large"', "model = 'x'\nurl = 'y'", "models.large.url is 'y'; expected a list of t"),
+        (
+            'model = "testbed/base/large"',
+            "model = 'x'\nurl = 'y'",
+            "models.large.url is 'y'; expected a list of t",
+        ),
         ('model = "prm"', 'model = "orm"', "verifiers.prm.model is 'orm'; expected one of small"),
         ('model = "prm"', 'model = "prm"\nflips = 0.1', "verifiers.prm.flips is no key"),
         ('model = "prm"', 'model = "prm"\ntemplate = "x"', "verifiers.prm.template is 'x'; expected one of task"),
@@ -195,18 +197,30 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
         ('of = "prm"', 'of = "noisy"', "verifiers.noisy.of is 'noisy'; expected a verifier that is not noisy"),
         ('name = "greedy"', 'name = "gredy"', r"strategies\[0\].name is 'gredy'; expected one of greedy"),
         ('name = "greedy"', 'name = "greedy"\nbudgets = [1]', r"strategies\[0\].budgets is no key"),
-        ('["small", "large"]', '["prm"]', r"strategies\[0\].models is \['prm'\]; expected a list of some of small"),
+        (
+            '["small", "large"]',
+            '["prm"]',
+            r"strategies\[0\].models is \['prm'\]; expected a list of some of small",
+        ),
         ('verifier = "noisy"', "", r"no strategies\[2\].verifier; expected one of prm, noisy, oracle"),
         ('verifier = "noisy"', 'verifier = ["prm"]', r"strategies\[2\].verifier is \['prm'\]; expected one of"),
         ("[1, 2, 4]", "[0]", r"strategies\[1\].budgets is \[0\]; expected a list of whole numbers >= 1"),
         ("[1, 2, 4]", "[]", r"strategies\[1\].budgets is \[\]"),
         ("[1, 2, 4]", "[2]\ntemperature = 'x'", r"strategies\[1\].temperature is 'x'; expected a number"),
         ("[1, 2, 4]", "[2]\naggregate = 'x'", r"strategies\[1\].aggregate is 'x'; expected one of last"),
-        ("lengths = [1, 4]", "lengths = [3]", "revisions with budget 4; expected a multiple of one of the lengths 3"),
-        ("budgets = [4]\nverifier = \"oracle\"", "budgets = [3]\nverifier = \"oracle\"", "lookahead with budget 3"),
+        (
+            "lengths = [1, 4]",
+            "lengths = [3]",
+            "revisions with budget 4; expected a multiple of one of the lengths 3",
+        ),
+        ('budgets = [4]\nverifier = "oracle"', 'budgets = [3]\nverifier = "oracle"', "lookahead with budget 3"),
         ("budgets = [2, 4]", "budgets = [6]", "beam_search with budget 6; expected so many beams that width 4"),
         ("in_flight = 3", "in_fligt = 3", "limits.in_fligt is no key; expected one of in_flight, problems"),
-        ("in_flight = 3", "in_flight = 3\n[engine]\ndtyp = 'x'", "engine.dtyp is no key; expected one of block_size"),
+        (
+            "in_flight = 3",
+            "in_flight = 3\n[engine]\ndtyp = 'x'",
+            "engine.dtyp is no key; expected one of block_size",
+        ),
         ("[limits]", "[[strategies]]\nname = 'greedy'\n[limits]", "greedy of small with {} is there twice"),
         ("[task]", "[task", "study.toml is not TOML"),
     ],
@@ -333,7 +347,7 @@ def test_the_forecast_is_one_problem_times_all_of_them_and_writes_nothing(toml, 
     assert re.search(r"few: 24 units, [\d,]+ calls, [\d,]+ generated tokens, about \d+ minutes", shown)
 
 
-def test_status_counts_what_is_done_left_and_wrong(toml, tmp_path, monkeypatch):
+def test_status_counts_what_is_done_left_and_wrong(tmp_path, monkeypatch):
     scripted(monkeypatch)
     one = read(TEXT.replace("in_flight = 3", "in_flight = 1"), tmp_path)
 
@@ -350,7 +364,9 @@ def test_status_counts_what_is_done_left_and_wrong(toml, tmp_path, monkeypatch):
     assert sum(cell["left"] for cell in found["cells"]) == 14
     recorded = read_run(tmp_path / "run")
     by_role = recorded.calls.groupby("role")[["prompt_tokens", "generated_tokens"]].sum()
-    assert {row["role"]: row["generated_tokens"] for row in found["roles"]} == by_role["generated_tokens"].to_dict()
+    assert {row["role"]: row["generated_tokens"] for row in found["roles"]} == by_role[
+        "generated_tokens"
+    ].to_dict()
     assert all(row["flops"] > 0 for row in found["roles"])
     written = recorded.calls[recorded.calls["generated_tokens"] > 0]
     assert found["truncated"] == pytest.approx((written["finish_reason"] == "length").mean())
