@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from scalinglab import exchange, flops, specs, study
 from scalinglab.cli import app
-from scalinglab.collect import draw_testbed
+from scalinglab.collect import TestbedTask, draw_testbed
 from scalinglab.errors import DataError, EngineError
 from scalinglab.ledger import price
 from scalinglab.samples import read_run, write_parquet
@@ -111,16 +111,19 @@ def read(text, tmp_path):
 
 
 def planned(text, tmp_path):
-    one = read(text, tmp_path)
-    return study.plan_of(one, study.open_task(one))
+    return plan_of(read(text, tmp_path))
+
+
+def plan_of(one):
+    with study.opened_task(one) as task:
+        return study.plan_of(one, task)
 
 
 # What a study says
 
 
 def test_a_study_becomes_units_with_one_pool_of_parallel_samples_and_a_search_a_budget(toml):
-    one = study.read_study(toml)
-    plan = study.plan_of(one, study.open_task(one))
+    plan = plan_of(study.read_study(toml))
     cells = [(c.model, c.strategy, dict(c.parameters), c.budget) for c in plan.cells]
     assert cells == [
         ("small", "greedy", {}, 1),
@@ -136,6 +139,7 @@ def test_a_study_becomes_units_with_one_pool_of_parallel_samples_and_a_search_a_
     assert len(units) == plan.total == 24 == len({unit.key for unit in units})
     assert [c.role for c in plan.cells] == ["policy", "large", *["policy"] * 4, "reviser", "reviser"]
     assert {unit.run for unit in units} == {"few"}
+    assert plan.verifiers == {"prm": "prm", "noisy": "prm", "oracle": None}
 
 
 def test_seeds_and_the_limit_of_problems_multiply(tmp_path):
@@ -146,8 +150,7 @@ def test_seeds_and_the_limit_of_problems_multiply(tmp_path):
 
 
 def test_a_shipped_model_is_priced_as_it_was_trained(toml):
-    one = study.read_study(toml)
-    plan = study.plan_of(one, study.open_task(one))
+    plan = plan_of(study.read_study(toml))
     known = exchange.specs_in(plan.models)
     for name in ("small", "large", "prm", "reviser"):
         folder = Path(specs.__file__).parents[1] / "data/testbed/base" / name
@@ -239,6 +242,43 @@ def test_every_strategy_is_known_to_the_study():
     assert set(_OWN) == set(STRATEGIES)
 
 
+GSM8K = """
+[task]
+kind = "gsm8k"
+path = "few.jsonl"
+count = 1
+[models.small]
+model = "Qwen2.5-0.5B"
+[[strategies]]
+name = "greedy"
+"""
+
+
+def test_a_benchmark_is_read_beside_the_study(tmp_path):
+    line = {"question": "1 + 1?", "answer": "1 + 1 = 2\n#### 2"}
+    (tmp_path / "few.jsonl").write_text(json.dumps(line) + "\n")
+    with study.opened_task(read(GSM8K, tmp_path)) as task:
+        (problem,) = task.problems.values()
+        assert (problem.question, problem.answer) == ("1 + 1?", "2")
+        assert task.name == "gsm8k"
+    assert planned(GSM8K, tmp_path).models["small"]["spec"] == "Qwen2.5-0.5B"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("count = 1", "count = 7", "count is 7; expected 1 to 1"),
+        ("count = 1", "levels = [[1, 1]]", "task.levels is no key; expected one of answers, chat, count"),
+        ("few.jsonl", "none.jsonl", "none.jsonl"),
+        ("count = 1", "max_tokens = -1", "task.max_tokens is -1; expected a whole number >= 1"),
+    ],
+)
+def test_what_a_benchmark_cannot_be_is_refused(old, new, says, tmp_path):
+    (tmp_path / "few.jsonl").write_text(json.dumps({"question": "1?", "answer": "#### 2"}) + "\n")
+    with pytest.raises(DataError, match=says):
+        planned(GSM8K.replace(old, new), tmp_path)
+
+
 # Running it
 
 
@@ -316,7 +356,7 @@ def test_a_larger_study_goes_on_in_the_same_folder(toml, tmp_path, monkeypatch):
 
 def test_the_exact_checker_is_refused_where_a_task_has_none(toml, tmp_path, monkeypatch):
     scripted(monkeypatch)
-    monkeypatch.delattr(running.draw_testbed([Level(1, 1)], 1).__class__, "check")
+    monkeypatch.delattr(TestbedTask, "check")
     with pytest.raises(DataError, match="verifier oracle of kind exact for testbed; expected a task whose steps"):
         asyncio.run(study.run_study(study.read_study(toml), tmp_path / "run"))
 
@@ -417,19 +457,23 @@ def collecting(toml, out, waits):
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_ctrl_c_stops_with_one_line_and_the_same_command_ends_as_an_unbroken_run(toml, tmp_path):
+@pytest.mark.parametrize("hits", [1, 2])
+def test_ctrl_c_stops_with_one_line_and_the_same_command_ends_as_an_unbroken_run(hits, toml, tmp_path):
     store = tmp_path / "run/run.sqlite"
     with collecting(toml, tmp_path / "run", 0.2) as process:
         while not (store.is_file() and study.status_of(tmp_path / "run").done > 1):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        for _ in range(hits):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert said.splitlines()[-1] == (
         f"scalinglab: stopped; nothing done is lost: `scalinglab collect {toml} --out {tmp_path / 'run'}` goes on"
     )
     assert "Traceback" not in said
+    assert "ending what is in flight; Ctrl-C again to stop at once" in said
     kept = study.status_of(tmp_path / "run").done
     assert 1 < kept < 24
 

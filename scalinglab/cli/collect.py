@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -40,15 +40,18 @@ def collect(
 
     read = read_study(study)
     if dry_run:
-        return _print_forecast(_until_stopped(probe_study(read), "nothing was written"), convention, as_json)
+        return _print_forecast(
+            _until_stopped(lambda _: probe_study(read), "nothing was written"), convention, as_json
+        )
     folder = out or Path(read.name)
-    goes_on = f"nothing done is lost: `scalinglab collect {study} --out {folder}` goes on"
 
-    async def work() -> None:
+    async def work(stop: _Stop) -> None:
         with _Bar(folder, convention) as bar:
-            await run_study(read, folder, progress=bar)
+            stop.begun = bar.begun
+            await run_study(read, folder, progress=bar, stop=stop.gently)
 
-    _until_stopped(work(), goes_on)
+    goes_on = f"nothing done is lost: `scalinglab collect {study} --out {folder}` goes on"
+    _until_stopped(work, goes_on)
     return _print_status(status_of(folder, rule=convention), as_json)
 
 
@@ -63,29 +66,47 @@ def status(
     _print_status(status_of(run, rule=convention), as_json)
 
 
-def _until_stopped(work: Coroutine[Any, Any, _T], then: str) -> _T:
-    """What the work returns. The first Ctrl-C stops it at once and says how to go on; a second one kills."""
-    stopped = False
+class _Stop:
+    """What Ctrl-C does: the first one lets units in flight end, where there are any; the next stops at once."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task, self.gently = task, asyncio.Event()
+        self.begun: Callable[[], bool] = lambda: False
+        self.asked = False
+
+    def __call__(self) -> None:
+        if self.begun() and not self.asked:
+            self.gently.set()
+            print("\nscalinglab: ending what is in flight; Ctrl-C again to stop at once", file=sys.stderr)
+        else:
+            self.task.cancel()
+        self.asked = True
+
+
+def _until_stopped(work: Callable[[_Stop], Coroutine[Any, Any, _T]], then: str) -> _T:
+    """What the work returns; where Ctrl-C ended it, one line that says how to go on, and exit code 1."""
+    asked = False
 
     async def main() -> _T:
-        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            loop.remove_signal_handler(signal.SIGINT)
-            task.cancel()
-
-        loop.add_signal_handler(signal.SIGINT, stop)
-        return await task
+        nonlocal asked
+        task = asyncio.current_task()
+        assert task is not None
+        stop = _Stop(task)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
+        try:
+            return await work(stop)
+        finally:
+            asked = stop.asked
 
     try:
-        return asyncio.run(main())
+        result = asyncio.run(main())
     except BaseException:
-        if not stopped:  # engines that got the Ctrl-C too may have failed first
+        if not asked:
             raise
-        print(f"scalinglab: stopped; {then}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    if not asked:
+        return result
+    print(f"scalinglab: stopped; {then}", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 class _Bar:
@@ -117,6 +138,10 @@ class _Bar:
         if monotonic() - self.priced > _PRICE_EVERY:
             self._price()
         self.bar.update()
+
+    def begun(self) -> bool:
+        """Whether units are being done, and not engines started."""
+        return self.bar is not None
 
     def _open(self, first: Progress) -> None:
         from scalinglab.exchange import study_specs

@@ -2,8 +2,9 @@
 
 from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of
 from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
-from scalinglab.study.running import open_task, probe_study, run_study
+from scalinglab.study.running import probe_study, run_study
 from scalinglab.study.settings import Study, read_study
+from scalinglab.study.task import opened_task
 
 __all__ = [
     "PLAN",
@@ -17,7 +18,7 @@ __all__ = [
     "cells_of",
     "forecast",
     "frames",
-    "open_task",
+    "opened_task",
     "plan_of",
     "probe_study",
     "read_plan",

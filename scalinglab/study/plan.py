@@ -34,13 +34,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a study on each of its problems. ``models``: by name, what each is, its spec (``priced``)."""
+    """The cells of a study on each of its problems.
+
+    models: by name, what each is and its spec (see ``priced``). verifiers: the model behind each one's name; None
+    behind the exact checker.
+    """
 
     run: str
     task: str
     problems: tuple[str, ...]
     cells: tuple[Cell, ...]
     models: Mapping[str, Mapping[str, Any]]
+    verifiers: Mapping[str, str | None]
 
     @property
     def total(self) -> int:
@@ -84,7 +89,8 @@ def plan_of(study: Study, task: Task) -> Plan:
                 "drop one",
             )
     models = {name: priced(model, study.folder) for name, model in study.models.items()}
-    return Plan(study.name, task.name, problems, cells, models)
+    read = {name: one.model or study.verifiers[one.of or name].model for name, one in study.verifiers.items()}
+    return Plan(study.name, task.name, problems, cells, models, read)
 
 
 def cells_of(entry: StrategySettings) -> list[dict[str, Any]]:

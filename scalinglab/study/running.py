@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from scalinglab.collect import (
     Engine,
@@ -20,7 +20,6 @@ from scalinglab.collect import (
     Verifier,
     check,
     collect,
-    draw_testbed,
 )
 from scalinglab.collect.opening import open_engine
 from scalinglab.collect.recording import together
@@ -29,86 +28,56 @@ from scalinglab.errors import DataError
 from scalinglab.samples import RunStore, Unit
 from scalinglab.study.plan import PLAN, STORE, Plan, Probe, located, plan_of
 from scalinglab.study.reading import read_plan
-from scalinglab.study.settings import ModelSettings, Study, Table, VerifierSettings
-from scalinglab.tasks import SPLITS, Level
+from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
+from scalinglab.study.task import opened_task
 
 Report = Callable[[Progress], None]
 
 
-def open_task(study: Study) -> Task:
-    """The task that a study names. Raises DataError for a kind or a key that there is not."""
-    table = Table("task", "task", study.task)
-    kind = table.choice("kind", ("testbed",))
-    assert kind == "testbed"  # other kinds: collect.open_benchmark
-    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more")
-    task = draw_testbed(
-        [Level(*level) for level in levels],
-        table.number("count"),
-        split=table.choice("split", tuple(SPLITS), "test"),
-        seed=table.number("seed", 0, least=0),
-    )
-    table.close()
-    return task
-
-
-def _levels(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(
-            isinstance(one, list) and len(one) == 2 and all(type(n) is int and n > 0 for n in one) for one in value
-        )
-    )
-
-
-async def run_study(study: Study, out: str | Path, *, progress: Report | None = None) -> Plan:
-    """Do what is left of a study, in ``out``; returns its plan.
+async def run_study(
+    study: Study, out: str | Path, *, progress: Report | None = None, stop: asyncio.Event | None = None
+) -> Plan:
+    """Do what is left of a study, in ``out``; returns its plan. Once ``stop`` is set, no unit is begun.
 
     The folder holds the store, study.toml and the plan, from which others read what was run, and its specs.
     Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
     folder that cannot be, EngineError where an engine fails for good.
     """
-    out, task = Path(out), open_task(study)
-    plan = plan_of(study, task)
-    _begin(study, plan, out)
-    with RunStore(out / STORE) as store:
-        known = store.done()
-        units = list(plan.units())
+    out = Path(out)
+    with opened_task(study) as task, ExitStack() as held:
+        plan = plan_of(study, task)
+        _begin(study, plan, out)
+        store = held.enter_context(RunStore(out / STORE))
+        known, units = store.done(), list(plan.units())
         begun = sum(unit.key in known for unit in units)
         for group in _groups(study, units):
             left = [unit for unit in group if unit.key not in known]
-            if not left:
+            if not left or (stop is not None and stop.is_set()):
                 continue
+            report = _shifted(progress, begun, len(units))
+            begun += len(left)
             async with _opened(study, task, left) as (engines, verifiers):
-                before = begun
-                begun += len(left)
                 await collect(
-                    left,
-                    engines,
-                    verifiers,
-                    task,
-                    store,
-                    in_flight=study.in_flight,
-                    progress=_shifted(progress, before, len(units)),
+                    left, engines, verifiers, task, store, in_flight=study.in_flight, progress=report, stop=stop
                 )
     return plan
 
 
 async def probe_study(study: Study) -> Probe:
     """Do every cell of a study on one problem, the middle one; nothing is written. Raises as ``run_study``."""
-    task = open_task(study)
-    plan = plan_of(study, task)
-    middle = plan.problems[len(plan.problems) // 2]
-    units = [unit for unit in plan.units() if unit.problem == middle]
-    done, seconds = [], 0.0
-    for group in _groups(study, units):
-        async with _opened(study, task, group) as (engines, verifiers):
-            for unit in group:
-                check(unit, engines, verifiers, task)
-            start = perf_counter()
-            made = await together(solve(unit, engines, verifiers, task) for unit in group)
-            seconds += perf_counter() - start
-            done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
+    with opened_task(study) as task:
+        plan = plan_of(study, task)
+        middle = plan.problems[len(plan.problems) // 2]
+        units = [unit for unit in plan.units() if unit.problem == middle]
+        done, seconds = [], 0.0
+        for group in _groups(study, units):
+            async with _opened(study, task, group) as (engines, verifiers):
+                for unit in group:
+                    check(unit, engines, verifiers, task)
+                start = perf_counter()
+                made = await together(solve(unit, engines, verifiers, task) for unit in group)
+                seconds += perf_counter() - start
+                done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
     return Probe(plan, done, seconds)
 
 
@@ -165,6 +134,7 @@ async def _opened(
     async with AsyncExitStack() as stack:
         engines: dict[str, Engine] = {}
         for name in named:
+            await asyncio.sleep(0)  # starting one blocks the loop: a Ctrl-C is heard between two
             pooling = any(one.model == name and one.kind == "reward" for one in settings.values())
             engines[name] = await _open(study, study.models[name], pooling=pooling, engines=here)
             stack.push_async_callback(engines[name].close)

@@ -11,7 +11,7 @@ from typing import Any
 from scalinglab.collect import MATH_SHEPHERD, RLHFLOW, STRATEGIES, Template
 from scalinglab.collect.strategies import SEARCHES
 from scalinglab.collect.verifiers import AGGREGATES
-from scalinglab.collect.vllm_engine import EngineSettings
+from scalinglab.collect.vllm_start import EngineSettings
 from scalinglab.errors import DataError
 
 POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
@@ -145,7 +145,7 @@ def _models(table: Table) -> dict[str, ModelSettings]:
             found[name] = ModelSettings(
                 name,
                 one.text("model"),
-                url=one.texts("url", ()),
+                url=tuple(one.texts("url", ())),
                 key_env=one.text("key_env", None),
                 spec=one.text("spec", None),
                 training_tokens=one.number("training_tokens", None),
@@ -251,10 +251,8 @@ class Table:
     def text(self, key: str, default: Any = _NONE) -> Any:
         return self.take(key, lambda v: isinstance(v, str) and v != "", "a text", default)
 
-    def texts(self, key: str, default: Any = _NONE) -> tuple[str, ...]:
-        return tuple(
-            self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
-        )
+    def texts(self, key: str, default: Any = _NONE) -> Any:
+        return self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
 
     def number(self, key: str, default: Any = _NONE, *, least: int = 1) -> Any:
         return self.take(key, _whole(least), f"a whole number >= {least}", default)

@@ -1,0 +1,71 @@
+"""The task that a study names: the testbed's, or a benchmark in a JSONL file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from scalinglab.collect import Task, chat_template, draw_testbed, open_benchmark
+from scalinglab.study.plan import located
+from scalinglab.study.settings import Study, Table
+from scalinglab.tasks import SPLITS, Level
+
+KINDS = ("testbed", "gsm8k", "math", "jsonl")
+
+
+@contextmanager
+def opened_task(study: Study) -> Iterator[Task]:
+    """The task of a study, its graders stopped at the end.
+
+    Raises DataError for a kind or a key that there is not, or a file that cannot be read.
+    """
+    table = Table("task", "task", study.task)
+    if table.choice("kind", KINDS) == "testbed":
+        yield _testbed(table)
+        return
+    task = _benchmark(study, table)
+    try:
+        yield task
+    finally:
+        task.close()
+
+
+def _testbed(table: Table) -> Task:
+    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more")
+    count, seed = table.number("count"), table.number("seed", 0, least=0)
+    split = table.choice("split", tuple(SPLITS), "test")
+    table.close()
+    return draw_testbed([Level(*level) for level in levels], count, split=split, seed=seed)
+
+
+def _benchmark(study: Study, table: Table) -> Any:
+    """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study, for its own template."""
+    path, kind, chat = table.text("path"), table.text("kind"), table.text("chat", None)
+    options: dict[str, Any] = {
+        "fields": table.table("fields").values if "fields" in table.values else None,
+        "name": table.text("name", None),
+        "count": table.number("count", None),
+        "seed": table.number("seed", 0, least=0),
+        "template": table.text("template", None),
+        "steps": table.text("steps", None),
+        "answers": table.texts("answers", ("boxed", "hash")),
+        "ends": table.texts("ends", None),
+        "max_tokens": table.number("max_tokens", 1024),
+        "workers": table.number("workers", 2),
+        "limit": table.real("limit", 10.0),
+    }
+    table.close()
+    if chat in study.models:
+        chat = chat_template(located(study.models[chat], study.folder))
+    return open_benchmark(study.folder / path, kind=kind, chat=chat, **options)
+
+
+def _levels(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(one, list) and len(one) == 2 and all(type(n) is int and n > 0 for n in one) for one in value
+        )
+    )
