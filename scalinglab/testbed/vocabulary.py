@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
@@ -33,6 +33,7 @@ def tokenizer_of() -> PreTrainedTokenizerFast:
     """The tokenizer that transformers and vLLM load."""
     inner = Tokenizer(models.WordLevel(dict(IDS), unk_token="<unused>"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(_TOKEN.pattern), behavior="isolated")
+    inner.decoder = decoders.Fuse()  # no spaces between tokens
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=inner, pad_token=PAD, bos_token=BOS, eos_token=EOS
     )
