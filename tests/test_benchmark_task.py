@@ -278,6 +278,7 @@ def test_a_users_own_fields_and_a_seeded_choice(tmp_path):
     [
         ({"kind": "jsonl"}, "fields none"),
         ({"kind": "jsonl", "fields": {"question": "problem"}}, "jsonl with fields question, answer"),
+        ({"kind": "jsonl", "fields": {"question": "problem", "answer": 3}}, "jsonl with fields question, answer"),
         ({"kind": "math", "fields": {"question": "problem", "answer": "answer"}}, "without fields"),
         ({"kind": "mmlu"}, "kind 'mmlu'"),
         ({"kind": "gsm8k"}, "line 1 has no field 'question'"),

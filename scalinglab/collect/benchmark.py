@@ -140,7 +140,8 @@ def _format(kind: str, fields: Mapping[str, str] | None) -> Format:
     if kind in FORMATS and fields is None:
         return FORMATS[kind]
     given = dict(fields or {})
-    if kind != "jsonl" or not {"question", "answer"} <= set(given) <= {"question", "answer", "id"}:
+    known = {"question", "answer"} <= set(given) <= {"question", "answer", "id"}
+    if kind != "jsonl" or not known or not all(isinstance(one, str) for one in given.values()):
         raise DataError(
             f"kind {kind!r} with fields {_list(given) or 'none'}",
             f"{_list(FORMATS)} without fields, or jsonl with fields question, answer and perhaps id",
