@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from scalinglab.errors import DataError, EngineError
 from scalinglab.ledger import price
 from scalinglab.samples import read_run, write_parquet
 from scalinglab.study import running
+from scalinglab.study import task as study_task
 from scalinglab.tasks import Level
 
 TESTS = Path(__file__).parent
@@ -277,6 +279,18 @@ def test_what_a_benchmark_cannot_be_is_refused(old, new, says, tmp_path):
     (tmp_path / "few.jsonl").write_text(json.dumps({"question": "1?", "answer": "#### 2"}) + "\n")
     with pytest.raises(DataError, match=says):
         planned(GSM8K.replace(old, new), tmp_path)
+
+
+def test_a_models_own_chat_template_serves_where_all_have_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(study_task, "chat_template", lambda model: f"<{model}>{{prompt}}")
+    (tmp_path / "few.jsonl").write_text(json.dumps({"question": "1?", "answer": "#### 2"}) + "\n")
+    text = GSM8K.replace("count = 1", 'chat = "small"')
+    with study.opened_task(read(text, tmp_path)) as task:
+        assert task.problems["1"].prompt.startswith("<Qwen2.5-0.5B>Solve")
+    for model, fits in (("Qwen2.5-0.5B", True), ("Qwen3-8B", False)):
+        two = text.replace("[models.small]", f'[models.large]\nmodel = "{model}"\n[models.small]')
+        with nullcontext() if fits else pytest.raises(DataError, match="'small', and large has another chat"):
+            planned(two, tmp_path)
 
 
 # Running it

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from scalinglab.collect import Task, chat_template, draw_testbed, open_benchmark
+from scalinglab.errors import DataError
 from scalinglab.study.plan import located
-from scalinglab.study.settings import Study, Table
+from scalinglab.study.settings import POLICIES, Study, Table
 from scalinglab.tasks import SPLITS, Level
 
 KINDS = ("testbed", "gsm8k", "math", "jsonl")
@@ -40,7 +41,7 @@ def _testbed(table: Table) -> Task:
 
 
 def _benchmark(study: Study, table: Table) -> Any:
-    """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study, for its own template."""
+    """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study for its own template."""
     path, kind, chat = table.text("path"), table.text("kind"), table.text("chat", None)
     options: dict[str, Any] = {
         "fields": table.table("fields").values if "fields" in table.values else None,
@@ -57,8 +58,22 @@ def _benchmark(study: Study, table: Table) -> Any:
     }
     table.close()
     if chat in study.models:
-        chat = chat_template(located(study.models[chat], study.folder))
+        chat = _template(study, chat)
     return open_benchmark(study.folder / path, kind=kind, chat=chat, **options)
+
+
+def _template(study: Study, chosen: str) -> str:
+    """A model's own chat template, where it is that of every model which solves the problems."""
+    names = [chosen, *(name for name in study.models if name in POLICIES and name != chosen)]
+    found = {name: chat_template(located(study.models[name], study.folder)) for name in names}
+    other = next((name for name in names if found[name] != found[chosen]), None)
+    if other is not None:
+        raise DataError(
+            f"task.chat is {chosen!r}, and {other} has another chat template",
+            "one for all models that solve the problems",
+            "collect a study for each, or write chat as text with {prompt} in it",
+        )
+    return found[chosen]
 
 
 def _levels(value: Any) -> bool:

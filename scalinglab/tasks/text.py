@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 ATTEMPT = "\n\nAn earlier attempt, which may be wrong:\n{attempt}"
 """How an earlier answer is shown to a reviser, after the question."""
 CHATML = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
-"""The chat template of Qwen, SmolLM2 and others, for one turn without a system message."""
+"""One turn as Qwen, SmolLM2 and others are trained on it, without the system message that their templates add."""
 
 
 @dataclass(frozen=True)
