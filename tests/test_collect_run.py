@@ -406,6 +406,27 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_where_there_is_room(tm
     assert_same(asyncio.run(study().run(path)), unbroken)
 
 
+def test_a_disk_that_fills_up_midway_ends_the_run_in_one_line_and_it_goes_on_once_there_is_room(
+    small_disk, unbroken
+):
+    path, ballast = small_disk / "run.sqlite", small_disk / "ballast"
+
+    def fill(progress):
+        if progress.done == 5:
+            with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+
+    with pytest.raises(DataError, match="room on its disk") as failed:
+        asyncio.run(study().run(path, in_flight=4, progress=fill))
+    assert len(str(failed.value).splitlines()) == 1
+    kept = read(path)
+    assert 5 <= len(kept.units) < ALL
+    assert set(kept.units["key"]) == set(kept.calls["unit"]) == set(kept.solutions["unit"])
+    ballast.unlink()
+    assert_same(asyncio.run(study().run(path)), unbroken)
+
+
 # One collector a store
 
 

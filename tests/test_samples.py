@@ -546,18 +546,6 @@ def test_a_read_only_folder_refuses_new_stores_and_exports(locked_folder):
     assert "exported" in refusal(write_parquet, run, locked_folder / "exported")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of one megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk needs root and the right to mount one")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk_is_refused_loses_nothing_and_work_goes_on_once_there_is_room(small_disk):
     (small_disk / "ballast").write_bytes(bytes(600_000))
     before = record(small_disk / "run.sqlite", work(1))
