@@ -29,6 +29,7 @@ notebook: .venv/dev
 
 benchmarks: .venv/dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+	@echo 'With vLLM: python tests/benchmarks/collect_speed.py writes results/benchmarks/collect.json'
 
 # What results/ holds; the second needs ../shared/data, which is not ours to ship.
 results: .venv/core

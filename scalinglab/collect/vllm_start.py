@@ -104,9 +104,8 @@ class Guard:
     """A shell that ends processes when this one is killed: vLLM's engine would live on for ever."""
 
     def __init__(self, pids: Sequence[int]) -> None:
-        kill = (
-            f"read _; kill -9 {' '.join(map(str, pids))}"  # nothing is ever written: read ends with this process
-        )
+        # Nothing is ever written to the shell: what it reads ends with this process.
+        kill = f"read _; kill -9 {' '.join(map(str, pids))}"
         self._shell = subprocess.Popen(["sh", "-c", kill], stdin=subprocess.PIPE, start_new_session=True)
         assert self._shell.stdin is not None
         os.register_at_fork(after_in_child=self._shell.stdin.close)  # a forked worker would keep the shell waiting

