@@ -13,7 +13,7 @@ from test_collect_run import assert_same, read
 from scalinglab.collect.http_engine import HttpEngine, HttpSettings
 from scalinglab.errors import EngineError
 
-PATIENT = HttpSettings(timeout=0.3, attempts=20, first_wait=0.001, longest_wait=0.01, in_flight=16)
+PATIENT = HttpSettings(timeout=3, attempts=20, first_wait=0.001, longest_wait=0.01, in_flight=16)
 FAILING = [*FAILURES.values(), hangs, sends(429, Retry_After="0.01")]
 
 
