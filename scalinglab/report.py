@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -153,7 +154,8 @@ def text(frame: pd.DataFrame) -> str:
 
 def manifest(command: Sequence[str], files: Sequence[str], seed: int | None) -> dict[str, Any]:
     """How a folder was made: the command that rebuilds it, versions, seed and machine."""
-    packages = ("numpy", "scipy", "pandas", "matplotlib")
+    packages = ["numpy", "scipy", "pandas", "matplotlib"]
+    packages += [name for name in ("torch", "transformers", "vllm") if name in sys.modules]
     return {
         "command": shlex.join(command),
         "files": list(files),
