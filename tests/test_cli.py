@@ -204,12 +204,12 @@ def test_a_full_disk_behind_stdout_is_one_line():
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
-def test_an_interrupt_ends_the_demo_without_a_traceback(tmp_path, monkeypatch):
-    """The demo waits for its matplotlib settings, which a named pipe holds back, when the signal comes."""
+def test_an_interrupt_ends_a_report_without_a_traceback(tmp_path, monkeypatch):
+    """The report waits for its matplotlib settings, which a named pipe holds back, when the signal comes."""
     settings = tmp_path / "matplotlibrc"
     os.mkfifo(settings)
     monkeypatch.setenv("MATPLOTLIBRC", str(settings))
-    process = real("demo", "--out", tmp_path / "out")
+    process = real("paper", "--out", tmp_path / "out")
     with settings.open("w"):
         process.send_signal(signal.SIGINT)
         done = finish(process)
@@ -253,8 +253,8 @@ def test_no_command_shows_the_help_as_wrong_usage(scalinglab):
         f"{EXCHANGE} --seed -1",
         f"{EXCHANGE} --ratio many",
         "report COUNTS --small Pythia-2.8B --large Pythia-6.9B",
-        "demo --nonsense",
-        "demo extra",
+        "paper --nonsense",
+        "paper extra",
     ],
 )
 def test_wrong_usage_exits_with_2(scalinglab, line):
@@ -869,8 +869,8 @@ def test_the_manifest_holds_the_command_that_rebuilds_the_folder(reported, count
     assert "kaplan" in (out / "verdicts.csv").read_text()
 
 
-def test_the_demo_shows_the_paper_and_writes_it(scalinglab, tmp_path):
-    done = scalinglab("demo --out OUT", OUT=tmp_path / "demo")
+def test_paper_shows_the_paper_and_writes_it(scalinglab, tmp_path):
+    done = scalinglab("paper --out OUT", OUT=tmp_path / "demo")
     assert (done.code, done.err) == (0, "")
     text, files = done.out.split("Wrote:\n")
     assert "Snell et al. 2024" in text
@@ -880,7 +880,7 @@ def test_the_demo_shows_the_paper_and_writes_it(scalinglab, tmp_path):
 
 def test_a_folder_that_cannot_be_is_refused(scalinglab, tmp_path):
     (tmp_path / "file").write_text("mine")
-    assert_refused(scalinglab("demo --out OUT", OUT=tmp_path / "file" / "below"), "cannot write")
+    assert_refused(scalinglab("paper --out OUT", OUT=tmp_path / "file" / "below"), "cannot write")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -20,7 +20,7 @@ from scalinglab.cli import app
 from scalinglab.collect import TestbedTask, draw_testbed
 from scalinglab.errors import DataError, EngineError
 from scalinglab.ledger import price
-from scalinglab.samples import read_run, write_parquet
+from scalinglab.samples import read_run
 from scalinglab.study import running
 from scalinglab.study import task as study_task
 from scalinglab.tasks import Level
@@ -332,18 +332,65 @@ def test_models_of_one_policy_at_a_time_where_memory_is_short(tmp_path, monkeypa
     pd.testing.assert_frame_equal(one.solutions, other.solutions)
 
 
-def test_the_export_keeps_its_prices(toml, tmp_path, monkeypatch):
+def test_the_export_is_a_run_with_the_same_prices(toml, tmp_path, monkeypatch):
     scripted(monkeypatch)
     assert run(toml, "--out", tmp_path / "run").exit_code == 0
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "study.json").write_text((tmp_path / "run/study.json").read_text())
-    write_parquet(read_run(tmp_path / "run"), kept / "samples")
+    kept, rule = tmp_path / "kept", flops.convention("exact")
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "run"), "--out", str(kept)])
+    assert done.exit_code == 0
+    about = json.loads((kept / "manifest.json").read_text())
+    assert {str(path.relative_to(kept)) for path in kept.rglob("*.*")} == {*about["files"], "manifest.json"}
+    expected = exchange.open_recorded(tmp_path / "run").cost("small", rule)
     for found in (kept, kept / "samples"):
-        assert exchange.open_recorded(found).cost("small", flops.convention("exact")) == exchange.open_recorded(
-            tmp_path / "run"
-        ).cost("small", flops.convention("exact"))
+        assert exchange.open_recorded(found).cost("small", rule) == expected
     assert study.status_of(kept) == study.status_of(tmp_path / "run")
+    again = CliRunner().invoke(app, ["export", str(kept), "--out", str(kept)])
+    assert "to itself; expected another folder" in str(again.exception)
+
+
+# The demonstration
+
+
+def demonstrated(monkeypatch, **options):
+    one = study.demo_study()
+    with study.opened_task(one) as task:
+        drawn = task
+
+    async def open_engine(model, *, name, **_):  # noqa: ARG001
+        if options.get("fails"):
+            raise EngineError("no vllm", "an installed vllm", "install it")
+        return ScriptedEngine(arithmetic(drawn), good=opinion, model=name)
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+
+
+def test_the_demo_is_a_live_run_that_ends_in_verdicts(tmp_path, monkeypatch):
+    demonstrated(monkeypatch)
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo")])
+    assert done.exit_code == 0, done.exception
+    assert "Who wins, by difficulty bin and R" in done.stdout
+    assert re.search(r"small +beam_search +weighted +16", done.stdout)
+    assert re.search(r"large +greedy +", done.stdout)
+    assert "The run is in" in done.stdout
+    assert (tmp_path / "demo/report.html").is_file()
+    assert study.status_of(tmp_path / "demo/run").done == study.status_of(tmp_path / "demo/run").total == 200
+
+
+def test_where_no_engine_starts_the_demo_says_so_and_shows_the_recorded_run(tmp_path, monkeypatch):
+    demonstrated(monkeypatch, fails=True)
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo")])
+    assert done.exit_code == 0, done.exception
+    assert "the run was recorded earlier and not made now: no vllm" in done.stdout
+    assert "the run was recorded earlier" in done.stderr
+    assert "Who wins, by difficulty bin and R" in done.stdout
+
+
+def test_the_recorded_demo_is_a_whole_run_of_its_study():
+    found = study.status_of(study.RECORDED)
+    assert found.done == found.total == 200
+    assert found.error == 0
+    recorded, wanted = study.read_plan(study.RECORDED), plan_of(study.demo_study())
+    assert (recorded.problems, recorded.cells) == (wanted.problems, wanted.cells)
 
 
 def test_a_folder_of_something_else_or_of_other_models_is_refused(toml, tmp_path, monkeypatch):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from scalinglab.cli.render import Json, print_rows
-from scalinglab.errors import DataError
+from scalinglab.cli.render import Json, command, print_files, print_rows
+from scalinglab.errors import DataError, EngineError
 
 if TYPE_CHECKING:
     from scalinglab.collect import Progress
     from scalinglab.specs import ModelSpec
-    from scalinglab.study import Probe, Status
+    from scalinglab.study import Probe, Status, Study
 
 _T = TypeVar("_T")
 _PRICE_EVERY = 5.0
@@ -36,7 +36,7 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Run a study, or go on with it: every strategy on every problem, each token recorded. Ctrl-C stops it."""
-    from scalinglab.study import probe_study, read_study, run_study, status_of
+    from scalinglab.study import probe_study, read_study, status_of
 
     read = read_study(study)
     if dry_run:
@@ -44,14 +44,7 @@ def collect(
             _until_stopped(lambda _: probe_study(read), "nothing was written"), convention, as_json
         )
     folder = out or Path(read.name)
-
-    async def work(stop: _Stop) -> None:
-        with _Bar(folder, convention) as bar:
-            stop.begun = bar.begun
-            await run_study(read, folder, progress=bar, stop=stop.gently)
-
-    goes_on = f"nothing done is lost: `scalinglab collect {study} --out {folder}` goes on"
-    _until_stopped(work, goes_on)
+    _run(read, folder, convention, f"scalinglab collect {study} --out {folder}")
     return _print_status(status_of(folder, rule=convention), as_json)
 
 
@@ -64,6 +57,58 @@ def status(
     from scalinglab.study import status_of
 
     _print_status(status_of(run, rule=convention), as_json)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write a run's samples as Parquet, with the study and the specs that price them."""
+    from scalinglab.study import export_run
+
+    print_files(export_run(run, out, command=command()), as_json)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write; the run goes into its folder run.")] = Path(
+        "results/demo"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Run a small study of the shipped models on vLLM, and compare them at equal compute."""
+    from scalinglab.study import demo_report
+
+    folder, note = _demo_run(out)
+    made = demo_report(folder)
+    written = made.write(out, command=command())
+    if not as_json:
+        typer.echo(f"{made.text()}\n\n{note}\n")
+    print_files(written, as_json)
+
+
+def _demo_run(out: Path) -> tuple[Path, str]:
+    """The run to show: one made now, or where no engine starts, the recorded one; and which it is."""
+    from scalinglab.study import RECORDED, demo_study
+
+    try:
+        _run(demo_study(), out / "run", "exact", f"scalinglab demo --out {out}")
+    except EngineError as error:
+        note = f"the run was recorded earlier and not made now: {error}"
+        print(f"scalinglab: {note}", file=sys.stderr)
+        return RECORDED, f"Note: {note}"
+    return out / "run", f"The run is in {out / 'run'}: `scalinglab status {out / 'run'}` tells what it took."
+
+
+def _run(study: Study, folder: Path, convention: str, again: str) -> None:
+    from scalinglab.study import run_study
+
+    async def work(stop: _Stop) -> None:
+        with _Bar(folder, convention) as bar:
+            stop.begun = bar.begun
+            await run_study(study, folder, progress=bar, stop=stop.gently)
+
+    _until_stopped(work, f"nothing done is lost: `{again}` goes on")
 
 
 class _Stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,14 @@ def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: 
     typer.echo(text(pd.DataFrame(rows, dtype=object)))
     for note in notes:
         typer.echo(f"  - {note}")
+
+
+def print_files(paths: Sequence[Path], as_json: bool) -> None:
+    """The files that were written."""
+    listed = [str(path) for path in paths]
+    typer.echo(
+        json.dumps({"files": listed}) if as_json else "Wrote:\n" + "\n".join(f"  {name}" for name in listed)
+    )
 
 
 def command() -> list[str]:

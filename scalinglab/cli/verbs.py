@@ -6,7 +6,6 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import typer
 
 from scalinglab import __version__
 from scalinglab.cli import collect, testbed
-from scalinglab.cli.render import Json, Seed, command, print_rows
+from scalinglab.cli.render import Json, Seed, command, print_files, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ app.command(epilog="Example: scalinglab collect results/testbed-study/study.toml
     collect.collect
 )
 app.command(epilog="Example: scalinglab status run --json")(collect.status)
+app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
+app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
 
 Number = TypeVar("Number", int, float)
 Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
@@ -210,12 +211,12 @@ def report(
     chosen = None if convention is None else preset(convention).name
     result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
     made = exchange_report(result, convention=chosen or _first(result))
-    _files(made.write(out, command=command(), seed=seed), as_json)
+    print_files(made.write(out, command=command(), seed=seed), as_json)
 
 
-@app.command(epilog="Example: scalinglab demo --out results/demo")
-def demo(
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("results/demo"),
+@app.command(epilog="Example: scalinglab paper --out results/paper")
+def paper(
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("results/paper"),
     as_json: Json = False,
 ) -> None:
     """Re-derive the paper's central result from its published figures, under several accounting rules."""
@@ -225,7 +226,7 @@ def demo(
     written = made.write(out, command=command())
     if not as_json:
         typer.echo(made.text() + "\n")
-    _files(written, as_json)
+    print_files(written, as_json)
 
 
 def main() -> None:
@@ -306,13 +307,6 @@ def _pair(pair: Any) -> dict[str, Any]:
         "large": pair.large.name,
         **{count: pair.ratio(count) for count in COUNTS},
     }
-
-
-def _files(paths: Sequence[Path], as_json: bool) -> None:
-    listed = [str(path) for path in paths]
-    typer.echo(
-        json.dumps({"files": listed}) if as_json else "Wrote:\n" + "\n".join(f"  {name}" for name in listed)
-    )
 
 
 def _fail(message: str) -> None:

@@ -23,8 +23,12 @@ _ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
+    "TORCH_LOGS": "-torch._library",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
 }
-"""Read by vLLM when it is imported: stdout stays free for data, and nothing is reported home."""
+"""Read by vLLM and torch when they are imported: stdout stays free for data, stderr for what a user can act on (no
+word of a missing Triton or of NUMA), and nothing is reported home."""
 _EAGER_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
 """The engine's process runs the model itself, not through one more process: half the time to start, twice the
 tokens per second on 2 cores. No compilation: the first log-probability would wait 22 s for a compiler."""

@@ -1,5 +1,7 @@
 """A study.toml, run end to end and resumed; what it will take, and how far it is."""
 
+from scalinglab.study.demo import RECORDED, demo_report, demo_study
+from scalinglab.study.export import export_run
 from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of
 from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
 from scalinglab.study.running import probe_study, run_study
@@ -8,6 +10,7 @@ from scalinglab.study.task import opened_task
 
 __all__ = [
     "PLAN",
+    "RECORDED",
     "STORE",
     "Cell",
     "Forecast",
@@ -16,6 +19,9 @@ __all__ = [
     "Status",
     "Study",
     "cells_of",
+    "demo_report",
+    "demo_study",
+    "export_run",
     "forecast",
     "frames",
     "opened_task",

@@ -1,0 +1,33 @@
+"""A run as files to keep or to hand on: its samples as Parquet, with the plan that prices them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from scalinglab.errors import DataError
+from scalinglab.report import manifest, save
+from scalinglab.samples import read_run, write_parquet
+from scalinglab.study.plan import PLAN
+from scalinglab.study.reading import read_plan
+
+SAMPLES = "samples"
+
+
+def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
+    """Write the run in ``folder`` to ``out``: three tables in samples, the study, its plan and a manifest.
+
+    What is written is a run too: all that reads the one reads the other. Raises DataError where it is no run's
+    folder, or ``out`` cannot be written.
+    """
+    folder, out = Path(folder), Path(out)
+    plan = read_plan(folder)
+    if folder.resolve() == out.resolve():
+        raise DataError(f"{folder} to itself", "another folder", "give another --out")
+    write_parquet(read_run(folder), out / SAMPLES)
+    files = {name: (folder / name).read_bytes() for name in ("study.toml", PLAN)}
+    tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
+    about = manifest(command, [*sorted(files), *tables], seed=min(cell.seed for cell in plan.cells))
+    files["manifest.json"] = (json.dumps(about, indent=1) + "\n").encode()
+    return [*(out / name for name in tables), *(save(out / name, content) for name, content in files.items())]
