@@ -132,6 +132,16 @@ def test_a_completion_is_asked_for_in_full_and_its_usage_recorded():
     }
 
 
+def test_half_a_surrogate_pair_is_replaced_so_that_the_text_can_be_sent_again():
+    async def ask(engine, server):
+        first = await generate(engine)
+        await generate(engine, prompt=first.text)
+        return first.text, server.asked[1][1]["prompt"]
+
+    broken = sends(answer={"choices": [{**CHOICE, "text": "4\ud83d"}], "usage": USAGE})
+    assert run([[broken]], ask) == ("4\ufffd", "4\ufffd")
+
+
 @pytest.mark.parametrize("details", [{}, {"prompt_tokens_details": None}, {"prompt_tokens_details": {}}])
 def test_cached_tokens_are_none_where_the_server_reports_none(details):
     usage = {"prompt_tokens": 7, "completion_tokens": 2, **details}

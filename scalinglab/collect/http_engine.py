@@ -16,6 +16,7 @@ import httpx
 
 from scalinglab.collect.protocol import Generated, Rewarded, Scored
 from scalinglab.errors import EngineError
+from scalinglab.samples import sound
 
 _T = TypeVar("_T")
 _AS_WRITTEN = {"add_special_tokens": False, "skip_special_tokens": False}
@@ -90,7 +91,7 @@ class HttpEngine:
             if choice["finish_reason"] not in ("stop", "length"):
                 raise ValueError(f"finish_reason {choice['finish_reason']!r}")
             return Generated(
-                text=choice["text"] + (_ending(choice, self.model) if stop else ""),
+                text=sound(choice["text"]) + (_ending(choice, self.model) if stop else ""),
                 prompt_tokens=int(usage["prompt_tokens"]),
                 generated_tokens=int(usage["completion_tokens"]),
                 cached_tokens=_cached(usage),

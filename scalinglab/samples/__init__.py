@@ -2,7 +2,7 @@
 
 from scalinglab.samples.counts import read_counts
 from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
-from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit
+from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
 from scalinglab.samples.store import RunStore
 from scalinglab.samples.verifiers import scored_by
 
@@ -18,6 +18,7 @@ __all__ = [
     "read_counts",
     "read_run",
     "scored_by",
+    "sound",
     "write_jsonl",
     "write_parquet",
 ]

@@ -134,6 +134,11 @@ class Run:
     solutions: pd.DataFrame
 
 
+def sound(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair: a server may cut one, and UTF-8 cannot hold it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces, so that equal values have equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

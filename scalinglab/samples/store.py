@@ -13,7 +13,7 @@ from types import TracebackType
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples.records import Call, Run, Solution, Unit, canonical
+from scalinglab.samples.records import Call, Run, Solution, Unit, canonical, sound
 
 _FORMAT = 2
 _UNIT = [f.name for f in fields(Unit)]
@@ -149,5 +149,5 @@ def _cells(record: Unit | Call | Solution) -> tuple[object, ...]:
 
 def _cell(value: object) -> object:
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return sound(value)
     return value if isinstance(value, (int, float, type(None))) else canonical(value)
