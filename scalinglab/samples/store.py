@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +19,7 @@ _FORMAT = 2
 _UNIT = [f.name for f in fields(Unit)]
 _CALL = [f.name for f in fields(Call)]
 _SOLUTION = [f.name for f in fields(Solution)]
+_FIELDS = {Unit: _UNIT, Call: _CALL, Solution: _SOLUTION}
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, {", ".join(_UNIT)});
 CREATE TABLE IF NOT EXISTS calls (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
@@ -144,7 +145,7 @@ class RunStore:
 
 def _cells(record: Unit | Call | Solution) -> tuple[object, ...]:
     """A record's fields as SQLite values; mappings and lists as canonical JSON."""
-    return tuple(_cell(value) for value in astuple(record))
+    return tuple(_cell(getattr(record, name)) for name in _FIELDS[type(record)])
 
 
 def _cell(value: object) -> object:
