@@ -237,6 +237,19 @@ def test_what_a_study_cannot_say_is_refused_in_one_line_that_names_it(old, new, 
     assert "\n" not in str(refused.value)
 
 
+def test_what_the_readme_says_of_a_study_is_a_study(tmp_path):
+    readme = (TESTS.parent / "README.md").read_text(encoding="utf-8")
+    one = read("".join(re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL)), tmp_path)
+    assert one.side_by_side is False
+    assert one.task["kind"] == "math"
+    assert study.priced(one.models["small"], tmp_path)["spec"]
+
+
+@pytest.mark.parametrize("path", sorted((TESTS.parent / "results").glob("*/study.toml")), ids=str)
+def test_the_committed_studies_can_be_planned(path):
+    assert plan_of(study.read_study(path)).total > 0
+
+
 def test_every_strategy_is_known_to_the_study():
     from scalinglab.collect import STRATEGIES
     from scalinglab.study.settings import _OWN
@@ -307,6 +320,7 @@ def test_a_study_runs_and_is_priced_by_what_lies_beside_its_store(toml, tmp_path
     assert [name for name, _ in opened] == ["small", "large", "reviser", "prm"]
     assert all(Path(model).is_dir() for _, model in opened)
     assert "few: 24 of 24 units done" in done.stdout
+    assert [line.split()[-1] for line in done.stderr.splitlines() if "starting" in line] == [n for n, _ in opened]
     data = exchange.open_recorded(out)
     assert data.models() == ["small"]
     assert data.cost("small", flops.convention("exact")).per_sample > 0
@@ -501,7 +515,7 @@ SLOW = """
     from scripted import ScriptedEngine, arithmetic, opinion
     from scalinglab.cli import main
     from scalinglab.collect import draw_testbed
-    from scalinglab.study import running
+    from scalinglab.study import plan, running
     from scalinglab.tasks import Level
     task = draw_testbed([Level(2, 1), Level(2, 2)], 3)
     async def open_engine(model, *, name, **_):

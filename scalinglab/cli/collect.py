@@ -41,7 +41,9 @@ def collect(
     read = read_study(study)
     if dry_run:
         return _print_forecast(
-            _until_stopped(lambda _: probe_study(read), "nothing was written"), convention, as_json
+            _until_stopped(lambda _: probe_study(read, starting=_starting), "nothing was written"),
+            convention,
+            as_json,
         )
     folder = out or Path(read.name)
     _run(read, folder, convention, f"scalinglab collect {study} --out {folder}")
@@ -106,9 +108,13 @@ def _run(study: Study, folder: Path, convention: str, again: str) -> None:
     async def work(stop: _Stop) -> None:
         with _Bar(folder, convention) as bar:
             stop.begun = bar.begun
-            await run_study(study, folder, progress=bar, stop=stop.gently)
+            await run_study(study, folder, progress=bar, starting=_starting, stop=stop.gently)
 
     _until_stopped(work, f"nothing done is lost: `{again}` goes on")
+
+
+def _starting(model: str) -> None:
+    print(f"scalinglab: starting {model}", file=sys.stderr)
 
 
 class _Stop:

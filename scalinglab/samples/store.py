@@ -87,8 +87,9 @@ class RunStore:
         return Run(*frames)
 
     def _open(self) -> None:
-        version = self._version()
-        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        with self._transaction("BEGIN"):  # another process may be making the tables
+            version = self._version()
+            tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         empty = version == 0 and not tables
         if not empty and (not 1 <= version <= _FORMAT or not tables >= {"units", "calls", "solutions"}):
             self._db.close()

@@ -2,7 +2,7 @@
 
 from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
-from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of
+from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of, priced
 from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
 from scalinglab.study.running import probe_study, run_study
 from scalinglab.study.settings import Study, read_study
@@ -26,6 +26,7 @@ __all__ = [
     "frames",
     "opened_task",
     "plan_of",
+    "priced",
     "probe_study",
     "read_plan",
     "read_study",

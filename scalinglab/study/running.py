@@ -32,10 +32,17 @@ from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
 from scalinglab.study.task import opened_task
 
 Report = Callable[[Progress], None]
+Starting = Callable[[str], None]
+"""Told the name of each model before its engine is started, which takes a while."""
 
 
 async def run_study(
-    study: Study, out: str | Path, *, progress: Report | None = None, stop: asyncio.Event | None = None
+    study: Study,
+    out: str | Path,
+    *,
+    progress: Report | None = None,
+    starting: Starting | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Plan:
     """Do what is left of a study, in ``out``; returns its plan. Once ``stop`` is set, no unit is begun.
 
@@ -56,22 +63,23 @@ async def run_study(
                 continue
             report = _shifted(progress, begun, len(units))
             begun += len(left)
-            async with _opened(study, task, left) as (engines, verifiers):
+            async with _opened(study, task, left, starting) as (engines, verifiers):
                 await collect(
                     left, engines, verifiers, task, store, in_flight=study.in_flight, progress=report, stop=stop
                 )
     return plan
 
 
-async def probe_study(study: Study) -> Probe:
-    """Do every cell of a study on one problem, the middle one; nothing is written. Raises as ``run_study``."""
+async def probe_study(study: Study, *, starting: Starting | None = None) -> Probe:
+    """Do every cell of a study on one problem, of middle length; nothing is written. Raises as ``run_study``."""
     with opened_task(study) as task:
         plan = plan_of(study, task)
-        middle = plan.problems[len(plan.problems) // 2]
+        by_length = sorted(plan.problems, key=lambda problem: len(task.problems[problem].prompt))
+        middle = by_length[len(by_length) // 2]
         units = [unit for unit in plan.units() if unit.problem == middle]
         done, seconds = [], 0.0
         for group in _groups(study, units):
-            async with _opened(study, task, group) as (engines, verifiers):
+            async with _opened(study, task, group, starting) as (engines, verifiers):
                 for unit in group:
                     check(unit, engines, verifiers, task)
                 start = perf_counter()
@@ -123,7 +131,7 @@ def _shifted(progress: Report | None, before: int, total: int) -> Report | None:
 
 @asynccontextmanager
 async def _opened(
-    study: Study, task: Task, units: Sequence[Unit]
+    study: Study, task: Task, units: Sequence[Unit], starting: Starting | None
 ) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Verifier]]]:
     """The engines and verifiers that units need, closed at the end."""
     wanted = _verifiers_of(units)
@@ -134,6 +142,8 @@ async def _opened(
     async with AsyncExitStack() as stack:
         engines: dict[str, Engine] = {}
         for name in named:
+            if starting is not None:
+                starting(name)
             await asyncio.sleep(0)  # starting one blocks the loop: a Ctrl-C is heard between two
             pooling = any(one.model == name and one.kind == "reward" for one in settings.values())
             engines[name] = await _open(study, study.models[name], pooling=pooling, engines=here)
