@@ -5,6 +5,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
 ENGINE_PIP := $(subst $(BIN),.venv-vllm/bin,$(PIP))
 export MPLBACKEND := agg
+# Whoever imports a module first compiles it for all: vLLM starts a process a model.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint testbed notebook results results-testbed results-testbed-study benchmarks clean
 
