@@ -120,18 +120,21 @@ def _starting(model: str) -> None:
 class _Stop:
     """What Ctrl-C does: the first one lets units in flight end, where there are any; the next stops at once."""
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task, self.gently = task, asyncio.Event()
+    def __init__(self) -> None:
+        self.loop, self.task, self.gently = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
         self.begun: Callable[[], bool] = lambda: False
         self.asked = False
 
-    def __call__(self) -> None:
-        if self.begun() and not self.asked:
-            self.gently.set()
-            print("\nscalinglab: ending what is in flight; Ctrl-C again to stop at once", file=sys.stderr)
+    def __call__(self, *_: object) -> None:
+        before, self.asked = self.asked, True
+        if not self.begun():
+            raise KeyboardInterrupt  # an engine that starts blocks the loop
+        if before:
+            assert self.task is not None
+            self.loop.call_soon_threadsafe(self.task.cancel)
         else:
-            self.task.cancel()
-        self.asked = True
+            self.loop.call_soon_threadsafe(self.gently.set)
+            print("\nscalinglab: ending what is in flight; Ctrl-C again to stop at once", file=sys.stderr)
 
 
 def _until_stopped(work: Callable[[_Stop], Coroutine[Any, Any, _T]], then: str) -> _T:
@@ -140,13 +143,12 @@ def _until_stopped(work: Callable[[_Stop], Coroutine[Any, Any, _T]], then: str) 
 
     async def main() -> _T:
         nonlocal asked
-        task = asyncio.current_task()
-        assert task is not None
-        stop = _Stop(task)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
+        stop = _Stop()
+        before = signal.signal(signal.SIGINT, stop)
         try:
             return await work(stop)
         finally:
+            signal.signal(signal.SIGINT, before)
             asked = stop.asked
 
     try:
