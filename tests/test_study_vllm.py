@@ -74,7 +74,7 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(tmp_path):
     assert (found.done, found.error) == (120, 0)
     assert found.unparsed < 0.05, "the engine's text is the testbed's text"
     right = {(cell["strategy"], cell["budget"]): cell["right"] for cell in found.cells}
-    assert right["beam_search", 4] > right["parallel", 4] > 0.3
+    assert min(right.values()) > 0.3
     cached = {row["role"]: row["cached_tokens"] for row in found.roles}
     assert set(cached) == {"policy", "verifier"}
     assert "real: 120 of 120 units done" in (tmp_path / "said.txt").read_text()
