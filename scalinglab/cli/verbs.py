@@ -7,19 +7,33 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scalinglab import __version__
 from scalinglab.cli import collect, testbed
+from scalinglab.cli.exchange import (
+    Bins,
+    Data,
+    Generate,
+    Prompt,
+    Ratio,
+    Rs,
+    Selector,
+    Specs,
+    compare,
+    exchange,
+    first,
+    read_numbers,
+    read_specs,
+)
 from scalinglab.cli.render import Json, Seed, command, print_files, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
-    from scalinglab.exchange import Exchange
     from scalinglab.specs import ModelSpec
 
 app = typer.Typer(
@@ -32,24 +46,15 @@ app = typer.Typer(
 
 NAMED = "A config.json, its folder, or a name of the catalogue."
 app.add_typer(testbed.app, name="testbed")
+app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
+    exchange
+)
 app.command(epilog="Example: scalinglab collect results/testbed-study/study.toml --out run --dry-run")(
     collect.collect
 )
 app.command(epilog="Example: scalinglab status run --json")(collect.status)
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
 app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
-
-Number = TypeVar("Number", int, float)
-Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
-Small = Annotated[str, typer.Option(help="The small model, as the data name it.")]
-Large = Annotated[str, typer.Option(help="The large model, as the data name it.")]
-Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
-Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
-Selector = Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")]
-Ratio = Annotated[float | None, typer.Option(help="Price by this large / small ratio instead of by specs.")]
-Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
-Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
-Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
 
 
 @app.callback(invoke_without_command=True)
@@ -141,8 +146,8 @@ def curve(
     from scalinglab.exchange import curves_recorded, open_recorded
     from scalinglab.report import rows
 
-    budgets = None if k is None else _numbers(k, "--k", int)
-    recorded = open_recorded(data, specs=_specs(spec), prompt=prompt, generated=generate)
+    budgets = None if k is None else read_numbers(k, "--k", int)
+    recorded = open_recorded(data, specs=read_specs(spec), prompt=prompt, generated=generate)
     table, notes = curves_recorded(
         recorded, models=model, selector=selector, k=budgets, convention=convention, seed=seed
     )
@@ -150,46 +155,13 @@ def curve(
     print_rows(found, {"rows": found, "notes": notes}, as_json, notes)
 
 
-@app.command(epilog="Example: scalinglab exchange counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --bins 5")
-def exchange(
-    data: Data,
-    small: Small,
-    large: Large,
-    r: Rs = "0.16,0.79,22",
-    bins: Bins = 5,
-    convention: Annotated[str | None, typer.Option(help="One convention; default all, the paper's shown.")] = None,
-    selector: Selector = "coverage",
-    ratio: Ratio = None,
-    spec: Specs = None,
-    prompt: Prompt = None,
-    generate: Generate = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-) -> None:
-    """Small model with test-time compute against the large one: a verdict per difficulty bin and R."""
-    from scalinglab.exchange import sensitivity
-    from scalinglab.flops import convention as preset
-    from scalinglab.report import exchange_report, rows
-
-    chosen = None if convention is None else preset(convention).name
-    result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
-    report = exchange_report(result, convention=chosen or _first(result))
-    if not as_json:
-        verdicts, _, flips = report.sections
-        typer.echo("\n\n".join(section.text() for section in (verdicts, flips)))
-        return
-    shown = result.verdicts if convention is None else report.sections[0].table
-    document = {"rows": rows(shown), "sensitivity": rows(sensitivity(result.verdicts))}
-    print_rows([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)
-
-
 @app.command(
     epilog="Example: scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
 )
 def report(
     data: Data,
-    small: Small,
-    large: Large,
+    small: Annotated[str, typer.Option(help="The small model, as the data name it.")],
+    large: Annotated[str, typer.Option(help="The large model, as the data name it.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     r: Rs = "0.16,0.79,22",
     bins: Bins = 5,
@@ -209,8 +181,8 @@ def report(
     from scalinglab.report import exchange_report
 
     chosen = None if convention is None else preset(convention).name
-    result = _exchange(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
-    made = exchange_report(result, convention=chosen or _first(result))
+    result = compare(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
+    made = exchange_report(result, convention=chosen or first(result))
     print_files(made.write(out, command=command(), seed=seed), as_json)
 
 
@@ -239,43 +211,6 @@ def main() -> None:
         _fail("a number is too large; expected fewer digits; mend it")
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-
-
-def _exchange(
-    data: Path, small: str, large: str, r: str, bins: int, selector: str, ratio: float | None,
-    spec: list[str] | None, prompt: int | None, generate: int | None, seed: int,
-) -> Exchange:  # fmt: skip
-    from scalinglab.exchange import exchange_recorded, open_recorded
-
-    recorded = open_recorded(data, specs=_specs(spec), prompt=prompt, generated=generate)
-    return exchange_recorded(
-        recorded, small=small, large=large, ratio=ratio, selector=selector, r=_numbers(r, "--r", float),
-        bins=bins, seed=seed,
-    )  # fmt: skip
-
-
-def _specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
-    from scalinglab.specs import find
-
-    found = {}
-    for text in given or ():
-        name, _, config = text.partition("=")
-        if not (name and config):
-            raise DataError(f"--spec {text}", "MODEL=config.json", "name the model as the data do")
-        found[name] = find(config)
-    return found
-
-
-def _numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError as error:
-        wanted = "whole numbers" if kind is int else "numbers"
-        raise DataError(f"{option} {text}", f"{wanted} separated by commas", f"mend {option}") from error
-
-
-def _first(result: Exchange) -> str:
-    return str(result.verdicts["convention"].iloc[0])
 
 
 def _spec(spec: ModelSpec) -> dict[str, Any]:

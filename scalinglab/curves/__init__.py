@@ -1,9 +1,9 @@
 """Samples x ledger -> accuracy against FLOPs, for each selector and budget, with intervals over problems."""
 
-from scalinglab.curves.arms import ARM, Arms, arms_of
+from scalinglab.curves.arms import ARM, Arms, arms_of, arms_under
 from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
 from scalinglab.curves.curve import Curve, curve, table
-from scalinglab.curves.intervals import DRAWS, interval, ratio_interval
+from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, tails
 from scalinglab.curves.pools import AGGREGATES, Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
 from scalinglab.curves.selectors import SELECTORS, accuracy, best_of_k, pass_at_k, vote_at_k
 
@@ -21,6 +21,7 @@ __all__ = [
     "QueryCost",
     "accuracy",
     "arms_of",
+    "arms_under",
     "best_of_k",
     "curve",
     "interval",
@@ -28,8 +29,10 @@ __all__ = [
     "pool_from_counts",
     "pool_from_run",
     "ratio_interval",
+    "resampled",
     "run_cost",
     "spec_cost",
     "table",
+    "tails",
     "vote_at_k",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from scalinglab.samples import Run, scored_by
 ARM = ("role", "model", "strategy", "setting", "verifier", "selector", "budget")
 POOLED = ("greedy", "parallel")
 """Strategies of independent samples: every budget below theirs is read from them."""
-_Column = tuple[tuple[Any, ...], pd.Series, pd.Series]
+_Column = tuple[tuple[Any, ...], pd.Series, list[pd.Series]]
 
 
 @dataclass(frozen=True)
@@ -58,33 +58,46 @@ def arms_of(run: Run, ledger: Ledger, *, verifiers: Mapping[str, str | None], se
     solution's score is its last step's. Runs of several seeds are averaged.
     Raises DataError for a verifier that is not named, several tasks, or arms that lack problems of others.
     """
+    return arms_under(run, [ledger], verifiers=verifiers, seed=seed)[0]
+
+
+def arms_under(
+    run: Run, ledgers: Sequence[Ledger], *, verifiers: Mapping[str, str | None], seed: int = 0
+) -> list[Arms]:
+    """``arms_of`` under each ledger: the same arms and accuracies, worked out once."""
     if len(run.units["task"].unique()) != 1:
         raise DataError(f"a run of {len(run.units['task'].unique())} tasks", "one task", "split the run")
-    found: dict[tuple[Any, ...], list[tuple[pd.Series, pd.Series]]] = defaultdict(list)
-    for arm, right, spent in _columns(run, ledger, verifiers, seed):
-        found[arm].append((right, spent))
+    found: dict[tuple[Any, ...], list[list[pd.Series]]] = defaultdict(list)
+    for arm, right, spent in _columns(run, ledgers, verifiers, seed):
+        found[arm].append([right, *spent])
     problems = sorted(set(run.units["problem"]))
-    both = [
-        np.column_stack([_mean([pair[i] for pair in pairs], problems, arm) for arm, pairs in found.items()])
-        for i in (0, 1)
-    ]
+    accuracies, *spent = (
+        np.column_stack([_mean([parts[i] for parts in every], problems, arm) for arm, every in found.items()])
+        for i in range(1 + len(ledgers))
+    )
     table = pd.DataFrame(list(found), columns=list(ARM))
-    return Arms(ledger.convention.name, tuple(map(str, problems)), table, *both)
+    names = tuple(map(str, problems))
+    return [
+        Arms(ledger.convention.name, names, table, accuracies, flops)
+        for ledger, flops in zip(ledgers, spent, strict=True)
+    ]
 
 
-def _columns(run: Run, ledger: Ledger, verifiers: Mapping[str, str | None], seed: int) -> Iterator[_Column]:
+def _columns(
+    run: Run, ledgers: Sequence[Ledger], verifiers: Mapping[str, str | None], seed: int
+) -> Iterator[_Column]:
     units = run.units[run.units["strategy"] != "difficulty"]
     settings = units["parameters"].map(_setting)
     units = units.assign(setting=[s for s, _ in settings], judges=[j for _, j in settings])
     pooled = units["strategy"].isin(POOLED)
     for group, of in ((units[pooled], ()), (units[~pooled], ("budget", "seed"))):
         for _, rows in group.groupby(["role", "model", "strategy", "setting", "judges", *of], sort=False):
-            part = replace(run, units=run.units.loc[rows.index])
+            part = _part(run, run.units.loc[rows.index])
             for verifier, selectors in _choosers(rows).items():
                 model = _model(verifier, verifiers)
                 seen = part if verifier == "" else scored_by(part, verifier, model=model)
                 pool = pool_from_run(seen, str(rows["model"].iloc[0]), strategy=str(rows["strategy"].iloc[0]))
-                costs = _costs(ledger, part, rows, verifier, model)
+                costs = [_costs(ledger, part, rows, verifier, model) for ledger in ledgers]
                 for selector in selectors:
                     yield from _arm(rows.iloc[0], seen, pool, verifier, selector, costs, seed)
 
@@ -100,7 +113,7 @@ def _choosers(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 
 def _arm(
-    unit: pd.Series, seen: Run, pool: Pool, verifier: str, selector: str, costs: pd.DataFrame, seed: int
+    unit: pd.Series, seen: Run, pool: Pool, verifier: str, selector: str, costs: Sequence[pd.DataFrame], seed: int
 ) -> Iterator[_Column]:
     """One strategy and selector, at every budget that it measured."""
     names = tuple(unit[["role", "model", "strategy", "setting"]])
@@ -111,9 +124,17 @@ def _arm(
         budgets = [int(unit["budget"])]
         values = (hierarchical(seen, pool) if selector == "hierarchical" else _final(pool, selector))[:, None]
     for k, column in zip(budgets, values.T, strict=True):
-        share = k / costs["samples"] if unit["strategy"] in POOLED else 1.0
-        spent = costs["fixed"] + share * costs["rest"]
+        spent = [cost["fixed"] + _share(unit, k, cost) * cost["rest"] for cost in costs]
         yield (*names, verifier, selector, k), pd.Series(column, pool.problems), spent
+
+
+def _share(unit: pd.Series, k: int, cost: pd.DataFrame) -> Any:
+    return k / cost["samples"] if unit["strategy"] in POOLED else 1.0
+
+
+def _part(run: Run, units: pd.DataFrame) -> Run:
+    calls, solutions = (frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions))
+    return Run(units, calls, solutions)
 
 
 def _final(pool: Pool, selector: str) -> Floats:

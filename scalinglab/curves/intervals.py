@@ -21,7 +21,7 @@ def interval(values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: i
     """
     problems = len(values)
     _enough(problems)
-    ends = np.quantile(_resample(values, draws, seed), _tails(problems, level), axis=0)
+    ends = np.quantile(resampled(values, draws, seed), tails(problems, level), axis=0)
     return ends[0].reshape(values.shape[1:]), ends[1].reshape(values.shape[1:])
 
 
@@ -30,20 +30,21 @@ def ratio_interval(
 ) -> tuple[Floats, Floats]:
     """As ``interval``, of the ratio of two means over the same problems; infinite where the second is 0."""
     _enough(len(above))
-    tops, bottoms = (_resample(values, draws, seed) for values in (above, below))
+    tops, bottoms = (resampled(values, draws, seed) for values in (above, below))
     ratios = np.divide(tops, bottoms, out=np.full(tops.shape, np.inf), where=bottoms > 0)
-    low, high = np.quantile(ratios, _tails(len(above), level), axis=0, method="nearest")
+    low, high = np.quantile(ratios, tails(len(above), level), axis=0, method="nearest")
     return low.reshape(above.shape[1:]), high.reshape(above.shape[1:])
 
 
-def _resample(values: Floats, draws: int, seed: int) -> Floats:
+def resampled(values: Floats, draws: int, seed: int) -> Floats:
     """Means over resampled problems, shape (draws, the rest flattened): one seed, one set of problems."""
     problems = len(values)
     picks = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=draws)
     return np.asarray(picks @ values.reshape(problems, -1) / problems)
 
 
-def _tails(problems: int, level: float) -> list[float]:
+def tails(problems: int, level: float = 0.95) -> list[float]:
+    """The two quantiles of a bootstrap over so many problems that hold ``level``, widened for few of them."""
     widened = stats.t.ppf((1 - level) / 2, problems - 1) * np.sqrt(problems / (problems - 1))
     tail = float(stats.norm.cdf(widened))
     return [tail, 1 - tail]

@@ -92,16 +92,25 @@ def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate
 
 
 def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float]) -> Pool:
-    groups = [rows for _, rows in graded.groupby("problem", sort=True)]
-    shape = (len(groups), max(map(len, groups)))
+    problems, row = np.unique(graded["problem"].to_numpy(dtype=object), return_inverse=True)
+    n = np.bincount(row)
+    place = (row, np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n))
+    shape = (len(problems), int(n.max()))
     right, answers = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int64)
     scores = np.full(shape, np.nan)
-    for i, rows in enumerate(groups):
-        width = len(rows)
-        right[i, :width] = rows["grade"] == "right"
-        parsed = rows["answer"].where(rows["grade"] != "unparsed")
-        answers[i, :width] = pd.factorize(parsed)[0]
-        scores[i, :width] = [aggregate(steps) if len(steps) else np.nan for steps in rows["scores"]]
-    n = np.array([len(rows) for rows in groups], dtype=np.int64)
-    problems = tuple(str(rows["problem"].iloc[0]) for rows in groups)
-    return Pool(model, problems, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores))
+    right[place] = graded["grade"] == "right"
+    answers[place] = _codes(graded["answer"].where(graded["grade"] != "unparsed"), row)
+    scores[place] = [aggregate(steps) if len(steps) else np.nan for steps in graded["scores"]]
+    found = tuple(map(str, problems))
+    return Pool(model, found, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores))
+
+
+def _codes(answers: pd.Series, row: Ints) -> Ints:
+    """Answers as numbers from 0 within each ``row``; -1 where there is none."""
+    codes = pd.factorize(answers)[0]
+    known = codes >= 0
+    pairs, within = np.unique(row[known] * (len(codes) + 1) + codes[known], return_inverse=True)
+    firsts = np.searchsorted(pairs // (len(codes) + 1), np.arange(row.max(initial=0) + 1))
+    found = np.full(len(codes), -1, dtype=np.int64)
+    found[known] = within - firsts[row[known]]
+    return found

@@ -1,5 +1,8 @@
 """Exchanging pretraining and test-time compute: matched budgets k(R), verdicts per bin and R, sensitivity."""
 
+from scalinglab.exchange.breakeven import breakeven, crossing
+from scalinglab.exchange.compared import Compared, exchange_study
+from scalinglab.exchange.frontier import Family, at_budget, families, reference
 from scalinglab.exchange.matching import Match, match_ratio, match_run, match_specs, reference_strategy
 from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
 from scalinglab.exchange.recorded import (
@@ -13,6 +16,8 @@ from scalinglab.exchange.recorded import (
     specs_in,
     study_specs,
 )
+from scalinglab.exchange.studies import Lifetime, StudyData, View, is_study, open_study, views
+from scalinglab.exchange.summary import breakeven_table, verdict_table
 from scalinglab.exchange.verdicts import (
     ALL,
     OUTSIDE,
@@ -33,24 +38,40 @@ __all__ = [
     "R_COLUMNS",
     "TEST_TIME",
     "UNDECIDED",
+    "Compared",
     "CountsData",
     "Exchange",
+    "Family",
+    "Lifetime",
     "Match",
     "Recorded",
     "RunData",
+    "StudyData",
+    "View",
+    "at_budget",
+    "breakeven",
+    "breakeven_table",
+    "crossing",
     "curves_recorded",
     "exchange",
     "exchange_recorded",
+    "exchange_study",
+    "families",
     "find_spec",
+    "is_study",
     "match_ratio",
     "match_run",
     "match_specs",
     "open_recorded",
+    "open_study",
     "published",
     "published_bars",
     "published_lines",
+    "reference",
     "reference_strategy",
     "sensitivity",
     "specs_in",
     "study_specs",
+    "verdict_table",
+    "views",
 ]

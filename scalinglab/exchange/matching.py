@@ -35,7 +35,7 @@ class Match:
     def k(self, r: float) -> float:
         """The samples per query the small model may draw at R. Raises DataError for R <= 0."""
         with np.errstate(over="ignore"):
-            queries = _positive(r, "R") * self.queries_per_r
+            queries = positive(r, "R") * self.queries_per_r
             spare = np.divide(self.large_training - self.small_training, queries)
             budget = float((spare + self.large.at(1) - self.small.fixed) / self.small.per_sample)
         if not math.isfinite(budget):
@@ -47,7 +47,7 @@ class Match:
 
         Raises DataError where k is so small that its match needs R above infinity.
         """
-        dearer = self.small.at(_positive(k, "k")) - self.large.at(1)
+        dearer = self.small.at(positive(k, "k")) - self.large.at(1)
         if dearer <= 0:
             least = (self.large.at(1) - self.small.fixed) / self.small.per_sample
             raise DataError(
@@ -139,7 +139,7 @@ def _match(
         raise SpecError(
             f"{large.name} cost no more to pretrain than {small.name}", "a larger large model", "swap the two"
         )
-    queries = float(small.training_tokens or 0) / _positive(generated, "generated tokens")
+    queries = float(small.training_tokens or 0) / positive(generated, "generated tokens")
     return Match(convention, trained[0], trained[1], small_cost, large_cost, queries)
 
 
@@ -155,7 +155,8 @@ def _training(spec: ModelSpec, convention: Convention) -> float:
     return float(flops.total(flops.training(spec, spec.training_tokens, convention=convention)))
 
 
-def _positive(value: float, name: str) -> float:
+def positive(value: float, name: str) -> float:
+    """The value as a float. Raises DataError unless it is a finite number above 0."""
     if not (math.isfinite(value) and value > 0):
         raise DataError(f"{name} = {value}", "a number above 0", f"mend {name}")
     return float(value)

@@ -21,7 +21,7 @@ UNDECIDED, OUTSIDE = "undecided", "outside measured budgets"
 ALL = "all"
 FEWEST_PROBLEMS = 6
 """Bins of fewer problems get no interval and no verdict: a bootstrap of so few misses too often."""
-_COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high")
+COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def exchange(
         for name, members in _groups(labels, bins)
         for row in _verdicts(points, values, reference, name, members, fewest, seed)
     ]
-    frame = pd.DataFrame(verdicts).astype(dict.fromkeys(_COMPARED, float))
+    frame = pd.DataFrame(verdicts).astype(dict.fromkeys(COMPARED, float))
     frame.insert(0, "strategy", selector)
     curves = _bin_curves(scored, selector, labels, bins, seed)
     caveats = _caveats(selector, large, bins)
@@ -128,17 +128,17 @@ def _verdicts(
 ) -> list[dict[str, Any]]:
     small, large = values[members], np.broadcast_to(reference[members, None], values[members].shape)
     measured = np.asarray(~np.isnan(small).any(axis=0))
-    found = iter(_compare(small[:, measured], large[:, measured], fewest, seed))
+    found = iter(compare(small[:, measured], large[:, measured], fewest, seed))
     rows: list[dict[str, Any]] = []
     for inside, (match, r, k) in zip(measured, points, strict=True):
         row = {"bin": name, "R": r, "k": k, "convention": match.convention.name}
-        row |= dict.fromkeys(_COMPARED) | {"large": float(reference[members].mean())}
+        row |= dict.fromkeys(COMPARED) | {"large": float(reference[members].mean())}
         row |= next(found) if inside else {"verdict": OUTSIDE}
         rows.append(row | {"problems": len(members)})
     return rows
 
 
-def _compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[str, Any]]:
+def compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[str, Any]]:
     """The differences between paired columns, with intervals where the bin has problems enough.
 
     Where every problem of a bin agrees, resampling sees no doubt: with one sample a problem, equal models then

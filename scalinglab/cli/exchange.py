@@ -1,0 +1,175 @@
+"""The verb exchange, and what it shares with curve and report: data, models and grids from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from scalinglab.cli.render import Json, Seed, print_rows
+from scalinglab.errors import DataError
+
+if TYPE_CHECKING:
+    from scalinglab.exchange import Exchange
+    from scalinglab.specs import ModelSpec
+
+Number = TypeVar("Number", int, float)
+Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
+Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
+Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
+Selector = Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")]
+Ratio = Annotated[float | None, typer.Option(help="Price by this large / small ratio instead of by specs.")]
+Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
+Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
+Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
+Model = Annotated[str | None, typer.Option(help="As the data name it; a study's roles name it otherwise.")]
+Chosen = Annotated[
+    str | None, typer.Option(help="Only parallel samples, by coverage, majority, best-of-n or weighted.")
+]
+Sunk = Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights (studies).")]
+Thinking = Annotated[
+    bool, typer.Option("--thinking", help="The large model at each of its own budgets too (studies).")
+]
+
+
+def exchange(
+    data: Data,
+    small: Model = None,
+    large: Model = None,
+    r: Rs = "0.16,0.79,22",
+    bins: Bins = 5,
+    convention: Annotated[str | None, typer.Option(help="One convention; default all, the paper's shown.")] = None,
+    selector: Chosen = None,
+    sunk: Sunk = False,
+    thinking: Thinking = False,
+    ratio: Ratio = None,
+    spec: Specs = None,
+    prompt: Prompt = None,
+    generate: Generate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Small model with test-time compute against the large one: a verdict per difficulty bin and R.
+
+    Of a study's folder, every strategy at its measured costs, and where it breaks even; with --selector, or of
+    counts, parallel samples.
+    """
+    from scalinglab.exchange import is_study
+    from scalinglab.flops import convention as preset
+
+    chosen = None if convention is None else preset(convention).name
+    parallel = {"--selector": selector, "--ratio": ratio, "--prompt": prompt, "--generate": generate}
+    if is_study(data) and all(value is None for value in parallel.values()):
+        _study(data, small, large, r, bins, chosen, sunk, thinking, spec, seed, as_json)
+        return
+    if sunk or thinking:
+        raise DataError(
+            f"{'--sunk' if sunk else '--thinking'} for {data}", "a study's folder, every strategy", "drop it"
+        )
+    for option, value in (("--small", small), ("--large", large)):
+        if value is None:
+            raise typer.BadParameter("missing: only a study's roles name it", param_hint=option)
+    result = compare(
+        data, small or "", large or "", r, bins, selector or "coverage", ratio, spec, prompt, generate, seed
+    )
+    _shown(result, chosen, as_json)
+
+
+def compare(
+    data: Path, small: str, large: str, r: str, bins: int, selector: str, ratio: float | None,
+    spec: list[str] | None, prompt: int | None, generate: int | None, seed: int,
+) -> Exchange:  # fmt: skip
+    """The exchange of parallel samples that a command line asks for."""
+    from scalinglab.exchange import exchange_recorded, open_recorded
+
+    recorded = open_recorded(data, specs=read_specs(spec), prompt=prompt, generated=generate)
+    return exchange_recorded(
+        recorded, small=small, large=large, ratio=ratio, selector=selector, r=read_numbers(r, "--r", float),
+        bins=bins, seed=seed,
+    )  # fmt: skip
+
+
+def read_specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
+    """MODEL=config.json as specs by model. Raises DataError for anything else, SpecError for a bad config."""
+    from scalinglab.specs import find
+
+    found = {}
+    for text in given or ():
+        name, _, config = text.partition("=")
+        if not (name and config):
+            raise DataError(f"--spec {text}", "MODEL=config.json", "name the model as the data do")
+        found[name] = find(config)
+    return found
+
+
+def read_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
+    """Numbers by commas. Raises DataError naming the option."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        wanted = "whole numbers" if kind is int else "numbers"
+        raise DataError(f"{option} {text}", f"{wanted} separated by commas", f"mend {option}") from error
+
+
+def first(result: Any) -> str:
+    """The convention that is shown where none was named."""
+    return str(result.verdicts["convention"].iloc[0])
+
+
+def _study(
+    data: Path, small: str | None, large: str | None, r: str, bins: int, chosen: str | None, sunk: bool,
+    thinking: bool, spec: list[str] | None, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    from scalinglab.exchange import exchange_study, open_study, sensitivity
+    from scalinglab.flops import CONVENTIONS
+    from scalinglab.report import rows
+
+    study = open_study(data, small=small, large=large, specs=read_specs(spec))
+    rules = [rule for name, rule in CONVENTIONS.items() if chosen in (None, name)]
+    found = exchange_study(
+        study, r=read_numbers(r, "--r", float), rules=rules, bins=bins, sunk=sunk, thinking=thinking, seed=seed
+    )
+    flips = sensitivity(found.verdicts)
+    if not as_json:
+        _print_study(found, chosen or first(found), flips)
+        return
+    document = {"small": found.small, "large": found.large, "rows": rows(found.verdicts)}
+    document |= {"breakeven": rows(found.breakeven), "sensitivity": rows(flips)}
+    print_rows([], document | {"unpriced": found.unpriced, "notes": list(found.notes)}, as_json)
+
+
+def _print_study(found: Any, convention: str, flips: Any) -> None:
+    from scalinglab.exchange import breakeven_table, verdict_table
+    from scalinglab.flops import CONVENTIONS
+    from scalinglab.report import Section
+
+    rule = f"convention: {CONVENTIONS[convention]}"
+    count, of = int(flips["flips"].sum()), len(flips)
+    rules = found.verdicts["convention"].unique()
+    flip = f"{count} of {of} verdicts flip among the conventions {', '.join(rules)} (--json: all of them)"
+    heading = (
+        f"{found.small} with test-time compute against {found.large}: accuracy points (95 % interval), verdict"
+    )
+    table = verdict_table(found.verdicts, convention)
+    left_out = [f"{name} left out: {reason}" for name, reason in found.unpriced.items()]
+    sections = [
+        Section("verdicts", heading, [rule, *([flip] if len(rules) > 1 else []), *found.notes, *left_out], table),
+        Section("breakeven", "Break-even R (95 % interval)", [rule], breakeven_table(found.breakeven, convention)),
+    ]
+    typer.echo("\n\n".join(section.text() for section in sections))
+
+
+def _shown(result: Exchange, chosen: str | None, as_json: bool) -> None:
+    from scalinglab.exchange import sensitivity
+    from scalinglab.report import exchange_report, rows
+
+    report = exchange_report(result, convention=chosen or first(result))
+    if not as_json:
+        verdicts, _, flips = report.sections
+        typer.echo("\n\n".join(section.text() for section in (verdicts, flips)))
+        return
+    shown = result.verdicts if chosen is None else report.sections[0].table
+    document = {"rows": rows(shown), "sensitivity": rows(sensitivity(result.verdicts))}
+    print_rows([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)

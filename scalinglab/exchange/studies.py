@@ -1,0 +1,262 @@
+"""A recorded study: its arms under each convention, in difficulty bins, and what its training cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab import flops
+from scalinglab import specs as shapes
+from scalinglab.curves import Arms, Floats, Ints, arms_under
+from scalinglab.errors import DataError, SpecError
+from scalinglab.exchange.recorded import find_spec, specs_in
+from scalinglab.exchange.verdicts import ALL
+from scalinglab.flops import Convention
+from scalinglab.ledger import price
+from scalinglab.policy import difficulty_bins
+from scalinglab.samples import Run, is_run, read_run
+from scalinglab.specs import ModelSpec
+
+_SHIPPED = Path(shapes.__file__).parents[1] / "data"
+_SAMPLED = ("parallel", "difficulty")
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A run with its plan: who is small and large, the model behind each verifier (None: the exact checker).
+
+    tuning: FLOPs of training a verifier or reviser, its data included, by model and then by ``paper`` or
+    ``exact``; models of which it is unknown are left out.
+    """
+
+    run: Run
+    specs: Mapping[str, ModelSpec]
+    verifiers: Mapping[str, str | None]
+    small: str
+    large: str
+    tuning: Mapping[str, Mapping[str, int]]
+
+    def written(self) -> float:
+        """Generated tokens of one sample of the small model."""
+        units = self.run.units[self.run.units["model"] == self.small]
+        for strategy in ("parallel", "greedy", *units["strategy"]):
+            keys = units.loc[units["strategy"] == strategy, "key"]
+            calls = self.run.calls[self.run.calls["unit"].isin(keys) & (self.run.calls["role"] != "verifier")]
+            solved = int(self.run.solutions["unit"].isin(keys).sum())
+            if solved and calls["generated_tokens"].sum():
+                return float(calls["generated_tokens"].sum()) / solved
+        raise DataError(f"no samples of {self.small}", "a small model that answered", "name another with --small")
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """FLOPs of training, and how many queries R = 1 stands for: R counts tokens of one small sample a query.
+
+    tuning: what ``convention`` charges for training verifiers and revisers, by model. The reviser is tuned
+    from the small model, so it costs the small model's pretraining and its own tuning.
+    """
+
+    convention: Convention
+    small: float
+    large: float
+    queries_per_r: float
+    tuning: Mapping[str, float]
+
+    def trained(self, role: str, models: Iterable[str | None]) -> float:
+        """FLOPs of all training behind an arm of this role that uses these models."""
+        base = self.large if role == "large" else self.small
+        return base + sum(self.tuning.get(model, 0.0) for model in set(models) if model is not None)
+
+
+@dataclass(frozen=True)
+class View:
+    """Arms under one convention, and the named groups of problems over which they are compared."""
+
+    arms: Arms
+    groups: Sequence[tuple[str, Ints]]
+    lifetime: Lifetime
+
+
+def is_study(path: str | Path) -> bool:
+    """Whether the path holds a run with its plan, the study.json beside it."""
+    return is_run(path) and _plan(Path(path)) is not None
+
+
+def open_study(
+    path: str | Path,
+    *,
+    small: str | None = None,
+    large: str | None = None,
+    specs: Mapping[str, ModelSpec] | None = None,
+) -> StudyData:
+    """The study in a folder. Small and large are the models of the roles policy and large unless named.
+
+    Raises DataError where there is none, or a role has several models or none.
+    """
+    beside = _plan(Path(path))
+    if beside is None:
+        raise DataError(f"no study.json beside {path}", "the folder of `scalinglab collect`", "check the path")
+    run = read_run(path)
+    try:
+        plan = json.loads(beside.read_text(encoding="utf-8"))
+        known, verifiers = specs_in(plan["models"]), dict(plan["verifiers"])
+        tuning = {name: _tuning(model, beside.parent) for name, model in plan["models"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"cannot read {beside} ({error!r:.80})", "the plan of a study", "collect it again"
+        ) from error
+    known |= specs or {}
+    priced = {str(name): find_spec(str(name), known) for name in run.calls["model"].unique()}
+    pair = (small or _only(run, "policy"), large or _only(run, "large"))
+    for name in pair:
+        if name not in set(run.units["model"]):
+            answered = ", ".join(sorted(set(run.units["model"])))
+            raise DataError(f"no samples of model {name!r}", f"one of {answered}", "name a model of the study")
+    return StudyData(run, priced, verifiers, *pair, {name: found for name, found in tuning.items() if found})
+
+
+def views(
+    study: StudyData, rules: Sequence[Convention], *, bins: int = 5, sunk: bool = False
+) -> tuple[list[View], dict[str, str]]:
+    """The study's arms under each rule over all problems, and in bins; and the rules that cannot price it.
+
+    Bins come from the small model's samples of strategy difficulty where there are any, else from the first half
+    of its parallel ones: then its parallel arms are read in bins from the other half, with half the budgets.
+    ``sunk``: nobody pays pretraining, as with open weights. Raises DataError where no rule can price it.
+    """
+    paid, unpriced = _lifetimes(study, rules, sunk)
+    whole = _arms(study, study.run, list(paid))
+    everything = [(ALL, np.arange(len(whole[0].problems)))]
+    found = [View(arms, everything, life) for arms, life in zip(whole, paid.values(), strict=True)]
+    if bins == 1:
+        return found, unpriced
+    ease, later = _ease(study, whole[0].problems)
+    labels = difficulty_bins(ease, bins)
+    groups = [(str(i), np.flatnonzero(labels == i)) for i in range(1, bins + 1) if (labels == i).any()]
+    read = whole if later is None else _joined(whole, _arms(study, later, list(paid)), study.small)
+    found += [View(arms, groups, life) for arms, life in zip(read, paid.values(), strict=True)]
+    return found, unpriced
+
+
+def _lifetimes(
+    study: StudyData, rules: Sequence[Convention], sunk: bool
+) -> tuple[dict[Convention, Lifetime], dict[str, str]]:
+    found, unpriced = {}, {}
+    for rule in rules:
+        try:
+            found[rule] = _lifetime(study, rule, sunk)
+        except SpecError as error:
+            unpriced[rule.name] = str(error)
+    if not found:
+        raise DataError(
+            f"no convention can be priced ({next(iter(unpriced.values()))})",
+            "two models with specs and training tokens",
+            "give them with --spec",
+        )
+    return found, unpriced
+
+
+def _lifetime(study: StudyData, rule: Convention, sunk: bool) -> Lifetime:
+    pair = [study.specs[name] for name in (study.small, study.large)]
+    trained = [_training(spec, rule) for spec in pair]
+    if trained[1] <= trained[0]:
+        raise SpecError(
+            f"{pair[1].name} cost no more to pretrain than {pair[0].name}", "a larger large model", "swap the two"
+        )
+    kind = "exact" if rule.parameters == "matmul" else "paper"
+    tuning = {model: float(spent[kind]) for model, spent in study.tuning.items() if rule.tuning}
+    small, large = (0.0, 0.0) if sunk else trained
+    return Lifetime(rule, small, large, float(pair[0].training_tokens or 0) / study.written(), tuning)
+
+
+def _training(spec: ModelSpec, rule: Convention) -> float:
+    if spec.training_tokens is None:
+        raise SpecError(f"{spec.name}: training tokens unknown", "a spec with training tokens", "give them")
+    return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
+
+
+def _arms(study: StudyData, run: Run, rules: Sequence[Convention]) -> list[Arms]:
+    ledgers = [price(run, study.specs, convention=rule) for rule in rules]
+    return arms_under(run, ledgers, verifiers=study.verifiers)
+
+
+def _ease(study: StudyData, problems: Sequence[str]) -> tuple[Floats, Run | None]:
+    """How often the small model is right on samples kept for that, and the run of its other parallel samples.
+
+    None where the samples were drawn for nothing else. Grades that failed are left out.
+    """
+    units = study.run.units[study.run.units["model"] == study.small].set_index("key")
+    strategy = "difficulty" if (units["strategy"] == "difficulty").any() else "parallel"
+    units = units[units["strategy"] == strategy]
+    solved = study.run.solutions[study.run.solutions["unit"].isin(units.index)]
+    half = solved.groupby("unit")["sample"].transform("count") // 2
+    first = solved if strategy == "difficulty" else solved[solved["sample"] < half]
+    first = first[first["grade"] != "error"]
+    right = (first["grade"] == "right").groupby(first["unit"].map(units["problem"])).mean()
+    ease: Floats = np.asarray(right.reindex(list(problems)), dtype=np.float64)
+    if np.isnan(ease).any():
+        raise DataError(
+            f"{int(np.isnan(ease).sum())} problems without samples of {study.small} to set their difficulty",
+            "two parallel samples a problem, or some of strategy difficulty",
+            "collect them, or use --bins 1",
+        )
+    return ease, None if strategy == "difficulty" else _later(
+        study.run, units, half.groupby(solved["unit"]).first()
+    )
+
+
+def _later(run: Run, units: pd.DataFrame, half: pd.Series) -> Run:
+    """The second half of each unit's samples, with the calls that made and judged them."""
+    kept = [
+        frame[frame["unit"].isin(units.index) & (frame["sample"] >= frame["unit"].map(half))]
+        for frame in (run.calls, run.solutions)
+    ]
+    return Run(run.units[run.units["key"].isin(units.index)], *kept)
+
+
+def _joined(whole: Sequence[Arms], later: Sequence[Arms], small: str) -> list[Arms]:
+    """The arms of a run, of which the small model's parallel ones are read from the later samples."""
+    found = []
+    for every, half in zip(whole, later, strict=True):
+        kept = every.where(~((every.table["model"] == small) & (every.table["strategy"] == "parallel")))
+        found.append(
+            replace(
+                every,
+                table=pd.concat([half.table, kept.table], ignore_index=True),
+                accuracy=np.column_stack([half.accuracy, kept.accuracy]),
+                flops=np.column_stack([half.flops, kept.flops]),
+            )
+        )
+    return found
+
+
+def _plan(path: Path) -> Path | None:
+    return next((at / "study.json" for at in (path, path.parent) if (at / "study.json").is_file()), None)
+
+
+def _only(run: Run, role: str) -> str:
+    names = sorted(set(run.units.loc[run.units["role"] == role, "model"]))
+    if len(names) != 1:
+        option = "small" if role == "policy" else "large"
+        raise DataError(
+            f"{len(names)} models of role {role} ({', '.join(names) or 'none'})", "one", f"name it with --{option}"
+        )
+    return str(names[0])
+
+
+def _tuning(model: Mapping[str, Any], folder: Path) -> dict[str, int]:
+    """FLOPs of training a testbed model and of its data, from its manifest; empty where there is none."""
+    places = [base / model["model"] / "manifest.json" for base in (folder, _SHIPPED)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        return {}
+    manifest = json.loads(found.read_text(encoding="utf-8"))
+    if not manifest["data_flops"]:
+        return {}
+    return {rule: int(manifest["flops"][rule]) + int(manifest["data_flops"][rule]) for rule in manifest["flops"]}

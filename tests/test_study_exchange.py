@@ -1,0 +1,199 @@
+"""A study's strategies against its large model: closed forms, planted crossings, intervals that cover."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated import record
+
+from scalinglab.curves import ARM, Arms
+from scalinglab.errors import DataError
+from scalinglab.exchange import (
+    OUTSIDE,
+    PRETRAINING,
+    TEST_TIME,
+    Lifetime,
+    StudyData,
+    View,
+    at_budget,
+    breakeven,
+    crossing,
+    exchange_study,
+    families,
+    is_study,
+    open_study,
+    views,
+)
+from scalinglab.exchange.frontier import verdicts
+from scalinglab.flops import CONVENTIONS
+
+EXACT, PAPER = CONVENTIONS["exact"], CONVENTIONS["paper"]
+BUDGETS = (1, 4, 16, 64)
+
+
+def planted(accuracy, large, *, flops=BUDGETS, once=2.0, problems=100):
+    """A View of a small model whose parallel arms cost ``flops`` and a large one that costs ``once``, by rows."""
+    table = [("policy", "small", "parallel", "{}", "prm", "weighted", k) for k in BUDGETS]
+    table.append(("large", "large", "greedy", "{}", "", "majority", 1))
+    right = np.column_stack(
+        [np.broadcast_to(accuracy, (problems, len(BUDGETS))), np.broadcast_to(large, problems)]
+    )
+    spent = np.tile([*map(float, flops), once], (problems, 1))
+    arms = Arms("paper", tuple(map(str, range(problems))), pd.DataFrame(table, columns=list(ARM)), right, spent)
+    return View(arms, [("all", np.arange(problems))], Lifetime(PAPER, 100.0, 1100.0, 10.0, {"judge": 50.0}))
+
+
+STUDY = StudyData(None, {}, {"prm": "judge"}, "small", "large", {})
+
+
+def test_accuracy_at_a_budget_is_linear_in_log_flops_and_nowhere_extrapolated():
+    view = planted([0.1, 0.3, 0.2, 0.6], 0.5)
+    (family,) = families(view.arms, STUDY)
+    values, k = at_budget(view.arms, family, np.arange(100), np.array([0.99, 1, 2, 8, 64, 65]))
+    assert np.isnan(values[:, [0, 5]]).all()
+    assert values[0, 1:5] == pytest.approx([0.1, 0.2, 0.25, 0.6])
+    assert k[1:5] == pytest.approx([1, 2, 8, 64])
+
+
+def test_lifetime_compute_is_equal_at_the_matched_budget():
+    view = planted([0.1, 0.3, 0.5, 0.6], 0.4)
+    for row in verdicts([view], STUDY, [2.0, 10.0]).to_dict("records"):
+        queries = row["R"] * 10
+        assert 100 + 50 + queries * row["flops"] == pytest.approx(1100 + queries * 2)
+        assert row["k"] == pytest.approx(row["flops"])
+
+
+def test_a_break_even_has_a_closed_form():
+    view = planted([0.1, 0.3, 0.5, 0.6], 0.4)
+    (row,) = breakeven([view], STUDY).to_dict("records")
+    assert row["status"] == "crossed"
+    assert row["queries"] == pytest.approx((1100 - 150) / (8 - 2))
+    assert [row[name] for name in ("R", "low", "high")] == pytest.approx([row["queries"] / 10] * 3)
+    assert row["measured_from"] == pytest.approx(950 / 62 / 10)
+    below, above = verdicts([view], STUDY, [row["R"] * 0.99, row["R"] * 1.01])["difference"]
+    assert below > 0 > above
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "large", "status"),
+    [
+        ([0.5] * 4, 0.4, f"not crossed: {TEST_TIME} at every measured R"),
+        ([0.1, 0.2, 0.2, 0.2], 0.4, f"not crossed: {PRETRAINING} at every measured R"),
+        ([0] * 4, 0, "not crossed: equal at every measured R"),
+    ],
+)
+def test_what_is_not_crossed_is_said_so(accuracy, large, status):
+    (row,) = breakeven([planted(accuracy, large)], STUDY).to_dict("records")
+    assert row["status"] == status
+    assert np.isnan(row["R"])
+
+
+def test_budgets_that_cost_less_than_one_large_answer_are_outside():
+    (row,) = breakeven([planted([0.1, 0.2, 0.3, 0.4], 0.3, once=65.0)], STUDY).to_dict("records")
+    assert row["status"] == OUTSIDE
+
+
+def test_the_first_crossing_counts_and_a_later_fall_does_not_hide_it():
+    spent, target = np.array([[1.0, 10, 100, 1000]]), np.array([0.5])
+    accuracy = np.array([[0.4, 0.6, 0.3, 0.9]])
+    assert crossing(spent, accuracy, target, np.array([0.1]))[0] == pytest.approx(10**0.5)
+    # From 10 ** 1.5 on, accuracy is below the target again and rises through it once more.
+    assert crossing(spent, accuracy, target, np.array([10**1.5]))[0] == pytest.approx(10 ** (2 + 2 / 6))
+
+
+def test_planted_crossings_are_covered_by_their_intervals():
+    """Accuracy at k is p + 0.1 log2 k, p the ease of a problem: it reaches the large model's at k = 2 ** 3."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(200):
+        ease = rng.uniform(0, 0.3, 80)
+        chances = ease[:, None] + 0.1 * np.log2(BUDGETS)
+        small = rng.random(chances.shape) < chances
+        view = planted(small.astype(float), rng.random(80) < ease + 0.3, problems=80)
+        (row,) = breakeven([view], STUDY).to_dict("records")
+        high = row["high"] if np.isfinite(row["high"]) else np.inf
+        hits += row["low"] <= 950 / 6 / 10 <= high
+    assert 0.91 <= hits / 200 <= 0.99
+
+
+# A recorded study
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return record(tmp_path_factory.mktemp("study") / "run")
+
+
+@pytest.fixture(scope="module")
+def compared(folder):
+    return exchange_study(open_study(folder), rules=[PAPER, EXACT], bins=2)
+
+
+def test_a_study_names_its_models_and_verifiers(folder):
+    study = open_study(folder)
+    assert is_study(folder)
+    assert (study.small, study.large) == ("small", "large")
+    assert study.verifiers == {"prm": "prm", "orm": "orm"}
+    assert set(study.tuning) == {"reviser", "prm", "orm"}
+
+
+def test_every_strategy_has_a_row_for_each_convention_group_and_r(compared):
+    cells = compared.verdicts[["strategy", "bin", "R", "convention"]]
+    assert len(cells) == len(cells.drop_duplicates()) == 12 * 3 * 3 * 2
+    assert set(cells["strategy"]) >= {
+        "parallel, majority",
+        "parallel, best-of-n by orm",
+        "beam_search width=4, weighted by prm",
+        "revisions length=4, hierarchical by orm",
+    }
+
+
+def test_no_number_lacks_its_interval(compared):
+    rows = compared.verdicts
+    outside = rows["verdict"] == OUTSIDE
+    assert rows.loc[outside, ["k", "small", "difference", "low", "high"]].isna().all(axis=None)
+    assert rows.loc[~outside, ["k", "small", "difference", "low", "high"]].notna().all(axis=None)
+    assert (rows["low"] <= rows["difference"])[~outside].all()
+
+
+def test_only_what_a_strategy_uses_is_charged_for_its_training(folder):
+    study = open_study(folder)
+    found, _ = views(study, [EXACT], bins=1)
+    life = found[0].lifetime
+    tuned = {name: spent["exact"] for name, spent in study.tuning.items()}
+    assert life.trained("policy", ["small"]) == life.small
+    assert life.trained("policy", ["small", "prm"]) == life.small + tuned["prm"]
+    assert life.trained("reviser", ["reviser", "orm"]) == life.small + tuned["reviser"] + tuned["orm"]
+    assert views(study, [PAPER], bins=1)[0][0].lifetime.trained("policy", ["small", "prm"]) > life.small * 0.5
+    assert views(study, [EXACT], bins=1, sunk=True)[0][0].lifetime.trained("policy", ["small"]) == 0
+
+
+def test_bins_are_scored_on_samples_that_did_not_set_them(folder):
+    whole, binned = views(open_study(folder), [EXACT], bins=2)[0]
+    parallel = [
+        arms.table[arms.table["strategy"] == "parallel"]["budget"].max() for arms in (whole.arms, binned.arms)
+    ]
+    assert parallel == [16, 8]
+    assert sorted(np.concatenate([members for _, members in binned.groups])) == list(range(24))
+
+
+def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(folder):
+    rows = exchange_study(open_study(folder), rules=[PAPER], bins=1, sunk=True).verdicts
+    assert (rows.groupby("strategy")["flops"].std() == 0).all()
+
+
+def test_the_large_model_may_think_too(folder):
+    study = open_study(folder, small="small", large="large")
+    rows = exchange_study(study, rules=[PAPER], bins=1, thinking=True).verdicts
+    assert set(rows["against"]) == {"greedy"}
+
+
+def test_a_study_without_a_plan_or_a_model_is_refused(folder, tmp_path):
+    with pytest.raises(DataError, match=r"no samples of model 'nobody'; expected one of large"):
+        open_study(folder, small="nobody")
+    with pytest.raises(DataError, match=r"no study\.json"):
+        open_study(tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps({"models": 3}))
+    (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
+    with pytest.raises(DataError, match="cannot read"):
+        open_study(tmp_path)
