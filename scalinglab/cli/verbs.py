@@ -7,7 +7,6 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 

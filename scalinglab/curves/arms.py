@@ -71,7 +71,7 @@ def arms_under(
     for arm, right, spent in _columns(run, ledgers, verifiers, seed):
         found[arm].append([right, *spent])
     problems = sorted(set(run.units["problem"]))
-    accuracies, *spent = (
+    accuracies, *priced = (
         np.column_stack([_mean([parts[i] for parts in every], problems, arm) for arm, every in found.items()])
         for i in range(1 + len(ledgers))
     )
@@ -79,7 +79,7 @@ def arms_under(
     names = tuple(map(str, problems))
     return [
         Arms(ledger.convention.name, names, table, accuracies, flops)
-        for ledger, flops in zip(ledgers, spent, strict=True)
+        for ledger, flops in zip(ledgers, priced, strict=True)
     ]
 
 
