@@ -1,6 +1,6 @@
 """What was run, in tokens and never in FLOPs: sample records, the run store, counts published by others."""
 
-from scalinglab.samples.counts import read_counts
+from scalinglab.samples.counts import read_counts, read_table
 from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
 from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
 from scalinglab.samples.store import RunStore
@@ -17,6 +17,7 @@ __all__ = [
     "is_run",
     "read_counts",
     "read_run",
+    "read_table",
     "scored_by",
     "sound",
     "write_jsonl",

@@ -34,7 +34,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     the problem where the table holds several tasks. Raises DataError naming the row that cannot be right.
     """
     path = Path(path)
-    frame = _load(path)
+    frame = read_table(path)
     found = {ours: _column(frame, path, ours, names) for ours, names in NAMES.items()}
     counts = pd.DataFrame({ours: frame[theirs] for ours, theirs in found.items()})
     _refuse(counts[["model", "problem"]].isna().any(axis=1), path, "has no model or problem", "a name in both")
@@ -49,14 +49,17 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     return counts.sort_values(["model", "problem"], ignore_index=True)
 
 
-def _load(path: Path) -> pd.DataFrame:
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Any table of CSV, Parquet or JSONL, names of models and problems as strings.
+
+    Raises DataError where it cannot be read or has no rows.
+    """
+    path = Path(path)
     if not path.exists():
-        raise DataError(f"no file at {path}", "a counts file or a run", "check the path")
+        raise DataError(f"no file at {path}", f"a table ({', '.join(_READERS)}) or a run", "check the path")
     if path.is_dir() or path.suffix not in _READERS:
         kind = "a folder without units.parquet" if path.is_dir() else f"of type {path.suffix or 'unknown'!r}"
-        raise DataError(
-            f"{path} is {kind}", f"a counts file ({', '.join(_READERS)}) or a run", "give one of these"
-        )
+        raise DataError(f"{path} is {kind}", f"a table ({', '.join(_READERS)}) or a run", "give one of these")
     try:
         frame = _READERS[path.suffix](path)
     except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:

@@ -1,0 +1,109 @@
+"""What laws are fitted to, and what is resampled for an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scalinglab.curves import pass_at_k
+from scalinglab.errors import DataError
+from scalinglab.laws import Law
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Inputs by name, each of shape (n,), and the outcome measured there.
+
+    An outcome of shape (n,) is resampled by row, or by ``groups`` (n,) where rows of one run belong together. An
+    outcome of shape (problems, n) is fitted by its mean and resampled by problem.
+    """
+
+    inputs: Mapping[str, Floats]
+    outcome: Floats
+    groups: npt.NDArray[Any] | None = None
+
+    @property
+    def mean(self) -> Floats:
+        return self.outcome if self.outcome.ndim == 1 else self.outcome.mean(axis=0)
+
+    @property
+    def units(self) -> int:
+        """How many things are resampled."""
+        if self.outcome.ndim == 2:
+            return len(self.outcome)
+        return len(self.outcome) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def unit(self) -> str:
+        """What is resampled."""
+        return "problems" if self.outcome.ndim == 2 else "rows" if self.groups is None else "groups"
+
+    def without_highest(self, count: int) -> Points:
+        """All but so many rows of the highest outcome: the five outliers of Chinchilla's points, for example."""
+        if not 0 <= count < len(self.mean):
+            raise DataError(f"{count} rows to leave out", f"0 to {len(self.mean) - 1}", "leave out fewer")
+        return self.where(np.argsort(np.argsort(self.mean, kind="stable")) < len(self.mean) - count)
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> Points:
+        """The chosen rows alone."""
+        groups = None if self.groups is None else self.groups[rows]
+        inputs = {name: values[rows] for name, values in self.inputs.items()}
+        return replace(self, inputs=inputs, outcome=self.outcome[..., rows], groups=groups)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Samples and right ones of each problem, shape (problems,): what mixtures over problems are fitted to."""
+
+    n: npt.NDArray[np.int64]
+    correct: npt.NDArray[np.int64]
+
+    @property
+    def units(self) -> int:
+        return len(self.n)
+
+    def curve(self, budgets: Sequence[int] | None = None) -> Points:
+        """Unbiased pass@k of each problem at some budgets (powers of 2 up to the fewest samples without them)."""
+        most = int(self.n.min())
+        chosen = budgets if budgets is not None else [2**i for i in range(most.bit_length())]
+        rates = np.stack([pass_at_k(self.n, self.correct, k) for k in chosen], axis=1)
+        return Points({"k": np.array(chosen, dtype=float)}, rates)
+
+
+def usable(law: Law, data: Points) -> Points:
+    """The data as the law needs them, or a DataError that names what is missing or cannot be."""
+    missing = [name for name in law.inputs if name not in data.inputs]
+    if missing:
+        given = ", ".join(data.inputs) or "none"
+        raise DataError(
+            f"inputs {given}", f"{', '.join(law.inputs)} for law {law.name}", "give or map the missing"
+        )
+    inputs = {name: np.asarray(data.inputs[name], dtype=float) for name in law.inputs}
+    outcome = np.asarray(data.outcome, dtype=float)
+    for name, values in {**inputs, law.outcome: outcome}.items():
+        if values.shape[-1:] != outcome.shape[-1:] or not np.isfinite(values).all():
+            raise DataError(f"{name} of {values.shape[-1:]} values", "a finite number a row", "mend the rows")
+    for name, values in inputs.items():
+        if (values <= 0).any():
+            row = int(np.flatnonzero(values <= 0)[0]) + 1
+            raise DataError(f"{name} = {values[row - 1]:g} in row {row}", "a number above 0", "mend the row")
+    _refuse_outcome(law, outcome if outcome.ndim == 1 else outcome.mean(axis=0))
+    return replace(data, inputs=inputs, outcome=outcome)
+
+
+def _refuse_outcome(law: Law, outcome: Floats) -> None:
+    if law.outcome == "accuracy":
+        open_ends = law.link == "-log"
+        bad = (outcome <= 0) | (outcome >= 1) if open_ends else (outcome < 0) | (outcome > 1)
+        allowed = "an accuracy between 0 and 1" + (", both excluded" if open_ends else "")
+    else:
+        bad, allowed = outcome <= 0, "a loss above 0"
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(f"{law.outcome} = {outcome[row]:g} in row {row + 1}", allowed, "mend or leave out the row")

@@ -1,0 +1,72 @@
+"""Laws of the loss in nats a token, from N parameters, D training tokens and k samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scalinglab.laws.law import Floats, Inputs, Law, Parameter, power_sum
+
+_DELTA = 1e-3
+_EXPONENTS = (0.05, 0.25, 0.5, 1.0, 2.0)
+_FLOOR = Parameter("E", 1e-6, 1e3, log=True)
+
+
+def _weight(name: str) -> Parameter:
+    return Parameter(name, 1e-9, 1e18, log=True)
+
+
+def _exponent(name: str) -> Parameter:
+    return Parameter(name, 0.0, 4.0, starts=_EXPONENTS)
+
+
+_FORMULA, _DERIVATIVE = power_sum((("A", "alpha", "N"), ("B", "beta", "D")))
+CHINCHILLA = Law(
+    name="chinchilla",
+    inputs=("N", "D"),
+    outcome="loss",
+    parameters=(_FLOOR, _weight("A"), _weight("B"), _exponent("alpha"), _exponent("beta")),
+    formula=_FORMULA,
+    derivative=_DERIVATIVE,
+    text="E + A / N^alpha + B / D^beta",
+    source="Hoffmann et al. 2022 (arXiv 2203.15556), approach 3; Besiroglu et al. 2024 (arXiv 2404.10102)",
+    residual="log",
+    delta=_DELTA,
+)
+
+_T2_FORMULA, _T2_DERIVATIVE = power_sum((("A", "a", "N"), ("B", "b", "D"), ("G", "g", "k")))
+T2 = Law(
+    name="t2",
+    inputs=("N", "D", "k"),
+    outcome="loss",
+    parameters=(_FLOOR, _weight("A"), _weight("B"), _weight("G"), _exponent("a"), _exponent("b"), _exponent("g")),
+    formula=_T2_FORMULA,
+    derivative=_T2_DERIVATIVE,
+    text="E + A / N^a + B / D^b + G / k^g",
+    source="Roberts et al. 2026 (arXiv 2604.01411), T^2 scaling of -log pass@k",
+    residual="log",
+    delta=_DELTA,
+)
+
+
+def _kaplan(theta: Floats, inputs: Inputs) -> Floats:
+    critical_n, critical_d, alpha_n, alpha_d = (theta[:, i, None] for i in range(4))
+    size = np.exp(alpha_n / alpha_d * np.log(critical_n / inputs["N"]))
+    return np.asarray((size + critical_d / inputs["D"]) ** alpha_d)
+
+
+KAPLAN = Law(
+    name="kaplan",
+    inputs=("N", "D"),
+    outcome="loss",
+    parameters=(
+        Parameter("Nc", 1.0, 1e30, starts=(1e4, 1e7, 1e11, 1e14), log=True),
+        Parameter("Dc", 1.0, 1e30, starts=(1e4, 1e7, 1e11, 1e14), log=True),
+        Parameter("alpha_N", 1e-3, 4.0, starts=(0.07, 0.3, 1.0), log=True),
+        Parameter("alpha_D", 1e-3, 4.0, starts=(0.1, 0.3, 1.0), log=True),
+    ),
+    formula=_kaplan,
+    text="((Nc / N)^(alpha_N / alpha_D) + Dc / D)^alpha_D",
+    source="Kaplan et al. 2020 (arXiv 2001.08361), equation 1.5; N without embeddings",
+    residual="log",
+    delta=_DELTA,
+)
