@@ -34,9 +34,10 @@ def breakeven(views: Sequence[View], study: StudyData, *, seed: int = 0) -> pd.D
     rows = [
         _row(view, study, name, family, *draw)
         for view in views
+        for own in [families(view.arms, study)]
         for name, members in view.groups
         for draw in [_draws(view, members, seed)]
-        for family in families(view.arms, study)
+        for family in own
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, float))
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from scalinglab.exchange.breakeven import breakeven
 from scalinglab.exchange.frontier import reference, verdicts
+from scalinglab.exchange.optimal import policy_view
 from scalinglab.exchange.studies import StudyData, View, views
 from scalinglab.exchange.verdicts import PAPER_R
 from scalinglab.flops import CONVENTIONS, Convention
@@ -42,7 +43,8 @@ def exchange_study(
     ``sunk``: nobody pays pretraining, as with open weights. ``thinking``: the large model also at each of its own
     budgets. Raises DataError where no convention can price the study.
     """
-    found, unpriced = views(study, rules, bins=bins, sunk=sunk)
+    found, unpriced = views(study, rules, bins=bins, seed=seed, sunk=sunk)
+    found += [policy for view in found if (policy := policy_view(view, study, seed=seed)) is not None]
     return Compared(
         study.small,
         study.large,
@@ -73,6 +75,7 @@ def _notes(study: StudyData, found: Sequence[View], bins: int, sunk: bool) -> tu
             else "one half of its parallel samples, which are scored on the other"
         )
         notes.append(f"bins: 1 is easiest for {study.small}, set on {how}")
+        notes.append("policy: the best strategy of each bin within the FLOPs, chosen on other problems")
     if sunk:
         notes.append("sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged")
     return (*notes, *_tuned(study, found))

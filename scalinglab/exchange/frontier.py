@@ -17,6 +17,8 @@ from scalinglab.exchange.matching import positive
 from scalinglab.exchange.studies import StudyData, View
 from scalinglab.exchange.verdicts import COMPARED, OUTSIDE, compare
 
+POLICY = "policy"
+"""The strategy of arms that choose among strategies: it takes whatever any of them does."""
 _SCALES = ("beams", "chains")
 """Parameters that grow with a strategy's budget; all others tell its families apart."""
 _FEWEST = 1
@@ -62,11 +64,21 @@ def families(arms: Arms, study: StudyData, *, large: bool = False) -> list[Famil
         part = part.sort_values("budget")
         judge = study.verifiers.get(verifier)
         models = (model,) if judge is None else (model, judge)
+        if strategy == POLICY:
+            models = helpers(study)
         label = _label(strategy, setting, verifier, selector)
         budgets = part["budget"].to_numpy(np.float64)
         at = part.index.to_numpy(np.int64)
         found.append(Family(label, role, models, strategy, verifier, selector, at, budgets))
     return found
+
+
+def helpers(study: StudyData) -> tuple[str, ...]:
+    """The small model, its reviser and every verifier."""
+    units = study.run.units
+    revisers = sorted(set(units.loc[units["role"] == "reviser", "model"]))
+    judges = sorted(model for model in set(study.verifiers.values()) if model is not None)
+    return (study.small, *revisers, *judges)
 
 
 def reference(arms: Arms, study: StudyData) -> Family:
@@ -130,11 +142,11 @@ def _points(
             for rival in families(arms, study, large=True)
             for i, k in enumerate(rival.budgets)
         ]
-    queries = np.asarray(r, dtype=np.float64) * life.queries_per_r
+    queries, own = np.asarray(r, dtype=np.float64) * life.queries_per_r, families(arms, study)
     for against, rival, i in rivals:
         column = int(rival.columns[i])
         answered, spent = arms.accuracy[members, column], float(arms.flops[members, column].mean())
-        for family in families(arms, study):
+        for family in own:
             spare = life.trained("large", rival.models) - life.trained(family.role, family.models)
             budget = spent + spare / queries
             values, k = at_budget(arms, family, members, budget)
@@ -150,7 +162,7 @@ def _points(
                     "against": against,
                     "convention": arms.convention,
                 }
-                yield _Point(row, None if np.isnan(k[j]) else values[:, j], answered)
+                yield _Point(row, None if np.isnan(values[:, j]).any() else values[:, j], answered)
 
 
 def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:

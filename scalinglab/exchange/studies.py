@@ -13,13 +13,13 @@ import pandas as pd
 
 from scalinglab import flops
 from scalinglab import specs as shapes
-from scalinglab.curves import Arms, Floats, Ints, arms_under
+from scalinglab.curves import Arms, Ints, arms_under
 from scalinglab.errors import DataError, SpecError
 from scalinglab.exchange.recorded import find_spec, specs_in
 from scalinglab.exchange.verdicts import ALL
 from scalinglab.flops import Convention
-from scalinglab.ledger import price
-from scalinglab.policy import difficulty_bins
+from scalinglab.ledger import Ledger, price
+from scalinglab.policy import Bins, apart, bins_of
 from scalinglab.samples import Run, is_run, read_run
 from scalinglab.specs import ModelSpec
 
@@ -76,11 +76,15 @@ class Lifetime:
 
 @dataclass(frozen=True)
 class View:
-    """Arms under one convention, and the named groups of problems over which they are compared."""
+    """Arms under one convention, and the named groups of problems over which they are compared.
+
+    bins: what the groups were set on, where they are difficulty bins.
+    """
 
     arms: Arms
     groups: Sequence[tuple[str, Ints]]
     lifetime: Lifetime
+    bins: Bins | None = None
 
 
 def is_study(path: str | Path) -> bool:
@@ -122,25 +126,27 @@ def open_study(
 
 
 def views(
-    study: StudyData, rules: Sequence[Convention], *, bins: int = 5, sunk: bool = False
+    study: StudyData, rules: Sequence[Convention], *, bins: int = 5, seed: int = 0, sunk: bool = False
 ) -> tuple[list[View], dict[str, str]]:
     """The study's arms under each rule over all problems, and in bins; and the rules that cannot price it.
 
-    Bins come from the small model's samples of strategy difficulty where there are any, else from the first half
-    of its parallel ones: then its parallel arms are read in bins from the other half, with half the budgets.
+    Bins come from the small model's samples of strategy difficulty where there are any, else from half of its
+    parallel ones: then its parallel arms are read in bins from the other half, with half the budgets.
     ``sunk``: nobody pays pretraining, as with open weights. Raises DataError where no rule can price it.
     """
     paid, unpriced = _lifetimes(study, rules, sunk)
-    whole = _arms(study, study.run, list(paid))
+    whole = arms_under(study.run, _ledgers(study, study.run, paid), verifiers=study.verifiers)
     everything = [(ALL, np.arange(len(whole[0].problems)))]
     found = [View(arms, everything, life) for arms, life in zip(whole, paid.values(), strict=True)]
     if bins == 1:
         return found, unpriced
-    ease, later = _ease(study, whole[0].problems)
-    labels = difficulty_bins(ease, bins)
-    groups = [(str(i), np.flatnonzero(labels == i)) for i in range(1, bins + 1) if (labels == i).any()]
-    read = whole if later is None else _joined(whole, _arms(study, later, list(paid)), study.small)
-    found += [View(arms, groups, life) for arms, life in zip(read, paid.values(), strict=True)]
+    part = _small(apart(study.run, study.small, seed=seed), study.small)
+    ledgers = _ledgers(study, part, paid)
+    later = arms_under(part, ledgers, verifiers=study.verifiers)
+    for every, half, ledger, life in zip(whole, later, ledgers, paid.values(), strict=True):
+        set_on = bins_of(part, ledger, study.small, count=bins)
+        groups = [(str(bin_), members) for bin_, members in set_on.groups()]
+        found.append(View(_joined(every, half, study.small), groups, life, set_on))
     return found, unpriced
 
 
@@ -181,59 +187,30 @@ def _training(spec: ModelSpec, rule: Convention) -> float:
     return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
 
 
-def _arms(study: StudyData, run: Run, rules: Sequence[Convention]) -> list[Arms]:
-    ledgers = [price(run, study.specs, convention=rule) for rule in rules]
-    return arms_under(run, ledgers, verifiers=study.verifiers)
+def _ledgers(study: StudyData, run: Run, rules: Iterable[Convention]) -> list[Ledger]:
+    return [price(run, study.specs, convention=rule) for rule in rules]
 
 
-def _ease(study: StudyData, problems: Sequence[str]) -> tuple[Floats, Run | None]:
-    """How often the small model is right on samples kept for that, and the run of its other parallel samples.
+def _small(run: Run, small: str) -> Run:
+    """The small model's parallel samples and those of its difficulty, alone."""
+    units = run.units[(run.units["model"] == small) & run.units["strategy"].isin(_SAMPLED)]
+    return Run(units, *(frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions)))
 
-    None where the samples were drawn for nothing else. Grades that failed are left out.
-    """
-    units = study.run.units[study.run.units["model"] == study.small].set_index("key")
-    strategy = "difficulty" if (units["strategy"] == "difficulty").any() else "parallel"
-    units = units[units["strategy"] == strategy]
-    solved = study.run.solutions[study.run.solutions["unit"].isin(units.index)]
-    half = solved.groupby("unit")["sample"].transform("count") // 2
-    first = solved if strategy == "difficulty" else solved[solved["sample"] < half]
-    first = first[first["grade"] != "error"]
-    right = (first["grade"] == "right").groupby(first["unit"].map(units["problem"])).mean()
-    ease: Floats = np.asarray(right.reindex(list(problems)), dtype=np.float64)
-    if np.isnan(ease).any():
-        raise DataError(
-            f"{int(np.isnan(ease).sum())} problems without samples of {study.small} to set their difficulty",
-            "two parallel samples a problem, or some of strategy difficulty",
-            "collect them, or use --bins 1",
-        )
-    return ease, None if strategy == "difficulty" else _later(
-        study.run, units, half.groupby(solved["unit"]).first()
+
+def _joined(every: Arms, later: Arms, small: str) -> Arms:
+    """The arms of a run, of which the small model's parallel ones are read from its later samples."""
+    kept = every.where(~((every.table["model"] == small) & (every.table["strategy"] == "parallel")))
+    return side_by_side(later, kept)
+
+
+def side_by_side(first: Arms, second: Arms) -> Arms:
+    """The arms of both, which are over the same problems under the same convention."""
+    return replace(
+        first,
+        table=pd.concat([first.table, second.table], ignore_index=True),
+        accuracy=np.column_stack([first.accuracy, second.accuracy]),
+        flops=np.column_stack([first.flops, second.flops]),
     )
-
-
-def _later(run: Run, units: pd.DataFrame, half: pd.Series) -> Run:
-    """The second half of each unit's samples, with the calls that made and judged them."""
-    kept = [
-        frame[frame["unit"].isin(units.index) & (frame["sample"] >= frame["unit"].map(half))]
-        for frame in (run.calls, run.solutions)
-    ]
-    return Run(run.units[run.units["key"].isin(units.index)], *kept)
-
-
-def _joined(whole: Sequence[Arms], later: Sequence[Arms], small: str) -> list[Arms]:
-    """The arms of a run, of which the small model's parallel ones are read from the later samples."""
-    found = []
-    for every, half in zip(whole, later, strict=True):
-        kept = every.where(~((every.table["model"] == small) & (every.table["strategy"] == "parallel")))
-        found.append(
-            replace(
-                every,
-                table=pd.concat([half.table, kept.table], ignore_index=True),
-                accuracy=np.column_stack([half.accuracy, kept.accuracy]),
-                flops=np.column_stack([half.flops, kept.flops]),
-            )
-        )
-    return found
 
 
 def _plan(path: Path) -> Path | None:
