@@ -14,6 +14,7 @@ import typer
 
 from scalinglab import __version__
 from scalinglab.cli import collect, fit, testbed
+from scalinglab.cli.advise import advise
 from scalinglab.cli.exchange import (
     Bins,
     Data,
@@ -48,6 +49,7 @@ app.add_typer(testbed.app, name="testbed")
 app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
     exchange
 )
+app.command(epilog="Example: scalinglab advise --study run --queries 1e9 --target 0.6")(advise)
 app.command(epilog="Example: scalinglab collect results/testbed-study/study.toml --out run --dry-run")(
     collect.collect
 )

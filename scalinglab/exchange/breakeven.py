@@ -53,7 +53,7 @@ def crossing(spent: Floats, accuracy: Floats, target: Floats, least: Floats) -> 
     rises = (y[:, :-1] < 0) & (y[:, 1:] >= 0)
     first, rows = rises.argmax(axis=1), np.arange(len(y))
     below, above = y[rows, first], y[rows, first + 1]
-    share = np.divide(-below, above - below, out=np.zeros(len(y)), where=above > below)
+    share = np.divide(-below, above - below, out=np.zeros(len(y)), where=rises.any(axis=1))
     found = np.exp(x[rows, first] + share * (x[rows, first + 1] - x[rows, first]))
     return np.where(y[:, 0] >= 0, 0.0, np.where(rises.any(axis=1), found, np.inf))
 

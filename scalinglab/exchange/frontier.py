@@ -63,9 +63,8 @@ def families(arms: Arms, study: StudyData, *, large: bool = False) -> list[Famil
         role, model, strategy, setting, verifier, selector = map(str, key)
         part = part.sort_values("budget")
         judge = study.verifiers.get(verifier)
-        models = (model,) if judge is None else (model, judge)
-        if strategy == POLICY:
-            models = helpers(study)
+        own = (model,) if judge is None else (model, judge)
+        models = helpers(study) if strategy == POLICY else own
         label = _label(strategy, setting, verifier, selector)
         budgets = part["budget"].to_numpy(np.float64)
         at = part.index.to_numpy(np.int64)
