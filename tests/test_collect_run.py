@@ -500,12 +500,13 @@ def test_more_problems_than_there_are_is_refused():
         collect.draw_testbed([tasks.Level(1, 1)], 1000)
 
 
-def test_the_testbeds_reviser_sees_the_last_four_answers_closed():
+def test_the_testbeds_reviser_sees_the_last_four_answers_closed_and_the_question_again():
     task = collect.draw_testbed([tasks.Level(2, 1)], 1)
     problem = next(iter(task.problems.values()))
     assert task.revision_prompt(problem, []).text == problem.prompt
     prompt = task.revision_prompt(problem, ["a", "b", "c", "d", "e"])
-    assert (prompt.question, prompt.rest) == (problem.prompt, "b<answer>c<answer>d<answer>e<answer>")
+    shown = "b<answer>c<answer>d<answer>e<answer>"
+    assert (prompt.question, prompt.rest) == (problem.prompt, shown + problem.question)
 
 
 def test_the_testbed_is_graded():

@@ -1,3 +1,4 @@
+import random
 from itertools import islice
 
 import pytest
@@ -12,6 +13,7 @@ from scalinglab.tasks import (
     extract,
     grade,
     problems,
+    slipped,
     solution,
     split_of,
     split_steps,
@@ -116,3 +118,15 @@ def test_an_unknown_split_and_no_level_are_refused(bad):
 def test_a_level_of_nothing_is_refused(level):
     with pytest.raises(DataError, match="1 or more"):
         Level(*level)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 4))
+def test_a_slip_is_one_wrong_digit_from_which_the_rest_follows(seed, width, steps):
+    problem = next(problems("train", [Level(width, steps)], seed=seed))
+    right, found = split_steps(solution(problem)), split_steps(slipped(problem, random.Random(seed)))
+    first = next(i for i, (a, b) in enumerate(zip(found, right, strict=True)) if a != b)
+    assert sum(a != b for a, b in zip(found[first], right[first], strict=True)) == 1
+    for i in range(first + 1, steps):
+        start, value = found[i].partition("=")[0], found[i - 1].partition("=")[2][:-1]
+        assert start.startswith(value)
+        assert found[i] == solution(Problem(start + "?", "", Level(width, 1)))

@@ -18,7 +18,7 @@ from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of
 from scalinglab.testbed import Attempts, Recipe, Scale, Shape, attempts, load_model, reviser, verifiers
 from scalinglab.testbed.attempts import beginnings, collect_attempts, limit
 from scalinglab.testbed.recipe import train_testbed
-from scalinglab.testbed.reviser import context, revise, revision_row, train_reviser
+from scalinglab.testbed.reviser import context, practice_row, revise, revision_row, train_reviser
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, VOCABULARY, decode, encode
 
@@ -305,13 +305,15 @@ def test_a_revision_row_shows_up_to_four_wrong_answers_the_nearest_last_and_then
     tokens, target = revision_row(Attempts(PROBLEM, wrong + right, []), np.random.default_rng(seed))
     aim, end = decode(target[:-1]), target[-1]
     assert (aim in right, end) == (True, EOS_ID)
-    question, shown = decode(tokens).split("?")
+    question, shown = decode(tokens).split("?", 1)
     *earlier, rest = shown.split("<answer>")
-    assert (question + "?", rest) == (PROBLEM.question, "")
+    assert (question + "?", rest) == (PROBLEM.question, PROBLEM.question if earlier else "")
     assert len(earlier) <= 4
-    assert set(earlier) <= set(wrong)
-    if earlier:
+    if earlier and earlier[-1] == aim:
+        earlier.pop()
+    elif earlier:
         assert distance(earlier[-1], aim) == min(distance(text, aim) for text in earlier)
+    assert set(earlier) <= set(wrong)
 
 
 def test_revision_rows_show_each_number_of_answers_equally_often():
@@ -321,10 +323,29 @@ def test_revision_rows_show_each_number_of_answers_equally_often():
     assert np.bincount(shown).min() > 150
 
 
+def test_half_of_the_revision_rows_with_earlier_answers_end_in_the_right_one():
+    rows = [revision_row(HAND, np.random.default_rng(seed)) for seed in range(1000)]
+    pairs = [(decode(tokens).split("?", 1)[1].split("<answer>"), decode(target[:-1])) for tokens, target in rows]
+    kept = [shown[-2] == aim for shown, aim in pairs if len(shown) > 1]
+    assert 0.4 < np.mean(kept) < 0.6
+
+
+def test_practice_shows_solutions_some_with_one_wrong_digit_and_then_the_right_one():
+    texts = []
+    for seed in range(200):
+        tokens, target = practice_row(PROBLEM, np.random.default_rng(seed))
+        *shown, rest = decode(tokens).removeprefix(PROBLEM.question).split("<answer>")
+        assert (rest, decode(target[:-1]), target[-1]) == (PROBLEM.question, solution(PROBLEM), EOS_ID)
+        assert 2 <= len(shown) <= 4
+        texts += shown
+    right = [text == solution(PROBLEM) for text in texts]
+    assert 0.4 < np.mean(right) < 0.6
+
+
 def test_a_context_keeps_the_last_four_answers():
     answers = ["1;", "2;", "3;", "4;", "5;", "6;"]
-    assert decode(context("4+1?", answers)) == "4+1?3;<answer>4;<answer>5;<answer>6;<answer>"
-    assert decode(context("4+1?", answers[:1])) == "4+1?1;<answer>"
+    assert decode(context("4+1?", answers)) == "4+1?3;<answer>4;<answer>5;<answer>6;<answer>4+1?"
+    assert decode(context("4+1?", answers[:1])) == "4+1?1;<answer>4+1?"
     assert decode(context("4+1?", [])) == "4+1?"
 
 
@@ -341,7 +362,7 @@ def test_each_answer_of_a_chain_sees_the_four_before_it_in_its_own_chain(monkeyp
     for k, (prompts, limits, _) in enumerate(calls):
         assert limits == [limit(p) for p in drawn for _ in range(2)]
         assert prompts == [
-            p.question + "".join(f"{text}<answer>" for text in chain[max(0, k - 4) : k])
+            p.question + "".join(f"{text}<answer>" for text in chain[max(0, k - 4) : k]) + p.question * (k > 0)
             for p, chains in zip(drawn, found, strict=True)
             for chain in chains
         ]

@@ -93,8 +93,9 @@ class TestbedTask:
         return tasks.split_steps(text)
 
     def revision_prompt(self, problem: Problem, answers: Sequence[str]) -> Prompt:
-        """The question, then the last four answers, each closed by the answer token."""
-        return Prompt(problem.prompt, "".join(f"{answer}<answer>" for answer in answers[-CONTEXT:]))
+        """The question; after earlier answers, the last four of them, each closed, and the question again."""
+        shown = "".join(f"{answer}<answer>" for answer in answers[-CONTEXT:])
+        return Prompt(problem.prompt, shown + problem.question if shown else "")
 
     def verifier_prompt(self, problem: Problem, steps: Sequence[str]) -> Prompt:
         return Prompt(problem.prompt, "".join(steps))

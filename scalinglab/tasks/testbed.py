@@ -90,6 +90,20 @@ def solution(problem: Problem) -> str:
     return "".join(steps)
 
 
+def slipped(problem: Problem, rng: random.Random) -> str:
+    """A solution with one wrong digit, in a step at random; the steps after it go on from there."""
+    first, *operations = re.findall(r"[-+*]?\d+", problem.question)
+    value, steps, wrong = first, [], rng.randrange(len(operations))
+    for i, operation in enumerate(operations):
+        result = _apply(value, operation[0], operation[1:])
+        if i == wrong:
+            at = rng.randrange(len(result))
+            result = f"{result[:at]}{(int(result[at]) + rng.randint(1, 9)) % 10}{result[at + 1 :]}"
+        steps.append(f"{value}{operation}={result};")
+        value = result
+    return "".join(steps)
+
+
 def split_steps(text: str) -> list[str]:
     """The steps of a solution, each with its closing semicolon; what follows the last one is left out."""
     return re.findall(r"[^;]*;", text)

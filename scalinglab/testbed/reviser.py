@@ -1,7 +1,15 @@
-"""The reviser: the policy, tuned to answer rightly after wrong answers in its context."""
+"""The reviser: the policy, tuned to answer rightly after earlier answers in its context.
+
+The paper tunes a language model, which can read its context and mostly leaves a right answer alone; a policy that
+has only ever seen single solutions can do neither. Tuned on wrong answers alone it got worse along a chain (0.60
+to 0.55): it read its question from ever further away, and nothing taught it to keep what is right. Hence three
+departures: the question is repeated after the earlier answers, some rows are practice on slips, and in half of
+the others the last answer shown is right.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from transformers import LlamaForCausalLM
 
 from scalinglab.errors import DataError
-from scalinglab.tasks import Problem
+from scalinglab.tasks import Problem, problems, slipped, solution
 from scalinglab.testbed.attempts import Attempts, limit
 from scalinglab.testbed.policy import load_model, solved_rows
 from scalinglab.testbed.sampling import sample
@@ -21,6 +29,10 @@ from scalinglab.testbed.vocabulary import ANSWER_ID, EOS_ID, encode
 
 CONTEXT = 4
 """Earlier answers in the context at most."""
+PRACTICE = 0.35
+"""The share of rows whose earlier answers are made: solutions, half of them with a slip."""
+KEPT = 0.5
+"""The share of the other rows whose last earlier answer, where there is one, is right."""
 
 
 def train_reviser(
@@ -47,8 +59,14 @@ def train_reviser(
 
     def batch(step: int) -> Batch:
         rng = np.random.default_rng([seed, step])
+        fresh = problems("train", scale.levels, seed=int(rng.integers(2**31)))
         chosen = picks(len(useful), scale.rows, step, seed)
-        return solved_rows([revision_row(useful[i], rng) for i in chosen])
+        return solved_rows(
+            [
+                practice_row(next(fresh), rng) if rng.random() < PRACTICE else revision_row(useful[i], rng)
+                for i in chosen
+            ]
+        )
 
     model = load_model(policy).train()
     training = Training(model, folder, recipe=scale.reviser, batch=batch, loss=next_token_loss)
@@ -59,23 +77,35 @@ def train_reviser(
 def revision_row(attempts: Attempts, rng: np.random.Generator) -> tuple[list[int], list[int]]:
     """0 to 4 wrong answers, the last one the nearest of them in edit distance, then a right one (PAPER section 3).
 
-    Were the nearest of all attempts always last, it would be wrong in its last digits alone, and the reviser would
-    learn to copy all others, right or not.
+    In a share ``KEPT`` of the rows the last one is the right one itself. Were the nearest of all attempts always
+    last, it would be wrong in its last digits alone, and the reviser would learn to copy all others, right or not.
     """
     right = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if good]
     wrong = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if not good]
     target = right[rng.integers(len(right))]
     shown = [wrong[i] for i in rng.integers(len(wrong), size=rng.integers(CONTEXT + 1))]
     shown.sort(key=lambda text: Levenshtein.distance(text, target), reverse=True)
+    if shown and rng.random() < KEPT:
+        shown[-1] = target
     return context(attempts.problem.question, shown), [*encode(target), EOS_ID]
 
 
+def practice_row(problem: Problem, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """2 to 4 solutions, each with a slip or without, then the right one: what they share can be read off them."""
+    slips = random.Random(int(rng.integers(2**31)))
+    shown = [
+        solution(problem) if slips.random() < 0.5 else slipped(problem, slips)
+        for _ in range(slips.randint(2, CONTEXT))
+    ]
+    return context(problem.question, shown), [*encode(solution(problem)), EOS_ID]
+
+
 def context(question: str, answers: Sequence[str]) -> list[int]:
-    """The question and the last four answers, each closed by the answer token."""
+    """The question; then, where there are earlier answers, the last four, each closed, and the question again."""
     tokens = encode(question)
     for answer in answers[-CONTEXT:]:
         tokens += [*encode(answer), ANSWER_ID]
-    return tokens
+    return tokens + encode(question) if answers else tokens
 
 
 def revise(

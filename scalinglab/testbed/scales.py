@@ -85,7 +85,7 @@ SCALES = {
             # Annealed to nothing, the large policy is perfect on the easy bins: no sampling beats that.
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
             verifier=Recipe(1_000_000, (0.01, 2e-3), decay=1.0, warm_up=20_000),
-            reviser=Recipe(4_000_000, decay=0.4, warm_up=40_000),
+            reviser=Recipe(1_600_000, decay=0.4, floor=0.3, warm_up=20_000),
             questions=3_000,
             samples=8,
             rollouts=4,
