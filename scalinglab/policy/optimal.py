@@ -62,7 +62,8 @@ def compute_optimal(
     folds, which cuts the noise of any one. A budget in samples is met exactly, as in the paper, so that a curve
     need not rise; one in FLOPs admits every arm whose mean cost in the bin, with estimating difficulty where
     charged, is at most it. Ties go to the cheaper arm. A bin of one problem is chosen for on all others.
-    Budgets default to those of the arms, or to doublings of the cheapest arm's FLOPs.
+    Budgets default to those of the arms, or to doublings of the cheapest arm's FLOPs on top of
+    estimating difficulty.
 
     table: one row a bin and budget, with the arm, the cross-validated accuracy and its 95 % interval over
     problems, the optimistic in-sample accuracy, and ``kept``: how often the folds chose that same arm.
@@ -153,10 +154,10 @@ def _budgets(arms: Arms, spent: Floats, budget: str, given: Sequence[float] | No
         return asked
     if given is not None:
         return np.asarray(given, dtype=np.float64)
-    costs = spent.mean(axis=0)
+    costs, fixed = arms.flops.mean(axis=0), float((spent - arms.flops).mean())
     least = costs[costs > 0].min() if (costs > 0).any() else 1.0
     doublings = int(np.ceil(np.log2(max(costs.max() / least, 1.0)) - 1e-9)) + 1
-    return np.asarray(least * 2.0 ** np.arange(doublings))
+    return np.asarray(fixed + least * 2.0 ** np.arange(doublings))
 
 
 def _rows(found: Optimal, kept: Floats, spent: Floats, seed: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
 from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of, priced
+from scalinglab.study.policies import Policies, policies_of
 from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
 from scalinglab.study.running import probe_study, run_study
 from scalinglab.study.settings import Study, read_study
@@ -15,6 +16,7 @@ __all__ = [
     "Cell",
     "Forecast",
     "Plan",
+    "Policies",
     "Probe",
     "Status",
     "Study",
@@ -27,6 +29,7 @@ __all__ = [
     "opened_task",
     "plan_of",
     "priced",
+    "policies_of",
     "probe_study",
     "read_plan",
     "read_study",
