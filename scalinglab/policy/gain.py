@@ -58,12 +58,11 @@ def efficiency_gain(
     selector: str = "weighted",
     verifier: str,
     model: str | None = None,
-    seed: int = 0,
 ) -> Gain:
     """How many times less compute the policy takes than best-of-N at each N, in samples and in FLOPs.
 
     The baseline: parallel samples of ``model`` chosen by ``selector`` under ``verifier``. Intervals resample the
-    problems of both together, the choice of arms held fixed. Where the convention charges estimating difficulty,
+    problems of both together, arms chosen anew. Where the convention charges estimating difficulty,
     its samples or FLOPs are the policy's to pay. Raises DataError where the baseline is not among the arms.
     """
     base = _baseline(arms, selector, verifier, model)
@@ -73,9 +72,12 @@ def efficiency_gain(
             "a policy and a baseline of other problems, or a policy of no budget", "both measured on the same",
             "choose the policy from arms of the same run",
         )  # fmt: skip
-    values, paid = optimal.accuracy[:, ours], optimal.flops[:, ours]
+    paid = optimal.flops[:, ours]
     problems = len(base.problems)
-    draws = np.concatenate([np.full((1, problems), 1 / problems), weights(problems, seed=seed)])
+    draws = np.concatenate([np.full((1, problems), 1 / problems), weights(problems, seed=optimal.seed)])
+    middle = optimal.accuracy[:, ours].mean(axis=0)
+    around = optimal.draws[:, 0][:, ours]
+    curve = np.concatenate([middle[None], middle + around - around.mean(axis=0)])
     counts = base.table["budget"].to_numpy(np.float64)
     more = optimal.bins.samples if optimal.bins.charged else 0
     samples = np.tile(optimal.budgets[ours] + more, (len(draws), 1))
@@ -86,7 +88,7 @@ def efficiency_gain(
         row
         for unit, (theirs, at) in axes.items()
         if (theirs > 0).all() and (at > 0).all()
-        for row in _rows(unit, theirs, draws @ values, at, draws @ base.accuracy, counts, tails(problems))
+        for row in _rows(unit, theirs, curve, at, draws @ base.accuracy, counts, tails(problems))
     ]
     common = {"convention": optimal.convention, "problems": problems}
     name = f"parallel, {selector} by {verifier}" if verifier else f"parallel, {selector}"

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import Arms, Floats, Ints, interval
+from scalinglab.curves import Arms, Floats, Ints, weights
 from scalinglab.errors import DataError
 from scalinglab.policy.bins import Bins
+from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, spread
 
 MEASURED, BELOW, ABOVE = "measured", "below every arm", "above every arm"
 ALL = "all"
 FEWEST_PROBLEMS = 6
 """Bins of fewer problems get no interval: a bootstrap of so few misses too often."""
-_Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Optimal:
     every arm costs more than the budget. chosen: the arm (a row of ``arms``) that is best on all problems of the
     bin, (bins, budgets), -1 where there is none.
     ``budget`` says what budgets count: "samples" (of the strategy, as the paper) or "flops" (of a query).
+    draws: the mean accuracy over all problems and over each bin under resampled problems, on which arms are
+    chosen anew, (draws, 1 + bins, budgets): an interval that held the choice fixed would miss too often.
     """
 
     convention: str
@@ -43,7 +44,30 @@ class Optimal:
     in_sample: Floats
     flops: Floats
     chosen: Ints
+    draws: Floats
+    seed: int
     table: pd.DataFrame
+
+    def groups(self) -> list[tuple[int | str, Places]]:
+        """All problems, then each bin that holds any: a name and positions."""
+        return [(ALL, np.arange(len(self.problems))), *self.bins.groups()]
+
+    def difference(self, other: Floats) -> tuple[Floats, Floats, Floats]:
+        """Mean accuracy less ``other``'s over the same problems, and its paired 95 % ends; (1 + bins, budgets).
+
+        other: (problems,), such as a large model's greedy accuracy, or (problems, budgets). Ends are NaN for
+        bins of fewer than six problems.
+        """
+        other = np.broadcast_to(other.reshape(len(self.problems), -1), self.accuracy.shape)
+        share = weights(len(self.problems), seed=self.seed)
+        found = np.full((3, len(self.groups()), len(self.budgets)), np.nan)
+        for g, (_, members) in enumerate(self.groups()):
+            middle = (self.accuracy - other)[members].mean(axis=0)
+            around = self.draws[:, g] - _means(share[:, members], share[:, members] @ other[members])
+            found[0, g] = middle
+            if len(members) >= FEWEST_PROBLEMS:
+                found[1:, g] = np.clip(spread(middle, around, len(members)), -1, 1)
+        return found[0], found[1], found[2]
 
 
 def compute_optimal(
@@ -73,27 +97,35 @@ def compute_optimal(
     _check(arms, bins, folds)
     spent = arms.flops + bins.cost[:, None]
     asked = _budgets(arms, spent, budget, budgets)
-    shape = (len(arms.problems), len(asked))
-    values, flattered, paid = np.full((3, *shape), np.nan)
-    groups = bins.groups()
-    chosen, kept = np.full((len(groups), shape[1]), -1), np.zeros((len(groups), shape[1]))
-    admitted = np.stack([_admitted(arms, spent[members], budget, asked) for _, members in groups])
+    groups, share = bins.groups(), weights(len(arms.problems), seed=seed)
+    values, flattered, paid = np.full((3, len(arms.problems), len(asked)), np.nan)
+    chosen, kept = np.full((len(groups), len(asked)), -1), np.zeros((len(groups), len(asked)))
+    sums = np.zeros((len(groups), len(share), len(asked)))
     rng = np.random.default_rng(seed)
     for g, (_, members) in enumerate(groups):
-        chosen[g] = _best(arms.accuracy[members].mean(axis=0)[None], spent[members], admitted[g])[0]
-        picked = _picked(arms, members, spent, admitted[g], folds, partitions, rng)
-        open_ = admitted[g].any(axis=0)
-        flattered[np.ix_(members, open_)] = arms.accuracy[members][:, chosen[g, open_]]
-        for source, target in ((arms.accuracy, values), (spent, paid)):
-            found = source[members[:, None], picked[:, :, open_]].mean(axis=0)
-            target[np.ix_(members, open_)] = found
+        here, costs = arms.accuracy[members], spent[members]
+        may = _admitted(arms, costs, budget, asked)
+        open_ = may.any(axis=0)
+        chosen[g] = best(here.mean(axis=0)[None], costs, may)[0]
+        picked = crossed(arms.accuracy, members, spent, may, folds, partitions, rng)
         kept[g] = (picked == chosen[g]).mean(axis=(0, 1))
+        at = np.arange(len(members))[:, None]
+        flattered[members] = np.where(open_, here[at, chosen[g]], np.nan)
+        values[members] = np.where(open_, here[at, picked].mean(axis=0), np.nan)
+        paid[members] = np.where(open_, costs[at, picked].mean(axis=0), np.nan)
+        one = len(members) == 1
+        again = (
+            share[:, members] * values[members]
+            if one
+            else redrawn(here, costs, may, share[:, members], folds, rng)
+        )
+        sums[g] = np.where(open_, again, np.nan)
+    means = [sums.sum(axis=0), *(_means(share[:, m], total) for (_, m), total in zip(groups, sums, strict=True))]
     found = Optimal(
         arms.convention, budget, bins, asked, arms.problems, arms.table, values, flattered, paid, chosen,
-        pd.DataFrame(),
+        np.stack(means, axis=1), seed, pd.DataFrame(),
     )  # fmt: skip
-    rows = _rows(found, kept, spent, seed)
-    return Optimal(**{**vars(found), "table": pd.DataFrame(rows)})
+    return replace(found, table=pd.DataFrame(_rows(found, kept, spent)))
 
 
 def arm_name(arm: pd.Series) -> str:
@@ -104,38 +136,7 @@ def arm_name(arm: pd.Series) -> str:
     return f"{arm['model']} {what} x{arm['budget']}, {arm['selector']}{by}"
 
 
-def _picked(
-    arms: Arms,
-    members: npt.NDArray[np.intp],
-    spent: Floats,
-    admitted: _Mask,
-    folds: int,
-    partitions: int,
-    rng: np.random.Generator,
-) -> Ints:
-    """The arm chosen for each problem without it, (partitions, problems of the bin, budgets)."""
-    size = len(members)
-    if size == 1:
-        others = np.setdiff1d(np.arange(len(arms.problems)), members)
-        means = arms.accuracy[others].mean(axis=0)[None]
-        return np.broadcast_to(_best(means, spent[members], admitted)[:, None], (partitions, 1, admitted.shape[1]))
-    parts = min(folds, size)
-    fold = rng.permuted(np.tile(np.arange(size) % parts, (partitions, 1)), axis=1)
-    train = (fold[:, None, :] != np.arange(parts)[:, None]).astype(np.float64)
-    means = (train / train.sum(axis=-1, keepdims=True)) @ arms.accuracy[members]
-    best = _best(means.reshape(-1, means.shape[-1]), spent[members], admitted).reshape(partitions, parts, -1)
-    return np.take_along_axis(best, fold[:, :, None], axis=1)
-
-
-def _best(means: Floats, spent: Floats, admitted: _Mask) -> Ints:
-    """The admitted arm of the highest mean at each budget, the cheaper of equals: (rows, budgets); -1: none."""
-    order = np.argsort(spent.mean(axis=0), kind="stable")
-    ranked = np.where(admitted[order][None], means[:, order, None].round(12), -1.0)
-    best = order[ranked.argmax(axis=1)]
-    return np.where(admitted.any(axis=0), best, -1)
-
-
-def _admitted(arms: Arms, spent: Floats, budget: str, asked: Floats) -> _Mask:
+def _admitted(arms: Arms, spent: Floats, budget: str, asked: Floats) -> Mask:
     """Which arms a budget admits in a bin, (arms, budgets)."""
     if budget == "samples":
         return np.asarray(arms.table["budget"].to_numpy()[:, None] == asked)
@@ -160,38 +161,39 @@ def _budgets(arms: Arms, spent: Floats, budget: str, given: Sequence[float] | No
     return np.asarray(fixed + least * 2.0 ** np.arange(doublings))
 
 
-def _rows(found: Optimal, kept: Floats, spent: Floats, seed: int) -> list[dict[str, Any]]:
-    whole = (ALL, np.arange(len(found.problems)), None)
-    parts = [whole, *((b, members, g) for g, (b, members) in enumerate(found.bins.groups()))]
+def _means(share: Floats, sums: Floats) -> Floats:
+    """Weighted means from sums, (draws, budgets); the middle of the others where no problem was drawn."""
+    whole = share.sum(axis=1, keepdims=True)
+    drawn = whole[:, 0] > 0
+    found = sums / np.where(whole > 0, whole, 1)
+    found[~drawn] = found[drawn].mean(axis=0)
+    return found
+
+
+def _rows(found: Optimal, kept: Floats, spent: Floats) -> list[dict[str, Any]]:
+    none = np.zeros_like(found.accuracy[:, 0])
+    middle, low, high = found.difference(none)
     rows = []
-    for name, members, group in parts:
-        open_ = ~np.isnan(found.accuracy[members]).any(axis=0)
-        low, high = _ends(found.accuracy[members], open_, seed)
+    for g, (name, members) in enumerate(found.groups()):
         dearest = spent[members].mean(axis=0).max()
         for j, at in enumerate(found.budgets.tolist()):
-            arm = -1 if group is None else int(found.chosen[group, j])
+            arm = -1 if name == ALL else int(found.chosen[g - 1, j])
+            open_, above = not np.isnan(middle[g, j]), found.budget == "flops" and at > dearest
             row: dict[str, Any] = {"bin": name, "budget": int(at) if found.budget == "samples" else at}
             row["arm"] = arm_name(found.arms.iloc[arm]) if arm >= 0 else None
-            row["kept"] = float(kept[group, j]) if group is not None and arm >= 0 else None
-            row |= dict.fromkeys(("accuracy", "low", "high", "in_sample", "flops"))
-            if open_[j]:
-                for key in ("accuracy", "in_sample", "flops"):
-                    row[key] = float(getattr(found, key)[members, j].mean())
-                row |= {"low": low[j], "high": high[j]}
-            above = found.budget == "flops" and at > dearest
-            row["status"] = BELOW if not open_[j] else ABOVE if above else MEASURED
+            row["kept"] = float(kept[g - 1, j]) if arm >= 0 else None
+            row |= {"accuracy": _number(middle[g, j]), "low": _number(low[g, j]), "high": _number(high[g, j])}
+            row |= {key: _number(getattr(found, key)[members, j].mean()) for key in ("in_sample", "flops")}
+            row["status"] = BELOW if not open_ else ABOVE if above else MEASURED
             rows.append(row | {"convention": found.convention, "problems": len(members)})
+    for row in rows:
+        if row["low"] is not None:
+            row |= {"low": max(row["low"], 0.0), "high": min(row["high"], 1.0)}
     return rows
 
 
-def _ends(values: Floats, open_: _Mask, seed: int) -> tuple[list[float | None], list[float | None]]:
-    """95 % intervals of the mean at each budget; None where nothing was measured, or of too few problems."""
-    ends: list[list[float | None]] = [[None] * values.shape[1], [None] * values.shape[1]]
-    if len(values) >= FEWEST_PROBLEMS and open_.any():
-        for side, found in zip(ends, interval(values[:, open_], seed=seed), strict=True):
-            for j, end in zip(np.flatnonzero(open_), found.tolist(), strict=True):
-                side[j] = end
-    return ends[0], ends[1]
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _check(arms: Arms, bins: Bins, folds: int) -> None:

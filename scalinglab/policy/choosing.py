@@ -1,0 +1,78 @@
+"""Arms chosen on some problems and scored on others, also under resampled problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from scalinglab.curves import Floats, Ints, tails
+
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
+REDIVIDED = 4
+"""Divisions into folds behind each resample; a mean over more would be calmer, and no more right."""
+
+
+def best(means: Floats, spent: Floats, admitted: Mask) -> Ints:
+    """The admitted arm of the highest mean at each budget, the cheaper of equals: (rows, budgets); -1: none.
+
+    means: (rows, arms); spent: (problems, arms); admitted: (arms, budgets).
+    """
+    order = np.argsort(spent.mean(axis=0), kind="stable")
+    ranked = means[:, order].round(12)
+    found = [order[np.where(may, ranked, -1.0).argmax(axis=1)] for may in admitted[order].T]
+    return np.where(admitted.any(axis=0), np.column_stack(found), -1)
+
+
+def crossed(
+    accuracy: Floats, members: Places, spent: Floats, admitted: Mask, folds: int, partitions: int,
+    rng: np.random.Generator,
+) -> Ints:  # fmt: skip
+    """The arm chosen for each problem of a bin without its fold, (partitions, problems, budgets).
+
+    For a bin of one problem it is chosen on all others.
+    """
+    size = len(members)
+    if size == 1:
+        means = np.delete(accuracy, members, axis=0).mean(axis=0)[None]
+        alone = best(means, spent[members], admitted)
+        return np.broadcast_to(alone[:, None], (partitions, 1, admitted.shape[1]))
+    parts = min(folds, size)
+    fold = rng.permuted(np.tile(np.arange(size) % parts, (partitions, 1)), axis=1)
+    train = (fold[:, None, :] != np.arange(parts)[:, None]).astype(np.float64)
+    means = (train / train.sum(axis=-1, keepdims=True)) @ accuracy[members]
+    found = best(means.reshape(-1, means.shape[-1]), spent[members], admitted).reshape(partitions, parts, -1)
+    return np.take_along_axis(found, fold[:, :, None], axis=1)
+
+
+def redrawn(
+    accuracy: Floats, spent: Floats, admitted: Mask, weights: Floats, folds: int, rng: np.random.Generator
+) -> Floats:
+    """The cross-validated sum over a bin's problems under each resample, arms chosen anew: (draws, budgets).
+
+    accuracy, spent: of the bin, (problems, arms); weights: (draws, problems). A problem that is drawn twice is in
+    one fold, so that it never chooses what scores it.
+    """
+    size = len(accuracy)
+    parts, total = min(folds, size), np.zeros((len(weights), admitted.shape[1]))
+    for _ in range(REDIVIDED):
+        fold = rng.permuted(np.tile(np.arange(size) % parts, (len(weights), 1)), axis=1)
+        for part in range(parts):
+            left = weights * (fold == part)
+            train = weights - left
+            train[train.sum(axis=1) == 0] = 1.0  # every problem drawn is in this fold
+            means = train @ accuracy / train.sum(axis=1, keepdims=True)
+            total += np.take_along_axis(left @ accuracy, best(means, spent, admitted), axis=1)
+    return np.asarray(total / REDIVIDED)
+
+
+def spread(middle: Floats, around: Floats, problems: int) -> tuple[Floats, Floats]:
+    """The 95 % ends of ``middle`` (budgets,) by how resamples fall ``around`` it, (draws, budgets).
+
+    Where all problems agree, resampling sees no doubt: two pseudo-problems, one right and one wrong by 1, are
+    allowed for (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
+    """
+    low, high = np.quantile(around - around.mean(axis=0), tails(problems), axis=0)
+    doubt = stats.norm.ppf(0.975) * np.sqrt(2) / (problems + 2)
+    return middle - np.hypot(low, doubt), middle + np.hypot(high, doubt)
