@@ -13,7 +13,7 @@ from scalinglab.cli.render import Json, Seed, print_rows
 
 def policy(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run of `scalinglab collect`.")],
-    model: Annotated[str | None, typer.Option(help="The small model; needed where the run has several.")] = None,
+    small: Annotated[str | None, typer.Option(help="The small model, where the run has several.")] = None,
     verifier: Annotated[str | None, typer.Option(help="Predicts difficulty, chooses for best-of-N.")] = None,
     convention: Rule = "exact",
     bins: Annotated[int, typer.Option(help="Difficulty bins.")] = 5,
@@ -27,7 +27,7 @@ def policy(
     from scalinglab.study import policies_of
 
     found = policies_of(
-        run, model=model, verifier=verifier, rule=convention, bins=bins, folds=folds, budget=budget, seed=seed
+        run, small=small, verifier=verifier, rule=convention, bins=bins, folds=folds, budget=budget, seed=seed
     )
     agreed, table = found.agreement, found.table()
     rate = {key: getattr(agreed, key) for key in ("rate", "low", "high", "chance")}

@@ -106,17 +106,16 @@ class RunData:
         return pool_from_run(self.run, model, strategy=reference_strategy(self.run, model))
 
     def cost(self, model: str, convention: Convention) -> QueryCost:
-        return run_cost(price(self.run, self.priced(), convention=convention), self.run, model)
+        return run_cost(price(self.run, self._every_spec(), convention=convention), self.run, model)
 
     def match(self, small: str, large: str, convention: Convention, selector: str) -> Match:
         named = {"small": small, "large": large}
-        return match_run(self.run, self.priced(), **named, convention=convention, selector=selector)
+        return match_run(self.run, self._every_spec(), **named, convention=convention, selector=selector)
 
     def notes(self) -> list[str]:
         return ["tokens: as the run recorded them, call by call"]
 
-    def priced(self) -> dict[str, ModelSpec]:
-        """The spec of every model of the run. Raises SpecError where there is none."""
+    def _every_spec(self) -> dict[str, ModelSpec]:
         return {str(name): find_spec(str(name), self.specs) for name in self.run.calls["model"].unique()}
 
 

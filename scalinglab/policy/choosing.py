@@ -6,12 +6,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from scalinglab.curves import Floats, Ints, tails
+from scalinglab.curves import DRAWS, Floats, Ints, resampled, tails
 
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
-REDIVIDED = 4
+REDIVIDED = 8
 """Divisions into folds behind each resample; a mean over more would be calmer, and no more right."""
+
+
+def weights(problems: int, *, seed: int) -> Floats:
+    """The share of each problem in each resample, (draws, problems), the resamples of ``curves.interval``."""
+    return resampled(np.eye(problems), DRAWS, seed)
 
 
 def best(means: Floats, spent: Floats, admitted: Mask) -> Ints:
@@ -70,9 +75,9 @@ def redrawn(
 def spread(middle: Floats, around: Floats, problems: int) -> tuple[Floats, Floats]:
     """The 95 % ends of ``middle`` (budgets,) by how resamples fall ``around`` it, (draws, budgets).
 
-    Where all problems agree, resampling sees no doubt: two pseudo-problems, one right and one wrong by 1, are
+    Where all problems agree, resampling sees no doubt: two pseudo-problems, one right and one wrong, are
     allowed for (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
     """
     low, high = np.quantile(around - around.mean(axis=0), tails(problems), axis=0)
-    doubt = stats.norm.ppf(0.975) * np.sqrt(2) / (problems + 2)
+    doubt = stats.norm.ppf(0.975) * 1 / (problems + 2)
     return middle - np.hypot(low, doubt), middle + np.hypot(high, doubt)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Arms, Floats, tails, weights
+from scalinglab.curves import Arms, Floats, tails
 from scalinglab.errors import DataError
+from scalinglab.policy.choosing import weights
 from scalinglab.policy.optimal import Optimal
 
 REACHED, NOT_REACHED, OUTSIDE = "reached", "not reached", "outside measured budgets"

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Arms, Floats, Ints, weights
+from scalinglab.curves import Arms, Floats, Ints
 from scalinglab.errors import DataError
 from scalinglab.policy.bins import Bins
-from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, spread
+from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, spread, weights
 
 MEASURED, BELOW, ABOVE = "measured", "below every arm", "above every arm"
 ALL = "all"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ import pandas as pd
 
 from scalinglab.curves import Arms, QueryCost, arms_of, pool_from_run
 from scalinglab.errors import DataError
-from scalinglab.exchange import RunData, open_recorded
+from scalinglab.exchange import find_spec, study_specs
 from scalinglab.flops import convention
 from scalinglab.ledger import price
 from scalinglab.policy import (
@@ -28,7 +29,7 @@ from scalinglab.policy import (
     efficiency_gain,
     shrunk,
 )
-from scalinglab.samples import Run, scored_by
+from scalinglab.samples import Run, read_run, scored_by
 from scalinglab.study.reading import read_plan
 
 SELECTOR = "weighted"
@@ -64,7 +65,7 @@ class Policies:
 def policies_of(
     path: str | Path,
     *,
-    model: str | None = None,
+    small: str | None = None,
     verifier: str | None = None,
     rule: str = "exact",
     bins: int = 5,
@@ -79,13 +80,12 @@ def policies_of(
     plan, a model or verifier that the run lacks, and as ``apart`` and ``compute_optimal``; SpecError for a rule.
     """
     plan, chosen = read_plan(path), convention(rule)
-    data = open_recorded(path)
-    if not isinstance(data, RunData):
-        raise DataError(f"{path} is no recorded run", "a folder of `scalinglab collect`", "check the path")
-    small = _small(data.run, model)
-    run = apart(data.run, small, seed=seed)
+    recorded, specs = read_run(path), study_specs(path)
+    small = _small(recorded, small)
+    run = apart(recorded, small, seed=seed)
     judge = _judge(run, small, verifier, {name for name, behind in plan.verifiers.items() if behind is not None})
-    ledger = price(run, data.priced(), convention=chosen)
+    specs = {str(name): find_spec(str(name), specs) for name in run.calls["model"].unique()}
+    ledger = price(run, specs, convention=chosen)
     arms = _ours(arms_of(run, ledger, verifiers=plan.verifiers, seed=seed), small, plan.verifiers)
     oracle = bins_of(run, ledger, small, count=bins)
     predicted = bins_of(run, ledger, small, verifier=judge, verifiers=plan.verifiers, count=bins)
@@ -101,7 +101,7 @@ def policies_of(
         ideal,
         efficiency_gain(best, arms, selector=SELECTOR, verifier=judge, model=small),
         _allocated(seen, arms, predicted, small, judge, seed),
-        _notes(predicted, run is data.run, judge, folds),
+        _notes(predicted, run is recorded, judge, folds),
     )
 
 
@@ -110,11 +110,11 @@ def _small(run: Run, model: str | None) -> str:
     known = sorted(units.loc[(units["role"] == "policy") & (units["strategy"] == "parallel"), "model"].unique())
     if model is None and len(known) == 1:
         return str(known[0])
-    if model not in known:
+    if model is None or model not in known:
         raise DataError(
             f"model {model!r}" if model else f"{len(known)} small models with parallel samples",
             f"one of {', '.join(known) or 'none'}",
-            "name one with --model" if known else "collect the strategy parallel",
+            "name one with --small" if known else "collect the strategy parallel",
         )
     return model
 
@@ -137,9 +137,8 @@ def _judge(run: Run, small: str, verifier: str | None, known: set[str]) -> str:
     return verifier or str(usable[0])
 
 
-def _ours(arms: Arms, small: str, verifiers: object) -> Arms:
+def _ours(arms: Arms, small: str, verifiers: Mapping[str, str | None]) -> Arms:
     table = arms.table
-    assert isinstance(verifiers, dict)
     exact = [name for name, behind in verifiers.items() if behind is None]
     ours = (table["model"] == small) | (table["role"] == "reviser")
     return arms.where((ours & ~table["verifier"].isin(exact)).to_numpy())

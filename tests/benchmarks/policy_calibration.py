@@ -10,6 +10,8 @@ predicted from the verifier's mean score of samples of their own, as in a real s
 import argparse
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -138,19 +140,27 @@ def repeat(world, problems, folds, seed):
     }
 
 
+def chosen_from(arms, bins, world):
+    """What the arms that are best on a study truly give over all, (budgets,)."""
+    truth, shares = world.truth(bins)
+    means = np.stack([arms.accuracy[members].mean(axis=0) for _, members in bins.groups()])
+    budget = world.table["budget"].to_numpy()
+    picked = [np.where(budget == k, means, -1).argmax(axis=1) for k in BUDGETS]
+    return shares @ np.take_along_axis(truth, np.column_stack(picked), axis=1)
+
+
 def inside(low, value, high):
     return (low - 1e-9 <= value) & (value <= high + 1e-9)
 
 
 def report(world, problems, folds, repeats, seed):
     """Biases in points and coverages in %, over repeats; the standard error beside each bias."""
-    made = [repeat(world, problems, folds, seed + i) for i in range(repeats)]
+    with ProcessPoolExecutor(4) as workers:
+        seeds = range(seed, seed + repeats)
+        made = list(workers.map(partial(repeat, world, problems, folds), seeds, chunksize=5))
     every = {key: np.array([one[key] for one in made], dtype=float) for key in made[0]}
     part = problems * (folds - 1) // folds
-    fewer = []
-    for i in range(repeats):
-        arms, bins = world.study(part, seed + 10**6 + i)
-        fewer.append(deployed(compute_optimal(arms, bins, partitions=1), *world.truth(bins))[0])
+    fewer = [chosen_from(*world.study(part, seed + 10**6 + i), world) for i in range(repeats)]
     same = np.mean(fewer, axis=0)
     row = {"problems": problems, "folds": folds, "repeats": repeats}
     for name in ("estimate", "in_sample"):
@@ -179,7 +189,7 @@ def main():
     asked = parser.parse_args()
     world = World(asked.seed)
     rows = []
-    for problems, folds in ((200, 2), (500, 2), (200, 5)):
+    for problems, folds in ((200, 2), (500, 2)):
         rows.append(report(world, problems, folds, asked.repeats, asked.seed + 1))
         print(json.dumps(rows[-1]), flush=True)
     told = manifest(["python", *sys.argv], [], asked.seed)
