@@ -32,6 +32,13 @@ Sunk = Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as 
 Thinking = Annotated[
     bool, typer.Option("--thinking", help="The large model at each of its own budgets too (studies).")
 ]
+Weak = Annotated[
+    str | None, typer.Option(help="How good must this verifier be: random, noisy and clean scores (studies).")
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
+]
 
 
 def exchange(
@@ -44,6 +51,8 @@ def exchange(
     selector: Chosen = None,
     sunk: Sunk = False,
     thinking: Thinking = False,
+    weak_verifier: Weak = None,
+    sizes: Sizes = None,
     ratio: Ratio = None,
     spec: Specs = None,
     prompt: Prompt = None,
@@ -60,14 +69,17 @@ def exchange(
     from scalinglab.flops import convention as preset
 
     chosen = None if convention is None else preset(convention).name
+    if sizes is not None:
+        _sizes(data, sizes, chosen or "paper", selector or "coverage", spec, seed, as_json)
+        return
     parallel = {"--selector": selector, "--ratio": ratio, "--prompt": prompt, "--generate": generate}
     if is_study(data) and all(value is None for value in parallel.values()):
-        _study(data, small, large, r, bins, chosen, sunk, thinking, spec, seed, as_json)
+        _study(data, small, large, r, bins, chosen, sunk, thinking, weak_verifier, spec, seed, as_json)
         return
-    if sunk or thinking:
-        raise DataError(
-            f"{'--sunk' if sunk else '--thinking'} for {data}", "a study's folder, every strategy", "drop it"
-        )
+    asked = {"--sunk": sunk, "--thinking": thinking, "--weak-verifier": weak_verifier}
+    for option, value in asked.items():
+        if value:
+            raise DataError(f"{option} for {data}", "a study's folder, with every strategy", f"drop {option}")
     for option, value in (("--small", small), ("--large", large)):
         if value is None:
             raise typer.BadParameter("missing: only a study's roles name it", param_hint=option)
@@ -120,7 +132,7 @@ def first(result: Any) -> str:
 
 def _study(
     data: Path, small: str | None, large: str | None, r: str, bins: int, chosen: str | None, sunk: bool,
-    thinking: bool, spec: list[str] | None, seed: int, as_json: bool,
+    thinking: bool, weak: str | None, spec: list[str] | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     from scalinglab.exchange import exchange_study, open_study, sensitivity
     from scalinglab.flops import CONVENTIONS
@@ -129,7 +141,14 @@ def _study(
     study = open_study(data, small=small, large=large, specs=read_specs(spec))
     rules = [rule for name, rule in CONVENTIONS.items() if chosen in (None, name)]
     found = exchange_study(
-        study, r=read_numbers(r, "--r", float), rules=rules, bins=bins, sunk=sunk, thinking=thinking, seed=seed
+        study,
+        r=read_numbers(r, "--r", float),
+        rules=rules,
+        bins=bins,
+        sunk=sunk,
+        thinking=thinking,
+        weak=weak,
+        seed=seed,
     )
     flips = sensitivity(found.verdicts)
     if not as_json:
@@ -138,6 +157,20 @@ def _study(
     document = {"small": found.small, "large": found.large, "rows": rows(found.verdicts)}
     document |= {"breakeven": rows(found.breakeven), "sensitivity": rows(flips)}
     print_rows([], document | {"unpriced": found.unpriced, "notes": list(found.notes)}, as_json)
+
+
+def _sizes(
+    data: Path, k: str, convention: str, selector: str, spec: list[str] | None, seed: int, as_json: bool
+) -> None:
+    from scalinglab.exchange import open_recorded, sizes_recorded
+    from scalinglab.flops import convention as preset
+    from scalinglab.report import rows
+
+    recorded = open_recorded(data, specs=read_specs(spec))
+    table, notes = sizes_recorded(
+        recorded, k=read_numbers(k, "--sizes", int), rule=preset(convention), selector=selector, seed=seed
+    )
+    print_rows(rows(table), {"rows": rows(table), "notes": notes}, as_json, notes)
 
 
 def _print_study(found: Any, convention: str, flips: Any) -> None:
@@ -153,10 +186,13 @@ def _print_study(found: Any, convention: str, flips: Any) -> None:
         f"{found.small} with test-time compute against {found.large}: accuracy points (95 % interval), verdict"
     )
     table = verdict_table(found.verdicts, convention)
+    ends = "within the R that the measured budgets stand for; a missing high or measured_to is infinite"
     left_out = [f"{name} left out: {reason}" for name, reason in found.unpriced.items()]
     sections = [
         Section("verdicts", heading, [rule, *([flip] if len(rules) > 1 else []), *found.notes, *left_out], table),
-        Section("breakeven", "Break-even R (95 % interval)", [rule], breakeven_table(found.breakeven, convention)),
+        Section(
+            "breakeven", "Break-even R (95 % interval)", [rule, ends], breakeven_table(found.breakeven, convention)
+        ),
     ]
     typer.echo("\n\n".join(section.text() for section in sections))
 

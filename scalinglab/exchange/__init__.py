@@ -4,6 +4,7 @@ from scalinglab.exchange.breakeven import breakeven, crossing
 from scalinglab.exchange.compared import Compared, exchange_study
 from scalinglab.exchange.frontier import Family, at_budget, families, reference
 from scalinglab.exchange.matching import Match, match_ratio, match_run, match_specs, reference_strategy
+from scalinglab.exchange.optimal import policy_view
 from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
 from scalinglab.exchange.recorded import (
     CountsData,
@@ -16,6 +17,7 @@ from scalinglab.exchange.recorded import (
     specs_in,
     study_specs,
 )
+from scalinglab.exchange.sizes import effective_sizes, sizes_recorded
 from scalinglab.exchange.studies import Lifetime, StudyData, View, is_study, open_study, views
 from scalinglab.exchange.summary import breakeven_table, verdict_table
 from scalinglab.exchange.verdicts import (
@@ -29,6 +31,7 @@ from scalinglab.exchange.verdicts import (
     exchange,
     sensitivity,
 )
+from scalinglab.exchange.weak import weak_views
 
 __all__ = [
     "ALL",
@@ -53,6 +56,7 @@ __all__ = [
     "breakeven_table",
     "crossing",
     "curves_recorded",
+    "effective_sizes",
     "exchange",
     "exchange_recorded",
     "exchange_study",
@@ -64,14 +68,17 @@ __all__ = [
     "match_specs",
     "open_recorded",
     "open_study",
+    "policy_view",
     "published",
     "published_bars",
     "published_lines",
     "reference",
     "reference_strategy",
     "sensitivity",
+    "sizes_recorded",
     "specs_in",
     "study_specs",
     "verdict_table",
     "views",
+    "weak_views",
 ]

@@ -12,7 +12,12 @@ from scalinglab.exchange.frontier import reference, verdicts
 from scalinglab.exchange.optimal import policy_view
 from scalinglab.exchange.studies import StudyData, View, views
 from scalinglab.exchange.verdicts import PAPER_R
+from scalinglab.exchange.weak import weak_views
 from scalinglab.flops import CONVENTIONS, Convention
+
+_WEAK = (
+    "A: uniform random scores; B: 20 % of the verifier's scores p made 1 - p; C: its scores; D: reviser, majority"
+)
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,18 @@ def exchange_study(
     bins: int = 5,
     sunk: bool = False,
     thinking: bool = False,
+    weak: str | None = None,
     seed: int = 0,
 ) -> Compared:
     """Compare every strategy of a study's small model with its large model, over all problems and in bins.
 
     ``sunk``: nobody pays pretraining, as with open weights. ``thinking``: the large model also at each of its own
-    budgets. Raises DataError where no convention can price the study.
+    budgets. ``weak``: the weak-verifier study of this verifier (see ``weak_views``) in place of the strategies.
+    Raises DataError where no convention can price the study.
     """
     found, unpriced = views(study, rules, bins=bins, seed=seed, sunk=sunk)
+    if weak is not None:
+        found = weak_views(found, study, weak, seed=seed)
     found += [policy for view in found if (policy := policy_view(view, study, seed=seed)) is not None]
     return Compared(
         study.small,
@@ -51,11 +60,11 @@ def exchange_study(
         verdicts(found, study, r, thinking=thinking, seed=seed),
         breakeven(found, study, seed=seed),
         unpriced,
-        _notes(study, found, bins, sunk),
+        (*_notes(study, found, bins, sunk, policy=weak is None), *([] if weak is None else [_WEAK])),
     )
 
 
-def _notes(study: StudyData, found: Sequence[View], bins: int, sunk: bool) -> tuple[str, ...]:
+def _notes(study: StudyData, found: Sequence[View], bins: int, sunk: bool, *, policy: bool) -> tuple[str, ...]:
     once = reference(found[0].arms, study).label
     answer = (
         "its greedy answer" if once == "greedy" else "its mean single-sample accuracy, no greedy one is recorded"
@@ -75,6 +84,7 @@ def _notes(study: StudyData, found: Sequence[View], bins: int, sunk: bool) -> tu
             else "one half of its parallel samples, which are scored on the other"
         )
         notes.append(f"bins: 1 is easiest for {study.small}, set on {how}")
+    if bins > 1 and policy:
         notes.append("policy: the best strategy of each bin within the FLOPs, chosen on other problems")
     if sunk:
         notes.append("sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged")

@@ -34,6 +34,10 @@ from scalinglab.specs import ModelSpec
 class Recorded(Protocol):
     """Samples of several models on the same problems, and what they cost."""
 
+    @property
+    def specs(self) -> Mapping[str, ModelSpec]:
+        """The specs given for its models, by name."""
+
     def models(self) -> list[str]:
         """The models with parallel samples."""
 

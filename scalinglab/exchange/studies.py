@@ -140,7 +140,7 @@ def views(
     found = [View(arms, everything, life) for arms, life in zip(whole, paid.values(), strict=True)]
     if bins == 1:
         return found, unpriced
-    part = _small(apart(study.run, study.small, seed=seed), study.small)
+    part = parallel_apart(study, seed=seed)
     ledgers = _ledgers(study, part, paid)
     later = arms_under(part, ledgers, verifiers=study.verifiers)
     for every, half, ledger, life in zip(whole, later, ledgers, paid.values(), strict=True):
@@ -191,9 +191,10 @@ def _ledgers(study: StudyData, run: Run, rules: Iterable[Convention]) -> list[Le
     return [price(run, study.specs, convention=rule) for rule in rules]
 
 
-def _small(run: Run, small: str) -> Run:
-    """The small model's parallel samples and those of its difficulty, alone."""
-    units = run.units[(run.units["model"] == small) & run.units["strategy"].isin(_SAMPLED)]
+def parallel_apart(study: StudyData, *, seed: int = 0) -> Run:
+    """The small model's parallel samples alone, and apart from them those that set its difficulty."""
+    run = apart(study.run, study.small, seed=seed)
+    units = run.units[(run.units["model"] == study.small) & run.units["strategy"].isin(_SAMPLED)]
     return Run(units, *(frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions)))
 
 
