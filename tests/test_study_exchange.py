@@ -23,6 +23,7 @@ from scalinglab.exchange import (
     families,
     is_study,
     open_study,
+    policy_view,
     views,
 )
 from scalinglab.exchange.frontier import verdicts
@@ -139,12 +140,13 @@ def test_a_study_names_its_models_and_verifiers(folder):
 
 def test_every_strategy_has_a_row_for_each_convention_group_and_r(compared):
     cells = compared.verdicts[["strategy", "bin", "R", "convention"]]
-    assert len(cells) == len(cells.drop_duplicates()) == 12 * 3 * 3 * 2
+    assert len(cells) == len(cells.drop_duplicates()) == 13 * 3 * 3 * 2
     assert set(cells["strategy"]) >= {
         "parallel, majority",
         "parallel, best-of-n by orm",
         "beam_search width=4, weighted by prm",
         "revisions length=4, hierarchical by orm",
+        "policy, compute-optimal",
     }
 
 
@@ -152,7 +154,9 @@ def test_no_number_lacks_its_interval(compared):
     rows = compared.verdicts
     outside = rows["verdict"] == OUTSIDE
     assert rows.loc[outside, ["k", "small", "difference", "low", "high"]].isna().all(axis=None)
-    assert rows.loc[~outside, ["k", "small", "difference", "low", "high"]].notna().all(axis=None)
+    assert rows.loc[~outside, ["small", "difference", "low", "high"]].notna().all(axis=None)
+    policy = rows["selector"] == "compute-optimal"  # its budget is in FLOPs, not in samples
+    assert rows.loc[~outside & ~policy, "k"].notna().all()
     assert (rows["low"] <= rows["difference"])[~outside].all()
 
 
@@ -175,6 +179,18 @@ def test_bins_are_scored_on_samples_that_did_not_set_them(folder):
     ]
     assert parallel == [16, 8]
     assert sorted(np.concatenate([members for _, members in binned.groups])) == list(range(24))
+
+
+def test_the_policy_is_no_better_than_hindsight_and_pays_for_its_bins(folder):
+    study = open_study(folder)
+    (whole, binned), _ = views(study, [EXACT], bins=2)
+    policy = policy_view(binned, study)
+    (family,) = families(policy.arms, study)
+    assert set(family.models) == {"small", "reviser", "prm", "orm"}
+    assert policy.arms.flops[0, family.columns[0]] > binned.bins.cost.mean() > 0
+    mine = binned.arms.table["model"] != "large"
+    best = max(binned.arms.accuracy[members][:, mine].mean(axis=0).max() for _, members in binned.groups)
+    assert np.nanmax(policy.arms.accuracy[:, family.columns].mean(axis=0)) <= best
 
 
 def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(folder):

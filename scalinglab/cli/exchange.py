@@ -39,6 +39,9 @@ Sizes = Annotated[
     str | None,
     typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
 ]
+Surface = Annotated[
+    str | None, typer.Option(metavar="K", help="Fit accuracy over size and k samples: local rate, iso-accuracy.")
+]
 
 
 def exchange(
@@ -53,6 +56,7 @@ def exchange(
     thinking: Thinking = False,
     weak_verifier: Weak = None,
     sizes: Sizes = None,
+    surface: Surface = None,
     ratio: Ratio = None,
     spec: Specs = None,
     prompt: Prompt = None,
@@ -71,6 +75,9 @@ def exchange(
     chosen = None if convention is None else preset(convention).name
     if sizes is not None:
         _sizes(data, sizes, chosen or "paper", selector or "coverage", spec, seed, as_json)
+        return
+    if surface is not None:
+        _surface(data, surface, spec, seed, as_json)
         return
     parallel = {"--selector": selector, "--ratio": ratio, "--prompt": prompt, "--generate": generate}
     if is_study(data) and all(value is None for value in parallel.values()):
@@ -171,6 +178,21 @@ def _sizes(
         recorded, k=read_numbers(k, "--sizes", int), rule=preset(convention), selector=selector, seed=seed
     )
     print_rows(rows(table), {"rows": rows(table), "notes": notes}, as_json, notes)
+
+
+def _surface(data: Path, k: str, spec: list[str] | None, seed: int, as_json: bool) -> None:
+    from scalinglab.exchange import open_recorded, surface_recorded
+    from scalinglab.report import rows, text
+
+    recorded = open_recorded(data, specs=read_specs(spec))
+    fit, rates, iso, notes = surface_recorded(recorded, read_numbers(k, "--surface", int), seed=seed)
+    found = {name: vars(estimate) for name, estimate in fit.parameters.items()}
+    if not as_json:
+        typer.echo(text(rates) + "\n\n" + text(iso) + "\n")
+        print_rows([{"parameter": name, **ends} for name, ends in found.items()], None, as_json, notes)
+        return
+    document = {"law": fit.law.text, "status": fit.status, "parameters": found, "rates": rows(rates)}
+    print_rows([], document | {"iso": rows(iso), "notes": notes}, as_json)
 
 
 def _print_study(found: Any, convention: str, flips: Any) -> None:

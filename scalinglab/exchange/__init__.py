@@ -20,6 +20,7 @@ from scalinglab.exchange.recorded import (
 from scalinglab.exchange.sizes import effective_sizes, sizes_recorded
 from scalinglab.exchange.studies import Lifetime, StudyData, View, is_study, open_study, views
 from scalinglab.exchange.summary import breakeven_table, verdict_table
+from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_recorded
 from scalinglab.exchange.verdicts import (
     ALL,
     OUTSIDE,
@@ -62,7 +63,10 @@ __all__ = [
     "exchange_study",
     "families",
     "find_spec",
+    "fit_surface",
     "is_study",
+    "iso_accuracy",
+    "local_rates",
     "match_ratio",
     "match_run",
     "match_specs",
@@ -78,6 +82,7 @@ __all__ = [
     "sizes_recorded",
     "specs_in",
     "study_specs",
+    "surface_recorded",
     "verdict_table",
     "views",
     "weak_views",
