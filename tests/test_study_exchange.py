@@ -183,7 +183,7 @@ def test_bins_are_scored_on_samples_that_did_not_set_them(folder):
 
 def test_the_policy_is_no_better_than_hindsight_and_pays_for_its_bins(folder):
     study = open_study(folder)
-    (whole, binned), _ = views(study, [EXACT], bins=2)
+    (_, binned), _ = views(study, [EXACT], bins=2)
     policy = policy_view(binned, study)
     (family,) = families(policy.arms, study)
     assert set(family.models) == {"small", "reviser", "prm", "orm"}
