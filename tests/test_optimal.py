@@ -129,3 +129,23 @@ def test_bins_of_other_problems_or_outside_their_count_are_refused():
         compute_optimal(arms, bins_over(fewer))
     with pytest.raises(DataError, match="from 1 to 1"):
         compute_optimal(arms, Bins(arms.problems, np.array([0, 1, 1, 1]), 1))
+
+
+def test_a_difference_is_paired_with_the_resamples_that_choose_anew():
+    rng = np.random.default_rng(3)
+    ease = rng.random(60)
+    arms = arms_over(np.column_stack([ease, ease * 0.5]))
+    found = compute_optimal(arms, bins_over(arms, [1] * 56 + [2] * 4))
+    middle, low, high = found.difference(ease - 0.2)
+    assert middle[:, 0] == pytest.approx([0.2] * 3)
+    # What varies between problems cancels: only the two pseudo-problems' doubt is left.
+    assert (high - low)[:2, 0] == pytest.approx(2 * 1.96 / np.array([62, 58]), rel=0.01)
+    assert np.isnan([low[2, 0], high[2, 0]]).all()
+    assert (found.table["high"] - found.table["low"]).iloc[0] > 0.1
+
+
+def test_problems_that_all_agree_still_leave_doubt():
+    arms = arms_over(np.ones((40, 2)))
+    row = compute_optimal(arms, bins_over(arms)).table.iloc[0]
+    assert row["accuracy"] == row["high"] == 1
+    assert 0.93 < row["low"] < 0.97

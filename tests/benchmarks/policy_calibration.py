@@ -21,6 +21,7 @@ from scipy import stats
 
 from scalinglab.curves import ARM, Arms, Graded, Pool, accuracy, interval
 from scalinglab.policy import Bins, compute_optimal, difficulty_bins, efficiency_gain, first_reach
+from scalinglab.policy.choosing import crossed
 from scalinglab.report import manifest
 
 BUDGETS = (4, 16, 64)
@@ -149,6 +150,28 @@ def chosen_from(arms, bins, world):
     return shares @ np.take_along_axis(truth, np.column_stack(picked), axis=1)
 
 
+def calibrated(off):
+    """The mean and standard error of ``honest`` over repeats, in points."""
+    error = off.std(axis=0) / len(off) ** 0.5
+    return {
+        "bias_against_the_folds_own_choices": (100 * off.mean(axis=0)).round(2).tolist(),
+        "bias_against_the_folds_own_choices_error": (100 * error).round(2).tolist(),
+    }
+
+
+def honest(world, problems, folds, seed):
+    """The cross-validated estimate over all less what the very arms its folds chose truly give, (budgets,)."""
+    arms, bins = world.study(problems, seed)
+    truth, shares = world.truth(bins)
+    may = world.table["budget"].to_numpy()[:, None] == np.array(BUDGETS)
+    rng, values, target = np.random.default_rng(seed), np.zeros((problems, len(BUDGETS))), 0.0
+    for g, (_, members) in enumerate(bins.groups()):
+        picked = crossed(arms.accuracy, members, arms.flops, may, folds, 20, rng)
+        values[members] = arms.accuracy[members][np.arange(len(members))[:, None], picked].mean(axis=0)
+        target = target + shares[g] * truth[g][picked].mean(axis=(0, 1))
+    return values.mean(axis=0) - target
+
+
 def inside(low, value, high):
     return (low - 1e-9 <= value) & (value <= high + 1e-9)
 
@@ -158,6 +181,7 @@ def report(world, problems, folds, repeats, seed):
     with ProcessPoolExecutor(4) as workers:
         seeds = range(seed, seed + repeats)
         made = list(workers.map(partial(repeat, world, problems, folds), seeds, chunksize=5))
+        strict = list(workers.map(partial(honest, world, problems, folds), seeds, chunksize=5))
     every = {key: np.array([one[key] for one in made], dtype=float) for key in made[0]}
     part = problems * (folds - 1) // folds
     fewer = [chosen_from(*world.study(part, seed + 10**6 + i), world) for i in range(repeats)]
@@ -168,6 +192,7 @@ def report(world, problems, folds, repeats, seed):
         row[f"bias_{name}"] = off[:, 0].mean(axis=0).round(2).tolist()
         row[f"bias_{name}_error"] = (off[:, 0].std(axis=0) / repeats**0.5).round(2).tolist()
         row[f"bias_{name}_by_bin"] = off[:, 1:].mean(axis=0).round(2).tolist()
+    row |= calibrated(np.array(strict))
     row["bias_against_choice_from_as_many_problems"] = (
         (100 * (every["estimate"][:, 0].mean(axis=0) - same)).round(2).tolist()
     )
@@ -184,13 +209,14 @@ def report(world, problems, folds, repeats, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--problems", type=int, nargs="+", default=[200])
     parser.add_argument("--repeats", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     world = World(asked.seed)
     rows = []
-    for problems, folds in ((200, 2), (500, 2)):
-        rows.append(report(world, problems, folds, asked.repeats, asked.seed + 1))
+    for problems in asked.problems:
+        rows.append(report(world, problems, 2, asked.repeats, asked.seed + 1))
         print(json.dumps(rows[-1]), flush=True)
     told = manifest(["python", *sys.argv], [], asked.seed)
     del told["files"]
