@@ -9,7 +9,7 @@ from scalinglab.fits.judge import identified, judge
 from scalinglab.fits.minimise import Floats
 from scalinglab.fits.record import Fit, done, failed
 from scalinglab.fits.residuals import Residuals, natural
-from scalinglab.fits.solve import all_starts, bounds, solve, solve_with_scale
+from scalinglab.fits.solve import all_starts, bounds, solve, solve_gradually, solve_with_scale
 from scalinglab.laws import Law
 
 
@@ -29,7 +29,7 @@ def fit(law: Law, data: Points, *, bootstrap: int = 1000, seed: int = 0, scale: 
         why = f"{distinct} distinct points for {len(law.parameters)} parameters"
         return failed(law, "too few points", why, **size)
     residuals = residuals_of(law, data)
-    ends = solve(residuals, all_starts(law, data.inputs, law.linked(data.mean)))
+    ends = solve_gradually(residuals, all_starts(law, data.inputs, law.linked(data.mean)))
     status, why = judge(ends, law.names, *bounds(law))
     if status not in ("converged", "at bound"):
         return failed(law, status, why, **size)

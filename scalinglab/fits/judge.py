@@ -44,10 +44,11 @@ def _loose(ends: Minima, best: int, at_bound: npt.NDArray[np.bool_]) -> npt.NDAr
     """Which coordinates can move without the objective rising."""
     values, vectors = _axes(ends.curvature[[best]], at_bound[None])
     flat = values[0] <= _SINGULAR
-    loose = (np.abs(vectors[0][:, flat]) > 0.1).any(axis=1)
+    loose: npt.NDArray[np.bool_] = (np.abs(vectors[0][:, flat]) > 0.1).any(axis=1)
     margin = _ALIKE * abs(ends.value[best]) + 1e-15
     alike = ends.point[ends.converged & (ends.value <= ends.value[best] + margin)]
-    return loose | ((np.ptp(alike, axis=0) > _APART) & ~at_bound)
+    loose |= (np.ptp(alike, axis=0) > _APART) & ~at_bound
+    return loose
 
 
 def _axes(curvature: Floats, at_bound: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:

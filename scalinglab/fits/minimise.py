@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-STEPS = 100
+STEPS = 400
 """Iterations after which a start has not converged."""
 _CHUNK = 128  # starts at a time: their residuals and derivatives stay in the processor's cache
 _LONGEST = 3.0  # no coordinate moves further in one step: on a log scale, a factor of 20
