@@ -12,7 +12,7 @@ from scalinglab.cli.render import Json, print_rows
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
-    from scalinglab.fits import Fit, Points
+    from scalinglab.fits import Counts, Fit, Points
     from scalinglab.laws import Law
 
 EXAMPLE = (
@@ -20,7 +20,11 @@ EXAMPLE = (
     'scalinglab fit chinchilla points.csv --map "N=Model Size,C=Training FLOP,D=C/6N" --bootstrap 4000 --json    '
     'scalinglab fit coverage counts.csv --model "Pythia 1B"'
 )
-NAMES = "chinchilla, kaplan, t2, coverage, compute-coverage, saturating, log-logistic or drifting."
+NAMES = (
+    "Of loss: chinchilla, kaplan. Of pass@k in N, D and k: t2, t2-beta; in C, at one k: compute-coverage. "
+    "Of accuracy in k: coverage, saturating, log-logistic, drifting. "
+    "Of counts, by likelihood: beta, scaled-beta, kumaraswamy."
+)
 _MAP = (
     "NAME=COLUMN by commas, for N, D, C, k, loss, accuracy; D=C/6N computes D from C and N, C=6ND the other way."
 )
@@ -45,7 +49,7 @@ def fit(
     chosen = find_law(law)
     points = _read(chosen, data, _mapping(columns), model, groups)
     if drop_highest:
-        points = points.without_highest(drop_highest)
+        points = _curve(points).without_highest(drop_highest)
     found = fitted(chosen, points, bootstrap=bootstrap, seed=seed, scale=scale)
     _print(found, points, as_json)
 
@@ -59,18 +63,24 @@ def _mapping(text: str) -> dict[str, str]:
     return {name.strip(): column.strip() for name, _, column in pairs}
 
 
-def _read(law: Law, data: Path, columns: dict[str, str], model: str | None, groups: str | None) -> Points:
+def _read(law: Law, data: Path, columns: dict[str, str], model: str | None, groups: str | None) -> Points | Counts:
     from scalinglab.fits import read_model_counts, read_points
 
     from_counts = law.inputs == ("k",) and not columns
     if from_counts:
-        return read_model_counts(data, model=model).curve()
+        return read_model_counts(data, model=model)
     if model is not None:
         raise DataError(f"--model with law {law.name}", "it with counts of samples", "leave it out")
     return read_points(data, law, columns=columns, groups=groups)
 
 
-def _print(found: Fit, data: Points, as_json: bool) -> None:
+def _curve(data: Points | Counts) -> Points:
+    from scalinglab.fits import Points
+
+    return data if isinstance(data, Points) else data.curve()
+
+
+def _print(found: Fit, data: Points | Counts, as_json: bool) -> None:
     document: dict[str, Any] = {
         "law": found.law.name,
         "formula": found.law.text,

@@ -64,6 +64,8 @@ class Counts:
     n: npt.NDArray[np.int64]
     correct: npt.NDArray[np.int64]
 
+    unit = "problems"
+
     @property
     def units(self) -> int:
         return len(self.n)

@@ -20,11 +20,14 @@ def bounds(law: Law) -> tuple[Floats, Floats]:
     return searched(law, [p.low for p in law.parameters]), searched(law, [p.high for p in law.parameters])
 
 
+def grid(law: Law) -> Floats:
+    """Every combination of the starts of the parameters that have some, (S, those)."""
+    return np.array(list(product(*(p.starts for p in law.parameters if not p.linear))))
+
+
 def all_starts(law: Law, inputs: Inputs, linked: Floats) -> Floats:
     """Every combination of the law's starts, the linear parameters solved at each: searched coordinates (S, P)."""
-    return project(
-        law, inputs, linked, np.array(list(product(*(p.starts for p in law.parameters if not p.linear))))
-    )
+    return project(law, inputs, linked, grid(law))
 
 
 def solve(residuals: Residuals, starts: Floats) -> Minima:

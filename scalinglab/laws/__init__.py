@@ -1,15 +1,16 @@
 """Functional forms with named parameters, bounds and starting points; ``fits`` fits them."""
 
 from scalinglab.laws.accuracy import COMPUTE_COVERAGE, COVERAGE, DRIFTING, LOG_LOGISTIC, SATURATING
-from scalinglab.laws.law import Floats, Inputs, Law, Parameter
-from scalinglab.laws.pretraining import CHINCHILLA, KAPLAN, T2
+from scalinglab.laws.law import Floats, Inputs, Ints, Law, Parameter
+from scalinglab.laws.lifetime import Allocation, cheapest
+from scalinglab.laws.mixtures import BETA, KUMARASWAMY, SCALED_BETA
+from scalinglab.laws.pretraining import CHINCHILLA, KAPLAN, T2, T2_BETA
 
-LAWS = {
-    law.name: law
-    for law in (CHINCHILLA, KAPLAN, T2, COVERAGE, COMPUTE_COVERAGE, SATURATING, LOG_LOGISTIC, DRIFTING)
-}
+_ALL = (CHINCHILLA, KAPLAN, T2, T2_BETA, COVERAGE, COMPUTE_COVERAGE, SATURATING, LOG_LOGISTIC, DRIFTING)
+LAWS = {law.name: law for law in (*_ALL, BETA, SCALED_BETA, KUMARASWAMY)}
 
 __all__ = [
-    "CHINCHILLA", "COMPUTE_COVERAGE", "COVERAGE", "DRIFTING", "KAPLAN", "LAWS", "LOG_LOGISTIC", "SATURATING", "T2",
-    "Floats", "Inputs", "Law", "Parameter",
+    "BETA", "CHINCHILLA", "COMPUTE_COVERAGE", "COVERAGE", "DRIFTING", "KAPLAN", "KUMARASWAMY", "LAWS",
+    "LOG_LOGISTIC", "SATURATING", "SCALED_BETA", "T2", "T2_BETA",
+    "Allocation", "Floats", "Inputs", "Ints", "Law", "Parameter", "cheapest",
 ]  # fmt: skip

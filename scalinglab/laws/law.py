@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scalinglab.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Inputs = Mapping[str, Floats]
 _STEP = 1e-6  # of the central differences, relative
 
@@ -41,6 +42,7 @@ class Law:
     ``derivative`` gives (S, P, n); central differences serve without it. What is fitted is y itself
     (``link`` "identity") or -log y ("-log"), and residuals are of it (``residual`` "plain") or of its logarithm.
     ``delta`` is where the Huber loss of a residual turns from quadratic to linear; infinite means least squares.
+    A law with a ``likelihood``, log probabilities (S, problems) of c right ones of n samples, is fitted to counts.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Law:
     residual: Literal["plain", "log"] = "plain"
     delta: float = np.inf
     derivative: Callable[[Floats, Inputs], tuple[Floats, Floats]] | None = None
+    likelihood: Callable[[Floats, Ints, Ints], Floats] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
 from scalinglab.laws.law import Floats, Inputs, Law, Parameter, power_sum
 
@@ -37,14 +38,39 @@ _T2_FORMULA, _T2_DERIVATIVE = power_sum((("A", "a", "N"), ("B", "b", "D"), ("G",
 T2 = Law(
     name="t2",
     inputs=("N", "D", "k"),
-    outcome="loss",
+    outcome="accuracy",
     parameters=(_FLOOR, _weight("A"), _weight("B"), _weight("G"), _exponent("a"), _exponent("b"), _exponent("g")),
     formula=_T2_FORMULA,
     derivative=_T2_DERIVATIVE,
-    text="E + A / N^a + B / D^b + G / k^g",
-    source="Roberts et al. 2026 (arXiv 2604.01411), T^2 scaling of -log pass@k",
+    text="-log pass@k = E + A / N^a + B / D^b + G / k^g",
+    source="Roberts et al. 2026 (arXiv 2604.01411), T^2 scaling of the task loss",
+    link="-log",
     residual="log",
     delta=_DELTA,
+)
+
+
+def _t2_beta(theta: Floats, inputs: Inputs) -> Floats:
+    mean = np.exp(-_FORMULA(theta[:, :5], inputs))
+    a, b = mean * theta[:, 5:], (1 - mean) * theta[:, 5:]
+    return np.asarray(-np.expm1(special.betaln(a, b + inputs["k"]) - special.betaln(a, b)))
+
+
+T2_BETA = Law(
+    name="t2-beta",
+    inputs=("N", "D", "k"),
+    outcome="accuracy",
+    parameters=(
+        Parameter("E", 1e-6, 1e3, starts=(1e-3, 0.5), log=True),
+        Parameter("A", 1e-9, 1e18, starts=(10.0, 1e4, 1e7), log=True),
+        Parameter("B", 1e-9, 1e18, starts=(10.0, 1e4, 1e7), log=True),
+        Parameter("alpha", 0.0, 4.0, starts=(0.2, 0.5, 1.0)),
+        Parameter("beta", 0.0, 4.0, starts=(0.2, 0.5, 1.0)),
+        Parameter("nu", 1e-3, 1e4, starts=(0.3, 3.0), log=True),
+    ),
+    formula=_t2_beta,
+    text="pass@k over p ~ Beta(m nu, (1 - m) nu), m = exp(-(E + A / N^alpha + B / D^beta))",
+    source="after Roberts et al. 2026 (arXiv 2604.01411), whose Beta has moments driven by the loss; here one nu",
 )
 
 

@@ -1,0 +1,192 @@
+"""Laws against closed forms, brute force and scipy; fits of accuracy and of counts; how laws extrapolate."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import integrate, stats
+
+from scalinglab.errors import DataError
+from scalinglab.fits import Counts, Points, compare, fit, read_model_counts
+from scalinglab.laws import (
+    BETA,
+    CHINCHILLA,
+    COVERAGE,
+    DRIFTING,
+    KUMARASWAMY,
+    LAWS,
+    LOG_LOGISTIC,
+    SATURATING,
+    SCALED_BETA,
+    cheapest,
+)
+
+HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+BUDGETS = 2.0 ** np.arange(10)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_law_names_its_parameters_and_source(law):
+    assert law.name in LAWS
+    assert len(set(law.names)) == len(law.names)
+    assert law.source
+    assert law.text
+    assert all(p.low < p.high for p in law.parameters)
+    assert all(p.low <= start <= p.high for p in law.parameters for start in p.starts)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS.values() if law.derivative], ids=lambda law: law.name)
+def test_derivatives_are_those_of_the_formula(law):
+    theta = np.random.default_rng(0).uniform(0.2, 1.5, (3, len(law.parameters)))
+    inputs = {name: np.array([1.5, 20.0, 300.0]) for name in law.inputs}
+    value, slopes = law.differentiate(theta, inputs)
+    again, numeric = replace(law, derivative=None).differentiate(theta, inputs)
+    assert value == pytest.approx(again)
+    assert slopes == pytest.approx(numeric, abs=1e-7)
+
+
+def test_the_cheapest_model_is_what_a_search_finds():
+    found = cheapest(HOFFMANN, loss=2.1, inference_tokens=2e12)
+    sizes = np.geomspace(found.N / 3, found.N * 3, 20001)
+    tokens = (HOFFMANN["B"] / (2.1 - HOFFMANN["E"] - HOFFMANN["A"] * sizes**-0.34)) ** (1 / 0.28)
+    spent = 6 * sizes * tokens + 2 * sizes * 2e12
+    assert found.flops == pytest.approx(np.nanmin(spent), rel=1e-6)
+    assert CHINCHILLA.predict(HOFFMANN, {"N": [found.N], "D": [found.D]})[0] == pytest.approx(2.1)
+
+
+def test_inference_asks_for_a_smaller_model_trained_longer():
+    training, lifetime = (cheapest(HOFFMANN, loss=2.1, inference_tokens=tokens) for tokens in (0, 2e12))
+    assert lifetime.N < training.N
+    assert lifetime.D > training.D
+    assert lifetime.flops < training.flops + 2 * training.N * 2e12
+    # Without inference the optimum has the known ratio of the two terms: alpha A / N^alpha = beta B / D^beta.
+    assert pytest.approx(0.28 * 410.7 * training.D**-0.28, rel=1e-4) == 0.34 * 406.4 * training.N**-0.34
+    with pytest.raises(DataError, match="above E"):
+        cheapest(HOFFMANN, loss=1.6)
+
+
+@pytest.mark.parametrize(
+    ("law", "values"),
+    [
+        (COVERAGE, {"a": 3.0, "b": 0.4}),
+        (SATURATING, {"E": 0.7, "A": 0.5, "b": 0.8}),
+        (SATURATING, {"E": 0.3, "A": -0.2, "b": 0.8}),
+        (LOG_LOGISTIC, {"E": 0.8, "A": 0.7, "k0": 12.0, "s": 0.9}),
+        (DRIFTING, {"E": 0.7, "A": 0.5, "S": -0.02, "b": 0.9}),
+    ],
+)
+def test_planted_accuracies_are_recovered(law, values):
+    data = Points({"k": BUDGETS}, law.predict(values, {"k": BUDGETS}))
+    found = fit(law, data, bootstrap=0)
+    assert found.status == "converged"
+    for name, value in values.items():
+        assert found[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_curve_that_falls_is_not_forced_up():
+    falling = Points({"k": BUDGETS}, 0.6 - 0.02 * np.log2(BUDGETS))
+    assert (np.diff(fit(SATURATING, falling, bootstrap=0).predict({"k": BUDGETS})) < 0).all()
+    hump = Points({"k": BUDGETS}, 0.5 - 0.008 * (np.log2(BUDGETS) - 4) ** 2)
+    risen = fit(DRIFTING, hump, bootstrap=0).predict({"k": BUDGETS})
+    assert 0 < risen.argmax() < len(BUDGETS) - 1
+
+
+def draw(p, n=2000, seed=0):
+    return Counts(np.full(len(p), n), np.random.default_rng(seed).binomial(n, p))
+
+
+def test_the_likelihood_of_beta_is_the_beta_binomial():
+    n, c = np.array([100, 100, 7]), np.array([0, 40, 7])
+    found = BETA.likelihood(np.array([[0.3, 5.0]]), n, c)[0]
+    assert found == pytest.approx(stats.betabinom.logpmf(c, n, 0.3, 5.0))
+
+
+@pytest.mark.parametrize("k", [1, 30, 1000])
+def test_coverage_by_quadrature_is_the_integral(k):
+    whole = np.array([[0.3, 5.0, 1.0]])
+    at = {"k": np.array([float(k)])}
+    assert SCALED_BETA.formula(whole, at) == pytest.approx(BETA.formula(whole[:, :2], at), rel=2e-3)
+    density = lambda u: 1 - (1 - (1 - (1 - u) ** (1 / 5.0)) ** (1 / 0.3)) ** k  # noqa: E731 - of p's quantiles
+    exact = integrate.quad(density, 0, 1, limit=400)[0]
+    assert KUMARASWAMY.formula(whole[:, :2], at)[0, 0] == pytest.approx(exact, rel=2e-3)
+
+
+def test_quadrature_gives_the_beta_binomial_likelihood():
+    n, c = np.array([1000, 1000, 1000, 1000]), np.array([0, 1, 40, 700])
+    found = SCALED_BETA.likelihood(np.array([[0.3, 5.0, 1.0]]), n, c)[0]
+    assert found == pytest.approx(stats.betabinom.logpmf(c, n, 0.3, 5.0), abs=2e-3)
+
+
+def test_a_planted_beta_is_recovered_within_its_interval():
+    found = fit(BETA, draw(stats.beta.rvs(0.4, 6.0, size=600, random_state=1)), bootstrap=200)
+    assert found.status == "converged"
+    for name, value in {"a": 0.4, "b": 6.0}.items():
+        assert found.parameters[name].low < value < found.parameters[name].high
+    assert found[name] == pytest.approx(value, rel=0.25)
+
+
+def test_a_planted_kumaraswamy_is_recovered():
+    drawn = (1 - (1 - np.random.default_rng(2).random(800)) ** (1 / 5)) ** (1 / 0.5)
+    found = fit(KUMARASWAMY, draw(drawn, n=300), bootstrap=0)
+    assert found["a"] == pytest.approx(0.5, rel=0.1)
+    assert found["b"] == pytest.approx(5.0, rel=0.2)
+
+
+def test_bootstrap_over_problems_is_as_wide_as_clustered_errors():
+    """statsmodels: a binomial regression on a constant, errors clustered by problem."""
+    counts = draw(stats.beta.rvs(2.0, 3.0, size=200, random_state=3), n=20)
+    outcome = np.concatenate(
+        [np.repeat([1.0, 0.0], (c, n - c)) for n, c in zip(counts.n, counts.correct, strict=True)]
+    )
+    problems = np.repeat(np.arange(200), 20)
+    glm = sm.GLM(outcome, np.ones((len(outcome), 1)), family=sm.families.Binomial())
+    error = glm.fit(cov_type="cluster", cov_kwds={"groups": problems}).bse[0]
+    rate = outcome.mean()
+    low, high = fit(BETA, counts, bootstrap=1000).band({"k": [1]})
+    assert (high - low)[0] == pytest.approx(2 * 1.96 * error * rate * (1 - rate), rel=0.12)
+
+
+def test_points_are_refused_where_counts_are_needed():
+    with pytest.raises(DataError, match="counts"):
+        fit(BETA, Points({"k": BUDGETS}, np.full(10, 0.5)))
+    with pytest.raises(DataError, match="3 of 2 samples"):
+        fit(BETA, Counts(np.array([2, 2, 2]), np.array([1, 3, 0])))
+
+
+def test_the_law_that_is_true_extrapolates_best():
+    truth = {"E": 0.7, "A": 0.5, "b": 0.8}
+    ranked = compare(
+        [COVERAGE, LOG_LOGISTIC, SATURATING], Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
+    )
+    assert ranked[0].law == "saturating"
+    assert ranked[0].error == pytest.approx(0, abs=1e-3)
+    assert ranked[0].aicc == min(one.aicc for one in ranked)
+    assert set(ranked[0].errors) == {"largest k"}
+
+
+def test_what_is_left_out_of_losses_are_sizes_and_last_checkpoints():
+    size, tokens = (x.ravel() for x in np.meshgrid([1e7, 1e8, 1e9, 1e10], [1e9, 1e10, 1e11, 1e12]))
+    inputs = {"N": size, "D": tokens}
+    (ranked,) = compare([CHINCHILLA], Points(inputs, CHINCHILLA.predict(HOFFMANN, inputs)))
+    assert set(ranked.errors) == {"largest N", "last checkpoints"}
+    assert ranked.error == pytest.approx(0, abs=1e-4)
+
+
+def test_mixtures_forecast_counts_beyond_the_samples_they_saw():
+    counts = draw(stats.beta.rvs(0.3, 5.0, size=400, random_state=4), n=1024)
+    ranked = compare([BETA, SATURATING], counts)
+    assert ranked[0].law == "beta"
+    assert ranked[0].error < 2
+
+
+@pytest.mark.parametrize("model", ["Pythia 70M", "Pythia 1B", "Pythia 12B"])
+def test_coverage_exponents_of_pythia_are_log_log_regressions(shared_data, model):
+    """The estimator of Schaeffer et al. 2025: least squares of log(-log pass@k) on log k."""
+    counts = read_model_counts(shared_data("pythia_math/counts.csv"), model=model)
+    curve = counts.curve()
+    line = sm.OLS(np.log(-np.log(curve.mean)), sm.add_constant(np.log(curve.inputs["k"]))).fit().params
+    found = fit(COVERAGE, counts, bootstrap=200)
+    assert found["b"] == pytest.approx(-line[1], rel=1e-6)
+    assert found["a"] == pytest.approx(np.exp(line[0]), rel=1e-6)
+    assert found.parameters["b"].low < found["b"] < found.parameters["b"].high
