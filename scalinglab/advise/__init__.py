@@ -1,16 +1,15 @@
 """Advice from a study: which model, strategy and budget for a target or a budget at a load; and in seconds."""
 
+from scalinglab.advise.candidates import Candidate, candidates
 from scalinglab.advise.choice import (
     EXTRAPOLATED,
     INTERPOLATED,
     MEASURED,
     Advice,
-    Candidate,
     Flip,
     Number,
     Option,
     advise,
-    candidates,
 )
 from scalinglab.advise.costs import Cost, costs_on
 from scalinglab.advise.hardware import GPUS, Gpu, Work, decode_seconds, find_gpu, prefill_seconds, query_seconds
