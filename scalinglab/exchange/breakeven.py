@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import DRAWS, Floats, resampled, tails
+from scalinglab.curves import DRAWS, Floats, Ints, resampled, tails
 from scalinglab.exchange.frontier import Family, families, reference
 from scalinglab.exchange.studies import StudyData, View
 from scalinglab.exchange.verdicts import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME
@@ -32,11 +32,11 @@ def breakeven(views: Sequence[View], study: StudyData, *, seed: int = 0) -> pd.D
     where the group has too few problems). share: of bootstrap draws that cross. queries: R* in queries.
     """
     rows = [
-        _row(view, study, name, family, *draw)
+        _row(view, once, name, family, *draw)
         for view in views
-        for own in [families(view.arms, study)]
+        for own, once in [(families(view.arms, study), reference(view.arms, study))]
         for name, members in view.groups
-        for draw in [_draws(view, members, seed)]
+        for draw in [_draws(view, members, int(once.columns[0]), seed)]
         for family in own
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, float))
@@ -68,19 +68,29 @@ def _between(spent: Floats, accuracy: Floats, at: Floats) -> Floats:
     return np.asarray(low + np.clip(share, 0, 1) * (high - low))
 
 
-def _draws(view: View, members: Any, seed: int) -> tuple[Floats, Floats, int]:
-    """Mean accuracy and FLOPs of every arm: of the group in the first row, of its resamples in the others."""
-    found = []
-    for values in (view.arms.accuracy[members], view.arms.flops[members]):
-        draws = resampled(values, DRAWS, seed) if len(members) >= FEWEST_PROBLEMS else values[:0]
-        found.append(np.vstack([values.mean(axis=0), draws]))
-    return found[0], found[1], len(members)
+def _draws(view: View, members: Ints, once: int, seed: int) -> tuple[Floats, Floats, int]:
+    """Mean accuracy and FLOPs of every arm: of the group in the first row, of its resamples in the others.
+
+    Two pseudo-problems above and below an arm's mean stand for what the group's agreement hides (see ``compare``).
+    """
+    accuracy, flops = view.arms.accuracy[members], view.arms.flops[members]
+    first = [accuracy.mean(axis=0), flops.mean(axis=0)]
+    if len(members) < FEWEST_PROBLEMS:
+        return first[0][None], first[1][None], len(members)
+    doubt = np.sqrt((accuracy - accuracy[:, [once]]).var(axis=0, ddof=1) + 1)
+    doubt[once] = 0
+    ends = np.array([first[0] + doubt, first[0] - doubt])
+    drawn = resampled(
+        np.hstack([np.vstack([accuracy, ends]), np.vstack([flops, first[1], first[1]])]), DRAWS, seed
+    )
+    right, spent = np.hsplit(drawn, 2)
+    return np.vstack([first[0], right]), np.vstack([first[1], spent]), len(members)
 
 
 def _row(
-    view: View, study: StudyData, name: str, family: Family, accuracy: Floats, flops: Floats, problems: int
+    view: View, once: Family, name: str, family: Family, accuracy: Floats, flops: Floats, problems: int
 ) -> dict[str, Any]:
-    life, once = view.lifetime, reference(view.arms, study)
+    life = view.lifetime
     saved = life.trained("large", once.models) - life.trained(family.role, family.models)
     order = family.columns[np.argsort(flops[0, family.columns], kind="stable")]
     spent, right, rival = flops[:, order], accuracy[:, order], int(once.columns[0])

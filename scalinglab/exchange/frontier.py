@@ -105,8 +105,9 @@ def verdicts(
     found: dict[str, list[_Point]] = defaultdict(list)
     r = [positive(at, "R") for at in r]
     for view in views:
+        own, rivals = families(view.arms, study), _rivals(view.arms, study, thinking)
         for name, members in view.groups:
-            found[name] += _points(view, study, name, members, r, thinking)
+            found[name] += _points(view, own, rivals, name, members, r)
     rows = [row for name in found for row in _rows(found[name], seed)]
     return pd.DataFrame(rows).astype(dict.fromkeys((*COMPARED, "k", "flops"), float))
 
@@ -129,19 +130,24 @@ def at_budget(arms: Arms, family: Family, members: Ints, flops: Floats) -> tuple
     return arms.accuracy[np.ix_(members, at)] @ weights, budgets
 
 
+def _rivals(arms: Arms, study: StudyData, thinking: bool) -> list[tuple[str, Family, int]]:
+    """The large model's one answer, and with ``thinking`` each of its budgets, named."""
+    once = reference(arms, study)
+    larger = families(arms, study, large=True) if thinking else []
+    budgets = [(f"{rival.label} at {k:g}", rival, i) for rival in larger for i, k in enumerate(rival.budgets)]
+    return [(once.label, once, 0), *budgets]
+
+
 def _points(
-    view: View, study: StudyData, name: str, members: Ints, r: Sequence[float], thinking: bool
+    view: View,
+    own: Sequence[Family],
+    rivals: Sequence[tuple[str, Family, int]],
+    name: str,
+    members: Ints,
+    r: Sequence[float],
 ) -> Iterator[_Point]:
     arms, life = view.arms, view.lifetime
-    once = reference(arms, study)
-    rivals = [(once.label, once, 0)]
-    if thinking:
-        rivals += [
-            (f"{rival.label} at {k:g}", rival, i)
-            for rival in families(arms, study, large=True)
-            for i, k in enumerate(rival.budgets)
-        ]
-    queries, own = np.asarray(r, dtype=np.float64) * life.queries_per_r, families(arms, study)
+    queries = np.asarray(r, dtype=np.float64) * life.queries_per_r
     for against, rival, i in rivals:
         column = int(rival.columns[i])
         answered, spent = arms.accuracy[members, column], float(arms.flops[members, column].mean())
