@@ -14,11 +14,14 @@ from scalinglab.laws import (
     CHINCHILLA,
     COVERAGE,
     DRIFTING,
+    KAPLAN,
     KUMARASWAMY,
     LAWS,
     LOG_LOGISTIC,
     SATURATING,
     SCALED_BETA,
+    T2,
+    T2_BETA,
     cheapest,
 )
 
@@ -79,6 +82,23 @@ def test_inference_asks_for_a_smaller_model_trained_longer():
 def test_planted_accuracies_are_recovered(law, values):
     data = Points({"k": BUDGETS}, law.predict(values, {"k": BUDGETS}))
     found = fit(law, data, bootstrap=0)
+    assert found.status == "converged"
+    for name, value in values.items():
+        assert found[name] == pytest.approx(value, rel=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("law", "values"),
+    [
+        (KAPLAN, {"Nc": 8.8e13, "Dc": 5.4e13, "alpha_N": 0.076, "alpha_D": 0.103}),
+        (T2, {"E": 0.05, "A": 300.0, "B": 2000.0, "G": 0.8, "a": 0.5, "b": 0.6, "g": 0.5}),
+        (T2_BETA, {"E": 0.05, "A": 300.0, "B": 2000.0, "alpha": 0.5, "beta": 0.6, "nu": 0.8}),
+    ],
+)
+def test_planted_laws_of_size_and_tokens_are_recovered(law, values):
+    axes = ([1e5, 1e6, 1e7, 1e8], [1e6, 1e7, 1e8, 1e9], [1.0, 8.0, 64.0][: 3 if "k" in law.inputs else 1])
+    inputs = dict(zip(("N", "D", "k"), (x.ravel() for x in np.meshgrid(*axes)), strict=True))
+    found = fit(law, Points(inputs, law.predict(values, inputs)), bootstrap=0)
     assert found.status == "converged"
     for name, value in values.items():
         assert found[name] == pytest.approx(value, rel=1e-4), name
@@ -180,13 +200,14 @@ def test_mixtures_forecast_counts_beyond_the_samples_they_saw():
     assert ranked[0].error < 2
 
 
-@pytest.mark.parametrize("model", ["Pythia 70M", "Pythia 1B", "Pythia 12B"])
-def test_coverage_exponents_of_pythia_are_log_log_regressions(shared_data, model):
+@pytest.mark.parametrize(("model", "b"), [("Pythia 70M", 0.1891), ("Pythia 1B", 0.3084), ("Pythia 12B", 0.3676)])
+def test_coverage_exponents_of_pythia_are_log_log_regressions(shared_data, model, b):
     """The estimator of Schaeffer et al. 2025: least squares of log(-log pass@k) on log k."""
     counts = read_model_counts(shared_data("pythia_math/counts.csv"), model=model)
     curve = counts.curve()
     line = sm.OLS(np.log(-np.log(curve.mean)), sm.add_constant(np.log(curve.inputs["k"]))).fit().params
     found = fit(COVERAGE, counts, bootstrap=200)
     assert found["b"] == pytest.approx(-line[1], rel=1e-6)
+    assert found["b"] == pytest.approx(b, abs=5e-5)
     assert found["a"] == pytest.approx(np.exp(line[0]), rel=1e-6)
     assert found.parameters["b"].low < found["b"] < found.parameters["b"].high

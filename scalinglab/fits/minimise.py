@@ -60,7 +60,7 @@ def minimise(
 def _descend(
     objective: Objective, point: Floats, which: Ints, low: Floats, high: Floats, tolerance: float
 ) -> Minima:
-    here = Local(*(array.copy() for array in objective(point, which)))
+    here = _finite(objective(point, which))
     damping, converged = np.ones(len(point)), np.zeros(len(point), dtype=bool)
     active = np.flatnonzero(np.isfinite(here.value))
     for _ in range(STEPS):
@@ -69,7 +69,7 @@ def _descend(
         now = Local(*(array[active] for array in here))
         target, promise = _step(now, point[active], damping[active], low, high)
         reached = promise <= tolerance * np.abs(now.value) + _NOTHING
-        there = objective(target, which[active])
+        there = _finite(objective(target, which[active]))
         better = there.value < now.value
         for old, new in zip((point, *here), (target, *there), strict=True):
             old[active[better]] = new[better]
@@ -77,6 +77,15 @@ def _descend(
         converged[active[reached]] = True
         active = active[~reached & (damping[active] < _HOPELESS)]
     return Minima(point, here.value, converged, here.bound)
+
+
+def _finite(found: Local) -> Local:
+    """The objective, infinite and flat wherever any part of it is not a number."""
+    good = np.isfinite(found.value)
+    for array in found[1:]:
+        good &= np.isfinite(array).reshape(len(good), -1).all(axis=1)
+    value, *slopes = (np.where(good.reshape(-1, *[1] * (a.ndim - 1)), a, 0.0) for a in found)
+    return Local(np.where(good, value, np.inf), *slopes)
 
 
 def _step(now: Local, point: Floats, damping: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:

@@ -24,6 +24,7 @@ class Residuals:
     weight: Floats
     delta: Floats
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def __call__(self, point: Floats, which: Ints) -> Local:
         target, weight, delta = (_of(array, which) for array in (self.target, self.weight, self.delta))
         residual, slopes = self.residual(point, target)
@@ -37,8 +38,7 @@ class Residuals:
         quadratic = (slopes * (inside * weight)[:, None]) @ across
         if inside.all():
             return Local(value, gradient, quadratic, quadratic)
-        with np.errstate(invalid="ignore"):
-            bounding = np.where(inside, 1.0, delta / np.maximum(size, delta)) * weight
+        bounding = np.where(inside, 1.0, delta / np.maximum(size, delta)) * weight
         return Local(value, gradient, quadratic, (slopes * bounding[:, None]) @ across)
 
     def residual(self, point: Floats, target: Floats) -> tuple[Floats, Floats]:
