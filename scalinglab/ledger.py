@@ -64,7 +64,7 @@ def price(
     ``specs`` names every model of the run. Raises DataError where one is missing.
     """
     calls = _with_units(run)
-    missing = sorted(set(calls["model"]) - set(specs))
+    missing = sorted(set(calls["model"].unique()) - set(specs))
     if missing:
         raise DataError(
             f"no spec for model {', '.join(missing)}", "a spec for every model of the run", "add it to specs"
@@ -220,7 +220,7 @@ def _training(
             continue
         spent = flops.total(flops.training(spec, spec.training_tokens, convention=convention))
         entries.append({"phase": "pretrain", **who, "tokens": spec.training_tokens, "flops": spent})
-    roles = dict(zip(calls["model"], calls["role"], strict=True))
+    roles = calls.drop_duplicates("model", keep="last").set_index("model")["role"].to_dict()
     for model, spent in tuning.items():
         if not isinstance(spent, int) or isinstance(spent, bool) or spent < 0:
             raise DataError(f"tuning of {model} is {spent!r}", "a whole number of FLOPs >= 0", "mend tuning")
