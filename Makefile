@@ -8,7 +8,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint testbed notebook results results-testbed results-testbed-study benchmarks clean
+.PHONY: demo test lint testbed notebook results results-testbed results-testbed-study results-testbed-analysis benchmarks clean
 
 # A small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
 demo:
@@ -55,6 +55,16 @@ results-testbed: .venv/dev
 results-testbed-study: .venv-vllm/ready
 	.venv-vllm/bin/scalinglab collect results/testbed-study/study.toml --out testbed-study
 	.venv-vllm/bin/scalinglab export testbed-study --out results/testbed-study
+	$(MAKE) results-testbed-analysis
+
+# What the recorded study says: verdicts, policy, findings and advice as JSON documents; figures of its parallel samples.
+STUDY := results/testbed-study
+results-testbed-analysis: .venv/core
+	$(BIN)/scalinglab exchange $(STUDY) --json > $(STUDY)/exchange.json
+	$(BIN)/scalinglab policy $(STUDY) --convention paper --json > $(STUDY)/policy.json
+	$(BIN)/scalinglab findings $(STUDY) --json > $(STUDY)/findings.json
+	$(BIN)/scalinglab advise --study $(STUDY) --queries 1e6 --target 0.7 --json > $(STUDY)/advice.json
+	$(BIN)/scalinglab report $(STUDY) --small small --large large --selector weighted --out $(STUDY)/report
 
 # vLLM on a CPU has an environment of its own: 3.5 GB, and torchvision and others that break it are taken out again.
 .venv-vllm/ready: pyproject.toml

@@ -2,6 +2,7 @@
 
 from scalinglab.exchange.breakeven import breakeven, crossing
 from scalinglab.exchange.compared import Compared, exchange_study
+from scalinglab.exchange.findings import findings
 from scalinglab.exchange.frontier import Family, at_budget, families, reference
 from scalinglab.exchange.matching import Match, match_ratio, match_run, match_specs, reference_strategy
 from scalinglab.exchange.optimal import policy_view
@@ -63,6 +64,7 @@ __all__ = [
     "exchange_study",
     "families",
     "find_spec",
+    "findings",
     "fit_surface",
     "is_study",
     "iso_accuracy",

@@ -1,0 +1,57 @@
+"""The paper's findings, checked on the testbed's recorded study."""
+
+from pathlib import Path
+
+import pytest
+
+from scalinglab.exchange import findings, open_study
+
+STUDY = Path(__file__).parents[1] / "results" / "testbed-study"
+
+
+@pytest.fixture(scope="module")
+def study():
+    return open_study(STUDY)
+
+
+@pytest.fixture(scope="module")
+def found(study):
+    return findings(study, "prm")
+
+
+def by_hand(run, strategy, budget):
+    """The share of problems whose answer of most PRM weight is right, ties shared, from the records."""
+    units = run.units[(run.units["strategy"] == strategy) & (run.units["budget"] == budget)]
+    hits = []
+    for key in units["key"]:
+        votes, right = {}, {}
+        for one in run.solutions[run.solutions["unit"] == key].itertuples():
+            if one.answer is not None and one.grade != "unparsed":
+                votes[one.answer] = votes.get(one.answer, 0.0) + (one.scores[-1] if len(one.scores) else 0.0)
+                right[one.answer] = one.grade == "right"
+        top = max(votes.values(), default=0.0)
+        tied = [right[answer] for answer, weight in votes.items() if weight >= top * (1 - 1e-12)]
+        hits.append(sum(tied) / len(tied) if tied else 0.0)
+    return sum(hits) / len(hits)
+
+
+def test_a_finding_compares_what_the_records_hold(study, found):
+    large = found[found["finding"] == "beam search falls behind at large budgets"].iloc[0]
+    assert large["first"] == pytest.approx(by_hand(study.run, "parallel", 64), abs=1e-9)
+    assert large["second"] == pytest.approx(by_hand(study.run, "beam_search", 64), abs=1e-9)
+
+
+def test_every_finding_has_its_numbers_and_its_verdict_follows_from_them(found):
+    assert len(found) == 8
+    for row in found.to_dict("records"):
+        assert row["difference"] == pytest.approx(row["first"] - row["second"], abs=1e-12)
+        assert row["low"] <= row["difference"] <= row["high"]
+        above, below = row["low"] > 0, row["high"] < 0
+        if row["finding"].startswith("hardest"):  # that nothing works is that the best is below the bound
+            above, below = below, above
+        assert row["verdict"] == ("holds" if above else "does not" if below else "undecided")
+
+
+def test_an_unknown_verifier_leaves_what_needs_it_unmeasured(study):
+    rows = findings(study, "nobody")
+    assert set(rows.loc[rows["finding"].str.contains("beam|lookahead"), "verdict"]) == {"not measured"}
