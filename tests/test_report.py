@@ -2,7 +2,9 @@ import base64
 import json
 import math
 import os
+import sys
 from html.parser import HTMLParser
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from scalinglab.exchange import (
     sensitivity,
 )
 from scalinglab.flops import CONVENTIONS
-from scalinglab.report import Report, Section, exchange_report, paper_report, rows, text
+from scalinglab.report import Report, Section, exchange_report, manifest, paper_report, rows, text
 from scalinglab.specs import find
 
 COMMAND = ["scalinglab", "report", "my counts.csv"]
@@ -372,3 +374,11 @@ def test_the_page_is_utf_8_where_the_locale_is_not(tmp_path):
     assert page.inside("h2") == ["Wörter – 言葉"]
     assert (tmp_path / "a.csv").read_bytes() == "x\né\n".encode()
     assert {"charset": "utf-8"} in page.all("meta")
+
+
+def test_a_manifest_names_the_distribution_behind_a_module(monkeypatch):
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: {"vllm": ["numpy"]})
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.delitem(sys.modules, "transformers", raising=False)
+    assert "vllm" not in manifest(["scalinglab"], [], None)["versions"]
