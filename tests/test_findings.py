@@ -1,10 +1,13 @@
 """The paper's findings, checked on the testbed's recorded study."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from scalinglab.errors import DataError
 from scalinglab.exchange import findings, open_study
+from scalinglab.samples import Run
 
 STUDY = Path(__file__).parents[1] / "results" / "testbed-study"
 
@@ -52,6 +55,13 @@ def test_every_finding_has_its_numbers_and_its_verdict_follows_from_them(found):
         assert row["verdict"] == ("holds" if above else "does not" if below else "undecided")
 
 
-def test_an_unknown_verifier_leaves_what_needs_it_unmeasured(study):
-    rows = findings(study, "nobody")
-    assert set(rows.loc[rows["finding"].str.contains("beam|lookahead"), "verdict"]) == {"not measured"}
+def test_a_strategy_that_was_not_run_is_not_measured(study):
+    units = study.run.units[study.run.units["strategy"] != "lookahead"]
+    frames = (frame[frame["unit"].isin(units["key"])] for frame in (study.run.calls, study.run.solutions))
+    rows = findings(replace(study, run=Run(units, *frames)), "prm")
+    assert set(rows.loc[rows["finding"].str.contains("lookahead"), "verdict"]) == {"not measured"}
+
+
+def test_an_unknown_verifier_is_refused(study):
+    with pytest.raises(DataError, match="verifier 'nobody'; expected one of prm, orm"):
+        findings(study, "nobody")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.curves import Floats, interval
+from scalinglab.errors import DataError
 from scalinglab.exchange.studies import StudyData, View, views
 from scalinglab.exchange.verdicts import ALL, UNDECIDED
 from scalinglab.flops import convention
@@ -49,8 +50,12 @@ def findings(study: StudyData, verifier: str, *, seed: int = 0) -> pd.DataFrame:
     95 % interval over problems, and whether the finding holds, does not, or is undecided here.
 
     Samples and the finals of searches are voted on with the weights of ``verifier``, revisions by flat majority.
-    Bins are those of ``views``. Where a strategy was not run, the row says so.
+    Bins are those of ``views``. Where a strategy was not run, the row says so. Raises DataError for a verifier
+    that the study has not.
     """
+    if verifier not in study.verifiers:
+        known = ", ".join(study.verifiers) or "none: it has none"
+        raise DataError(f"verifier {verifier!r}", f"one of {known}", "name a verifier of the study")
     whole, binned = views(study, [convention("paper")], seed=seed)[0]
     rows = [_row(claim, whole if claim.bins == (ALL,) else binned, verifier, seed) for claim in CLAIMS]
     return pd.DataFrame([*rows, _hardest(binned, seed)])
