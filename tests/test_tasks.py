@@ -1,6 +1,9 @@
+import itertools
 import random
+import re
 from itertools import islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from scalinglab.tasks import (
     Problem,
     extract,
     grade,
+    marred,
     problems,
     slipped,
     solution,
@@ -130,3 +134,26 @@ def test_a_slip_is_one_wrong_digit_from_which_the_rest_follows(seed, width, step
         start, value = found[i].partition("=")[0], found[i - 1].partition("=")[2][:-1]
         assert start.startswith(value)
         assert found[i] == solution(Problem(start + "?", "", Level(width, 1)))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 4), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_what_belongs_in_a_marred_solution_follows_from_what_is_written_before_it(seed, width, steps, rate):
+    problem = next(problems("train", [Level(width, steps)], seed=seed))
+    written, belongs = marred(problem, rate, random.Random(seed))
+    assert [c.isdigit() for c in written] == [c.isdigit() for c in belongs]
+    value = re.match(r"\d+", problem.question)[0]
+    for step, right in zip(split_steps(written), split_steps(belongs), strict=True):
+        assert right.startswith(value)
+        start, _, value = step[:-1].partition("=")
+        assert right.partition("=")[2] == solution(Problem(start + "?", "", Level(width, 1))).partition("=")[2]
+    wrong = [a != b for a, b in zip(written, belongs, strict=True) if a.isdigit()]
+    assert any(wrong) <= (rate > 0)
+    assert all(wrong) >= (rate == 1)
+    assert rate > 0 or written == solution(problem)
+
+
+def test_digits_are_marred_as_often_as_asked():
+    drawn = itertools.islice(problems("train", [Level(3, 4)], seed=5), 300)
+    pairs = [marred(problem, 0.2, random.Random(i)) for i, problem in enumerate(drawn)]
+    wrong = [a != b for pair in pairs for a, b in zip(*pair, strict=True) if a.isdigit()]
+    assert np.mean(wrong) == pytest.approx(0.2, abs=4 * (0.16 / len(wrong)) ** 0.5)

@@ -104,6 +104,27 @@ def slipped(problem: Problem, rng: random.Random) -> str:
     return "".join(steps)
 
 
+def marred(problem: Problem, rate: float, rng: random.Random) -> tuple[str, str]:
+    """A solution each of whose digits was wrong with probability ``rate``, and what belongs at each place instead.
+
+    What belongs somewhere follows from all that is written before it: a step goes on from wrong results and from
+    operands miscopied. Both have the same length.
+    """
+
+    def mar(digits: str) -> str:
+        return "".join(str((int(d) + rng.randint(1, 9)) % 10) if rng.random() < rate else d for d in digits)
+
+    value, *operations = re.findall(r"[-+*]?\d+", problem.question)
+    written, belongs = "", ""
+    for operation in operations:
+        sign, left, right = operation[0], mar(value), mar(operation[1:])
+        result = _apply(left, sign, right)
+        belongs += f"{value}{operation}={result};"
+        value = mar(result)
+        written += f"{left}{sign}{right}={value};"
+    return written, belongs
+
+
 def split_steps(text: str) -> list[str]:
     """The steps of a solution, each with its closing semicolon; what follows the last one is left out."""
     return re.findall(r"[^;]*;", text)

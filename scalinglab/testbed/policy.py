@@ -41,7 +41,7 @@ def policy_training(scale: Scale, shape: Shape, folder: Path, *, seed: int) -> T
     def batch(step: int) -> Batch:
         return _batch(scale, step, seed)
 
-    return Training(_model(shape), folder, recipe=scale.policy, batch=batch, loss=next_token_loss)
+    return Training(untrained(shape), folder, recipe=scale.policy, batch=batch, loss=next_token_loss)
 
 
 def train_pair(
@@ -85,7 +85,8 @@ def _batch(scale: Scale, step: int, seed: int) -> Batch:
     return solved_rows([(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn])
 
 
-def _model(shape: Shape) -> LlamaForCausalLM:
+def untrained(shape: Shape) -> LlamaForCausalLM:
+    """A policy of this shape before its training."""
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(VOCABULARY),

@@ -43,6 +43,7 @@ class Scale:
     samples: int = 16
     rollouts: int = 16
     rows: int = 16
+    drill: int = 900
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ SCALES = {
             levels=_levels((1, 1), (1, 2), (2, 1), (2, 2), (2, 4)),
             practice=(),
             policy=Recipe(400_000, decay=0.5, floor=0.1),
-            verifier=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
+            verifier=Recipe(150_000, decay=0.7, warm_up=6_000),
             reviser=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
             questions=100,
             rollouts=8,
+            drill=150,
         ),
         Scale(
             "base",
@@ -84,7 +86,7 @@ SCALES = {
             practice=_levels((1, 1), (1, 2), (1, 3)),
             # Annealed to nothing, the large policy is perfect on the easy bins: no sampling beats that.
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
-            verifier=Recipe(1_000_000, (0.01, 2e-3), decay=1.0, warm_up=20_000),
+            verifier=Recipe(1_500_000, decay=0.7, warm_up=20_000),
             reviser=Recipe(1_600_000, decay=0.4, floor=0.3, warm_up=20_000),
             questions=3_000,
             samples=8,

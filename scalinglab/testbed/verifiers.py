@@ -1,4 +1,4 @@
-"""The process and the outcome verifier: the policy, tuned to say good or bad after each step."""
+"""The process and the outcome verifier: the policy, deepened and tuned to say good or bad after each step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from transformers import LlamaForCausalLM
 from scalinglab.errors import DataError
 from scalinglab.testbed.attempts import Attempts, beginnings
 from scalinglab.testbed.policy import load_model
+from scalinglab.testbed.proofreading import Lesson, deepened, drill, judged_row, lesson, lesson_loss, without_head
 from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Batch, Progress, Trained, Training, batch_of, finished
+from scalinglab.testbed.training import Progress, Trained, Training, finished
 from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, GOOD_ID, PAD_ID, STEP_ID, encode
 
 IGNORED = -1.0
@@ -52,39 +53,28 @@ def train_verifier(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Trained:
-    """Tune a copy of the policy on these rows into ``folder``; resumes. ``data_flops``: what the rows cost."""
+    """Tune a deepened copy of the policy into ``folder``; resumes. ``data_flops``: what the rows cost.
+
+    The first ``scale.drill`` steps are proofreading alone, which goes on beside the rows after that.
+    """
     folder = Path(folder)
     if (done := finished(folder)) is not None:
         return done
     if not rows:
         raise DataError("attempts without a single step", "one at least", "train the policy longer")
 
-    def batch(step: int) -> Batch:
-        return verifier_batch([rows[i] for i in picks(len(rows), scale.rows, step, seed)])
+    def batch(step: int) -> Lesson:
+        drilled = drill(scale, step, seed=seed, count=scale.rows, verdicts=step < scale.drill)
+        if step < scale.drill:
+            return lesson(drilled)
+        chosen = picks(len(rows), scale.rows, step - scale.drill, seed)
+        return lesson([*(judged_row(*rows[i]) for i in chosen), *drilled[: scale.rows // 2]])
 
-    model = load_model(policy).train()
-    training = Training(model, folder, recipe=scale.verifier, batch=batch, loss=verifier_loss)
+    torch.manual_seed(seed)
+    training = Training(deepened(load_model(policy)), folder, recipe=scale.verifier, batch=batch, loss=lesson_loss)
     training.until(scale.verifier.tokens, stage=folder.name, progress=progress)
+    without_head(training.model)
     return training.finish(scale=scale.name, seed=seed, data_flops=data_flops)
-
-
-def verifier_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Binary cross-entropy of the soft targets, over the whole vocabulary: all mass goes to good and bad."""
-    logits = model(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False).logits
-    known = batch.targets >= 0
-    target, said = batch.targets[known], logits[known].log_softmax(-1)
-    loss: torch.Tensor = -(target * said[:, GOOD_ID] + (1 - target) * said[:, BAD_ID]).mean()
-    return loss
-
-
-def verifier_batch(rows: Sequence[Row]) -> Batch:
-    """Each target at the token that ends its step."""
-    return batch_of([(tokens, _targets(tokens, values)) for tokens, values in rows])
-
-
-def _targets(tokens: list[int], values: list[float]) -> list[float]:
-    each = iter(values)
-    return [next(each) if token == STEP_ID else IGNORED for token in tokens]
 
 
 @torch.inference_mode()
