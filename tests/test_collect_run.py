@@ -350,6 +350,30 @@ def test_a_unit_that_always_fails_is_named_and_stops_no_other(tmp_path, unbroken
     assert_same(asyncio.run(one.run(path)), unbroken)
 
 
+def test_units_that_always_fail_stop_a_run_but_not_those_that_go_on_with_it(tmp_path, unbroken):
+    one, path = study(), tmp_path / "run.sqlite"
+    cursed = list(one.task.problems)[:2]
+
+    class Refusing(ScriptedEngine):
+        async def generate(self, prompt, **options):
+            if any(prompt.startswith(f"<bos>{problem}") for problem in cursed):
+                raise EngineError("refused", "a shorter prompt", "shorten it")
+            return await super().generate(prompt, **options)
+
+    refusing = replace(one, engines={"small": Refusing(one.engines["small"].writes)})
+    kept, tried = [], []
+    for _ in range(4):
+        with pytest.raises(EngineError, match="refused, and 7 more failed"):
+            asyncio.run(refusing.run(path, in_flight=1))
+        kept.append(len(read(path).units))
+        with RunStore(path) as store:
+            tried.append(sorted(store.failures().values()))
+    third = len(PARAMETERS)
+    assert kept == [0, 0, third, third], "each run begins with what none has tried"
+    assert tried == [[1] * 8, [1] * 16, [1] * 8 + [2] * 8, [2] * 16], "each in its turn"
+    assert_same(asyncio.run(one.run(path)), unbroken)
+
+
 def test_told_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path, unbroken):
     one, path = study(waits=0.001), tmp_path / "run.sqlite"
 

@@ -52,8 +52,9 @@ async def collect(
     unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
     units in flight; the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
 
-    A unit for which an engine fails for good is left for the next call, and the others are done, unless so many
-    fail in a row that the engine must be dead. Then raises EngineError, one that names the first unit that failed.
+    A unit for which an engine fails for good is left for the next call, which begins with those that failed least
+    often, and the others are done, unless so many fail in a row that the engine must be dead. Then raises
+    EngineError, one that names the first unit that failed.
     Raises DataError for a unit that cannot be done, before any is, and where the store is full or another
     collector has it.
     """
@@ -62,8 +63,8 @@ async def collect(
     for unit in units:
         check(unit, engines, verifiers, task)
     with sole_collector(store.path):
-        wanted, known = {unit.key: unit for unit in units}, store.done()
-        left = [unit for key, unit in wanted.items() if key not in known]
+        wanted = {unit.key: unit for unit in units}
+        left = _left(wanted, store)
         queue, before = iter(left), len(wanted) - len(left)
         done, in_a_row, failed = before, 0, list[tuple[Unit, EngineError]]()
 
@@ -75,6 +76,7 @@ async def collect(
                 try:
                     calls, solutions = await solve(unit, engines, verifiers, task)
                 except EngineError as error:
+                    store.fail(unit)
                     failed.append((unit, error))
                     in_a_row += 1
                     continue
@@ -87,6 +89,13 @@ async def collect(
     if failed:
         raise _failure(failed)
     return done - before
+
+
+def _left(wanted: Mapping[str, Unit], store: RunStore) -> list[Unit]:
+    """What is not done: first what was never tried, in the order given, last what has failed most often."""
+    done, failures = store.done(), store.failures()
+    left = [key for key in wanted if key not in done]
+    return [wanted[key] for key in sorted(left, key=lambda key: failures.get(key, 0))]
 
 
 async def solve(

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS solutions (unit TEXT NOT NULL REFERENCES units(key), 
                                       {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
 PRAGMA user_version = {_FORMAT};
 """
+_FAILURES = "CREATE TABLE IF NOT EXISTS failures (key TEXT PRIMARY KEY, times INTEGER NOT NULL)"
 
 
 class RunStore:
@@ -77,6 +78,19 @@ class RunStore:
         """The keys of the units on disk."""
         with self._explained():
             return {key for (key,) in self._db.execute("SELECT key FROM units")}
+
+    def fail(self, unit: Unit) -> None:
+        """Note that a unit was tried in vain."""
+        with self._explained(), self._transaction():
+            self._db.execute(_FAILURES)
+            again = "ON CONFLICT DO UPDATE SET times = times + 1"
+            self._db.execute(f"INSERT INTO failures VALUES (?, 1) {again}", (unit.key,))
+
+    def failures(self) -> dict[str, int]:
+        """How often each unit was tried in vain, by its key; those since done are named too."""
+        with self._explained(), self._transaction("BEGIN"):
+            known = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'failures'").fetchone()
+            return dict(self._db.execute("SELECT key, times FROM failures")) if known else {}
 
     def read(self) -> Run:
         """All that was recorded, ordered by unit key and position."""
