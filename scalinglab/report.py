@@ -66,8 +66,10 @@ class Report:
         """The title and every section."""
         return "\n\n".join([self.title, *(section.text() for section in self.sections)])
 
-    def write(self, folder: str | Path, *, command: Sequence[str], seed: int | None = None) -> list[Path]:
-        """Write a CSV and a PNG per section, report.html and manifest.json; return their paths.
+    def write(
+        self, folder: str | Path, *, command: Sequence[str], seed: int | None = None, **more: Any
+    ) -> list[Path]:
+        """Write a CSV and a PNG per section, report.html and manifest.json, with ``more``; return their paths.
 
         Each file appears whole or not at all. Raises DataError where the folder cannot be written.
         """
@@ -76,7 +78,7 @@ class Report:
         pictures = {s.name: plots.png(s.draw()) for s in self.sections if s.draw is not None}
         files |= {f"{name}.png": picture for name, picture in pictures.items()}
         files["report.html"] = self._page(pictures).encode()
-        files["manifest.json"] = _json(manifest(command, sorted(files), seed)).encode()
+        files["manifest.json"] = _json(manifest(command, sorted(files), seed) | more).encode()
         return [save(folder / name, content) for name, content in files.items()]
 
     def _page(self, pictures: dict[str, bytes]) -> str:

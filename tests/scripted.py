@@ -76,6 +76,9 @@ class ScriptedEngine:
         self.counted.append(text)
         return len(text)
 
+    async def software(self):
+        return "a script 1.0"
+
     async def close(self):
         assert self.open == 0
 

@@ -358,6 +358,11 @@ def test_the_export_is_a_run_with_the_same_prices(toml, tmp_path, monkeypatch):
     for found in (kept, kept / "samples"):
         assert exchange.open_recorded(found).cost("small", rule) == expected
     assert study.status_of(kept) == study.status_of(tmp_path / "run")
+    (collected,) = about["collected"]
+    assert set(collected["engines"].values()) == {"a script 1.0"}
+    assert {"scalinglab", "python"} < set(collected["versions"])
+    assert collected["machine"] == about["machine"]
+    assert about["seeds"] == [0]
     again = CliRunner().invoke(app, ["export", str(kept), "--out", str(kept)])
     assert "to itself; expected another folder" in str(again.exception)
 
@@ -387,6 +392,8 @@ def test_the_demo_is_a_live_run_that_ends_in_verdicts(tmp_path, monkeypatch):
     assert re.search(r"large +greedy +", done.stdout)
     assert "The run is in" in done.stdout
     assert (tmp_path / "demo/report.html").is_file()
+    (collected,) = json.loads((tmp_path / "demo/manifest.json").read_text())["collected"]
+    assert collected["engines"] == dict.fromkeys(["small", "large", "prm"], "a script 1.0")
     assert study.status_of(tmp_path / "demo/run").done == study.status_of(tmp_path / "demo/run").total == 200
 
 
@@ -418,6 +425,39 @@ def test_a_folder_of_something_else_or_of_other_models_is_refused(toml, tmp_path
     toml.write_text(TEXT.replace("base/small", "base/reviser", 1))
     refused = run(toml, "--out", out).exception
     assert "holds another model small; expected the run of this study; give another --out" in str(refused)
+
+
+def test_a_second_collector_changes_nothing_in_a_folder_in_use(toml, tmp_path, monkeypatch):
+    opened, out = scripted(monkeypatch, waits=0.01), tmp_path / "run"
+    first, second = study.read_study(toml), read(TEXT.replace("[1, 2, 4]", "[8]"), tmp_path)
+
+    def kept():
+        return {name: (out / name).read_bytes() for name in ("study.toml", "study.json", "collected.json")}
+
+    async def both():
+        begun = asyncio.Event()
+        running = asyncio.create_task(study.run_study(first, out, progress=lambda _: begun.set()))
+        await begun.wait()
+        before = kept()
+        with pytest.raises(DataError, match="no other collector holds"):
+            await study.run_study(second, out)
+        assert (kept(), len(opened)) == (before, 4), "neither files nor engines"
+        await running
+
+    asyncio.run(both())
+    assert study.status_of(out).done == study.status_of(out).total == 24
+    asyncio.run(study.run_study(second, out))
+    assert study.status_of(out).total == 24, "it is free again"
+    assert "[8]" in (out / "study.toml").read_text()
+
+
+def test_a_run_killed_before_its_plan_was_written_begins_again(toml, tmp_path, monkeypatch):
+    scripted(monkeypatch)
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in ("run.sqlite.lock", "study.json.partial"):
+        (out / name).touch()
+    assert run(toml, "--out", out).exit_code == 0
 
 
 def test_a_larger_study_goes_on_in_the_same_folder(toml, tmp_path, monkeypatch):

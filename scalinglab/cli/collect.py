@@ -79,11 +79,11 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run a small study of the shipped models on vLLM, and compare them at equal compute."""
-    from scalinglab.study import demo_report
+    from scalinglab.study import demo_report, read_collected
 
     folder, note = _demo_run(out)
     made = demo_report(folder)
-    written = made.write(out, command=command())
+    written = made.write(out, command=command(), collected=read_collected(folder))
     if not as_json:
         typer.echo(f"{made.text()}\n\n{note}\n")
     print_files(written, as_json)

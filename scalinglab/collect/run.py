@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,14 @@ async def collect(
     in_flight: int = 64,
     progress: Callable[[Progress], None] | None = None,
     stop: asyncio.Event | None = None,
+    held: bool = False,
 ) -> int:
     """Do the units that the store lacks, up to ``in_flight`` at a time; returns how many were done now.
 
     ``engines`` are by the model that units name, ``verifiers`` by the name their parameters give. A finished
     unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
     units in flight; the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
+    ``held``: the caller is the store's ``sole_collector`` already.
 
     A unit for which an engine fails for good is left for the next call, which begins with those that failed least
     often, and the others are done, unless so many fail in a row that the engine must be dead. Then raises
@@ -62,7 +64,7 @@ async def collect(
         raise DataError(f"in_flight is {in_flight}", "1 or more units at a time", "raise in_flight")
     for unit in units:
         check(unit, engines, verifiers, task)
-    with sole_collector(store.path):
+    with nullcontext() if held else sole_collector(store.path):
         wanted = {unit.key: unit for unit in units}
         left = _left(wanted, store)
         queue, before = iter(left), len(wanted) - len(left)

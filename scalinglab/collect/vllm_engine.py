@@ -16,7 +16,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.collect.protocol import Generated, Rewarded, Scored
-from scalinglab.collect.vllm_start import EngineSettings, Guard, first_line, settings_for, shielded, start
+from scalinglab.collect.vllm_start import (
+    EngineSettings,
+    Guard,
+    distribution,
+    first_line,
+    settings_for,
+    shielded,
+    start,
+)
 from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -134,6 +142,10 @@ class VllmEngine:
             cached_tokens=output.num_cached_tokens or 0,
             seconds=seconds,
         )
+
+    async def software(self) -> str:
+        """The vLLM installed here."""
+        return distribution()
 
     async def count(self, text: str) -> int:
         """The tokens of a text, by the engine's own tokenizer, no special one added."""

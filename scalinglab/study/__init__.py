@@ -4,7 +4,16 @@ from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
 from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of, priced
 from scalinglab.study.policies import Policies, policies_of
-from scalinglab.study.reading import Forecast, Status, forecast, frames, read_plan, roles, status_of
+from scalinglab.study.reading import (
+    Forecast,
+    Status,
+    forecast,
+    frames,
+    read_collected,
+    read_plan,
+    roles,
+    status_of,
+)
 from scalinglab.study.running import probe_study, run_study
 from scalinglab.study.settings import Study, read_study
 from scalinglab.study.task import opened_task
@@ -31,6 +40,7 @@ __all__ = [
     "policies_of",
     "priced",
     "probe_study",
+    "read_collected",
     "read_plan",
     "read_study",
     "roles",

@@ -9,14 +9,14 @@ from pathlib import Path
 from scalinglab.errors import DataError
 from scalinglab.report import manifest, save
 from scalinglab.samples import read_run, write_parquet
-from scalinglab.study.plan import PLAN
-from scalinglab.study.reading import read_plan
+from scalinglab.study.plan import COLLECTED, PLAN
+from scalinglab.study.reading import read_collected, read_plan
 
 SAMPLES = "samples"
 
 
 def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
-    """Write the run in ``folder`` to ``out``: three tables in samples, the study, its plan and a manifest.
+    """Write the run in ``folder`` to ``out``: its samples as tables, the study, its plan, and a manifest.
 
     What is written is a run too: all that reads the one reads the other. Raises DataError where it is no run's
     folder, or ``out`` cannot be written.
@@ -26,8 +26,10 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
     write_parquet(read_run(folder), out / SAMPLES)
-    files = {name: (folder / name).read_bytes() for name in ("study.toml", PLAN)}
+    kept = ("study.toml", PLAN, COLLECTED)
+    files = {name: (folder / name).read_bytes() for name in kept if (folder / name).is_file()}
     tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
-    about = manifest(command, [*sorted(files), *tables], seed=min(cell.seed for cell in plan.cells))
+    seeds, collected = sorted({cell.seed for cell in plan.cells}), read_collected(folder)
+    about = manifest(command, [*sorted(files), *tables], seed=seeds[0]) | {"seeds": seeds, "collected": collected}
     files["manifest.json"] = (json.dumps(about, indent=1) + "\n").encode()
     return [*(out / name for name in tables), *(save(out / name, content) for name, content in files.items())]

@@ -15,7 +15,7 @@ from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.samples import Call, Solution, Unit
 from scalinglab.study.settings import POLICIES, ModelSettings, StrategySettings, Study
 
-STORE, PLAN = "run.sqlite", "study.json"
+STORE, PLAN, COLLECTED = "run.sqlite", "study.json", "collected.json"
 """The run and its plan, in the run's folder."""
 SHIPPED = Path(specs.__file__).parents[1] / "data"
 

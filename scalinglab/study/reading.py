@@ -17,7 +17,7 @@ from scalinglab.flops import Convention, convention
 from scalinglab.ledger import price
 from scalinglab.samples import Call, Run, Solution, Unit, read_run
 from scalinglab.specs import ModelSpec
-from scalinglab.study.plan import PLAN, Cell, Plan, Probe
+from scalinglab.study.plan import COLLECTED, PLAN, Cell, Plan, Probe
 
 WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
 
@@ -87,6 +87,22 @@ def read_plan(out: str | Path) -> Plan:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"no readable {path}", "the folder of a run of `scalinglab collect`", "check the path"
+        ) from error
+
+
+def read_collected(out: str | Path) -> list[dict[str, Any]]:
+    """What collected the run in a folder: the engine of each model, versions and machine, in order of time.
+
+    Empty where nobody noted it. Raises DataError where it cannot be read.
+    """
+    path = Path(out) / COLLECTED
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"no readable {path}", "a JSON list, as a run keeps it", "restore it, or move it away"
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -25,9 +25,9 @@ from scalinglab.collect.opening import open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
-from scalinglab.samples import RunStore, Unit
-from scalinglab.study.plan import PLAN, STORE, Plan, Probe, located, plan_of
-from scalinglab.study.reading import read_plan
+from scalinglab.samples import Unit
+from scalinglab.study.folder import held, note
+from scalinglab.study.plan import Plan, Probe, located, plan_of
 from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
 from scalinglab.study.task import opened_task
 
@@ -46,27 +46,27 @@ async def run_study(
 ) -> Plan:
     """Do what is left of a study, in ``out``; returns its plan. Once ``stop`` is set, no unit is begun.
 
-    The folder holds the store, study.toml and the plan, from which others read what was run, and its specs.
+    The folder holds the store, study.toml, the plan, from which others read what was run and its specs, and the
+    engines and machines that did it.
     Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
-    folder that cannot be, EngineError where an engine fails for good.
+    folder that cannot be, or that another collector holds, EngineError where an engine fails for good.
     """
     out = Path(out)
-    with opened_task(study) as task, ExitStack() as held:
+    with opened_task(study) as task:
         plan = plan_of(study, task)
-        _begin(study, plan, out)
-        store = held.enter_context(RunStore(out / STORE))
-        known, units = store.done(), list(plan.units())
-        begun = sum(unit.key in known for unit in units)
-        for group in _groups(study, units):
-            left = [unit for unit in group if unit.key not in known]
-            if not left or (stop is not None and stop.is_set()):
-                continue
-            report = _shifted(progress, begun, len(units))
-            begun += len(left)
-            async with _opened(study, task, left, starting) as (engines, verifiers):
-                await collect(
-                    left, engines, verifiers, task, store, in_flight=study.in_flight, progress=report, stop=stop
-                )
+        with held(study, plan, out) as store:
+            known, units = store.done(), list(plan.units())
+            begun = sum(unit.key in known for unit in units)
+            for group in _groups(study, units):
+                left = [unit for unit in group if unit.key not in known]
+                if not left or (stop is not None and stop.is_set()):
+                    continue
+                report = _shifted(progress, begun, len(units))
+                begun += len(left)
+                async with _opened(study, task, left, starting) as (engines, verifiers):
+                    await note(out, engines)
+                    work = left, engines, verifiers, task, store
+                    await collect(*work, in_flight=study.in_flight, progress=report, stop=stop, held=True)
     return plan
 
 
@@ -87,25 +87,6 @@ async def probe_study(study: Study, *, starting: Starting | None = None) -> Prob
                 seconds += perf_counter() - start
                 done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
     return Probe(plan, done, seconds)
-
-
-def _begin(study: Study, plan: Plan, out: Path) -> None:
-    """Make the folder and write the plan, unless it holds the run of other models or another task."""
-    if (out / PLAN).is_file():
-        before = read_plan(out)
-        changed = [
-            name for name in before.models if name in plan.models and before.models[name] != plan.models[name]
-        ]
-        if changed or before.task != plan.task or before.run != plan.run:
-            what = f"another model {changed[0]}" if changed else f"study {before.run} of task {before.task}"
-            raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} is no run's folder", "a new folder, or this study's", "give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in (("study.toml", study.text), (PLAN, plan.to_json())):
-        partial = out / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, out / name)
 
 
 def _groups(study: Study, units: Sequence[Unit]) -> list[list[Unit]]:

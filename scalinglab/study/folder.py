@@ -1,0 +1,70 @@
+"""A run's folder, of one collector at a time: its store, the study, its plan, and what collected it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from scalinglab.collect import Engine
+from scalinglab.collect.run import sole_collector
+from scalinglab.errors import DataError
+from scalinglab.report import manifest
+from scalinglab.samples import RunStore
+from scalinglab.study.plan import COLLECTED, PLAN, STORE, Plan
+from scalinglab.study.reading import read_collected, read_plan
+from scalinglab.study.settings import Study
+
+_BEFORE_THE_PLAN = {f"{STORE}.lock", f"{PLAN}.partial"}
+"""What a run that is killed as it begins leaves."""
+
+
+@contextmanager
+def held(study: Study, plan: Plan, out: Path) -> Iterator[RunStore]:
+    """The store in a run's folder, for this process alone; before it is, nothing there changes.
+
+    Raises DataError where another collector has it, or it holds the run of other models, another task, or no run.
+    """
+    if not (out / PLAN).is_file() and out.exists() and not (out.is_dir() and _names(out) <= _BEFORE_THE_PLAN):
+        raise DataError(f"{out} is no run's folder", "a new folder, or this study's", "give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    with sole_collector(out / STORE):
+        _check_same(plan, out)
+        _write(out / PLAN, plan.to_json())
+        _write(out / "study.toml", study.text)
+        with RunStore(out / STORE) as store:
+            yield store
+
+
+async def note(out: Path, engines: Mapping[str, Engine]) -> None:
+    """Keep with a run what collects it: the engine of each model, versions and machine; each combination once."""
+    about = manifest((), (), None)
+    new = {
+        "engines": {name: await engine.software() for name, engine in engines.items()},
+        "versions": about["versions"],
+        "machine": about["machine"],
+    }
+    if new not in (known := read_collected(out)):
+        _write(out / COLLECTED, json.dumps([*known, new], indent=1) + "\n")
+
+
+def _check_same(plan: Plan, out: Path) -> None:
+    if not (out / PLAN).is_file():
+        return
+    before = read_plan(out)
+    changed = [name for name in before.models if name in plan.models and before.models[name] != plan.models[name]]
+    if changed or before.task != plan.task or before.run != plan.run:
+        what = f"another model {changed[0]}" if changed else f"study {before.run} of task {before.task}"
+        raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
