@@ -50,8 +50,9 @@ class Server:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while not writer.is_closing():
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = int(head.split("content-length: ")[1].split("\r\n")[0])
-                self.asked.append((head.split()[1], json.loads(await reader.readexactly(length)), head))
+                _, _, length = head.partition("content-length: ")
+                body = await reader.readexactly(int(length.split("\r\n")[0] or 0))
+                self.asked.append((head.split()[1], json.loads(body or "null"), head))
                 reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
                 self.serving += 1
                 self.busiest = max(self.busiest, self.serving)
@@ -106,6 +107,17 @@ def generate(engine, stop=(), prompt="<bos>2+2=?"):
 def same(found, expected):
     assert found == type(expected)(**{**vars(expected), "seconds": found.seconds})
     assert found.seconds > 0
+
+
+def test_the_servers_say_what_they_are_where_they_can():
+    async def ask(engine, *servers):
+        return await engine.software(), [one.asked[0][0] for one in servers]
+
+    known = [sends(answer={"version": "0.11.0"})]
+    for other in ([sends(404, b"no such page")], [sends(answer=b"<html>")], [sends(answer=[1])], [dies]):
+        found, paths = run([known, other, known], ask)
+        assert found == "vllm 0.11.0, an OpenAI-compatible server"
+        assert paths == ["/version"] * 3
 
 
 def test_a_completion_is_asked_for_in_full_and_its_usage_recorded():

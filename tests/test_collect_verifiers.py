@@ -9,9 +9,9 @@ from scripted import ScriptedEngine, ScriptedTask, opinion
 
 from scalinglab import collect, tasks
 from scalinglab.collect.recording import Place, Recorder
-from scalinglab.collect.verifiers import AGGREGATES, MATH_SHEPHERD, RLHFLOW, Template
+from scalinglab.collect.verifiers import MATH_SHEPHERD, RLHFLOW, Template
 from scalinglab.errors import DataError, EngineError
-from scalinglab.samples import Unit
+from scalinglab.samples import AGGREGATES, Unit
 
 QUICK = settings(max_examples=50, deadline=None, derandomize=True)
 UNIT = Unit("run", "scripted", "p", "policy", "small", "parallel")

@@ -14,7 +14,6 @@ from scipy import stats
 
 from scalinglab import flops
 from scalinglab.curves import (
-    AGGREGATES,
     SELECTORS,
     Graded,
     Pool,
@@ -35,7 +34,7 @@ from scalinglab.curves import (
 from scalinglab.errors import DataError
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
-from scalinglab.samples import Call, RunStore, Solution, Unit, read_counts
+from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit, read_counts
 from scalinglab.specs import find
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)

@@ -15,9 +15,9 @@ from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
 from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Draft, Policy, budget_of, judge
 from scalinglab.collect.task import Problem, Task
-from scalinglab.collect.verifiers import AGGREGATES, Verifier
+from scalinglab.collect.verifiers import Verifier
 from scalinglab.errors import DataError, EngineError
-from scalinglab.samples import Call, RunStore, Solution, Unit
+from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit
 
 _collecting: set[Path] = set()
 _IN_A_ROW = 8

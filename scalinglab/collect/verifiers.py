@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,19 +11,14 @@ from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import SEEDS, Place, Prompt, Recorder, derived, together
 from scalinglab.collect.task import Problem
 from scalinglab.errors import DataError, EngineError
+from scalinglab.samples import AGGREGATES
 
 Ask = Callable[[Problem, Sequence[str]], Prompt]
 """How a verifier is asked: from the steps so far to its prompt. A ``Template`` or a task's ``verifier_prompt``."""
 
-AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "last": lambda scores: scores[-1],
-    "min": min,
-    "product": math.prod,
-}
-
 
 def aggregate(scores: Sequence[float], how: str = "last") -> float:
-    """One score of a solution from those of its steps; the last is best (PAPER section 3, Selection).
+    """One score of a solution from those of its steps.
 
     Raises DataError for an unknown way or no scores.
     """

@@ -4,11 +4,10 @@ from scalinglab.curves.arms import ARM, Arms, arms_of, arms_under
 from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
 from scalinglab.curves.curve import Curve, curve, table
 from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, tails
-from scalinglab.curves.pools import AGGREGATES, Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
+from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
 from scalinglab.curves.selectors import SELECTORS, accuracy, best_of_k, pass_at_k, vote_at_k
 
 __all__ = [
-    "AGGREGATES",
     "ARM",
     "DRAWS",
     "SELECTORS",

@@ -11,15 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples import Run
+from scalinglab.samples import AGGREGATES, Run
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
-    "last": lambda scores: scores[-1],
-    "min": min,
-    "product": lambda scores: float(np.prod(scores)),
-}
 
 
 @dataclass(frozen=True)

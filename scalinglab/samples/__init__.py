@@ -4,9 +4,10 @@ from scalinglab.samples.counts import read_counts, read_table
 from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
 from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
 from scalinglab.samples.store import RunStore
-from scalinglab.samples.verifiers import scored_by
+from scalinglab.samples.verifiers import AGGREGATES, scored_by
 
 __all__ = [
+    "AGGREGATES",
     "GRADES",
     "ROLES",
     "Call",

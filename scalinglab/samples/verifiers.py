@@ -1,8 +1,10 @@
-"""A run as one of its verifiers saw it."""
+"""What verifiers said: one score of a sample from those of its steps, and a run as one verifier saw it."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,13 @@ import pandas as pd
 
 from scalinglab.errors import DataError
 from scalinglab.samples.records import Run
+
+AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "last": lambda scores: scores[-1],
+    "min": min,
+    "product": math.prod,
+}
+"""A sample's score from those of its steps, one or more; the last is best (PAPER section 3, Selection)."""
 
 
 def scored_by(run: Run, verifier: str, *, model: str | None) -> Run:

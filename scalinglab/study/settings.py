@@ -10,9 +10,9 @@ from typing import Any
 
 from scalinglab.collect import MATH_SHEPHERD, RLHFLOW, STRATEGIES, Template
 from scalinglab.collect.strategies import SEARCHES
-from scalinglab.collect.verifiers import AGGREGATES
 from scalinglab.collect.vllm_start import EngineSettings
 from scalinglab.errors import DataError
+from scalinglab.samples import AGGREGATES
 
 POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
 """The models that solve problems, and the role each is recorded under; prm and orm verify."""
