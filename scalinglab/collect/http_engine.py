@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from scalinglab.collect.protocol import Generated, Rewarded, Scored
+from scalinglab.collect.protocol import Generated, Rewarded, Scored, single
 from scalinglab.errors import EngineError
 from scalinglab.samples import sound
 
@@ -157,14 +157,7 @@ class HttpEngine:
 
     async def _id(self, token: str) -> int:
         if token not in self._ids:
-            ids = await self._tokens(token)
-            if len(ids) != 1:
-                raise EngineError(
-                    f"{token!r} is {len(ids)} tokens to {self.model}",
-                    "a single token",
-                    "name another token to score",
-                )
-            self._ids[token] = ids[0]
+            self._ids[token] = single(token, await self._tokens(token), self.model)
         return self._ids[token]
 
     async def _tokens(self, text: str) -> list[int]:

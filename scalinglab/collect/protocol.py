@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from scalinglab.errors import EngineError
+
 
 @dataclass(frozen=True)
 class Generated:
@@ -42,6 +44,15 @@ class Rewarded:
     prompt_tokens: int
     cached_tokens: int = 0
     seconds: float = 0.0
+
+
+def single(token: str, ids: Sequence[int], model: str) -> int:
+    """The number of the one token that a text is to a model. Raises EngineError where it is none, or several."""
+    if len(ids) != 1:
+        raise EngineError(
+            f"{token!r} is {len(ids)} tokens to {model}", "a single token", "name another token to score"
+        )
+    return ids[0]
 
 
 class Engine(Protocol):

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.collect.protocol import Generated, Rewarded, Scored
+from scalinglab.collect.protocol import Generated, Rewarded, Scored, single
 from scalinglab.collect.vllm_start import (
     EngineSettings,
     Guard,
@@ -109,7 +109,7 @@ class VllmEngine:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         from vllm.sampling_params import SamplingParams
 
-        ids = [self._id(token) for token in tokens]
+        ids = [single(token, self._tokens(token), self.model) for token in tokens]
         with self._explained():
             params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False)
             output, seconds = await self._run(prompt, params)
@@ -189,14 +189,6 @@ class VllmEngine:
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
-
-    def _id(self, token: str) -> int:
-        ids = self._tokens(token)
-        if len(ids) != 1:
-            raise EngineError(
-                f"{token!r} is {len(ids)} tokens to {self.model}", "a single token", "name another token to score"
-            )
-        return ids[0]
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
