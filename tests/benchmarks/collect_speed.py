@@ -3,7 +3,8 @@
 python tests/benchmarks/collect_speed.py --out results/benchmarks/collect.json
 
 Every ratio is the median over repeats, each of which times all sides one after another in turning order: a machine
-that other work shares slows all of them. Needs vLLM; some minutes.
+that other work shares slows all of them, but not always alike, and so the CPU seconds of every process stand
+beside the wall time, with the engines' steps and how many sequences went through each. Needs vLLM; some minutes.
 """
 
 import argparse
@@ -37,11 +38,44 @@ LEVELS = [Level(2, steps) for steps in (4, 5, 6)]
 BEAMS = {"beams": 16, "width": 4}
 
 
+class Meter:
+    """Counts an engine's steps and the sequences in each, and its process's CPU seconds, while it is looked at."""
+
+    def __init__(self, engine):
+        core = engine._engine.engine_core
+        self.pids = [process.pid for process in core.resources.engine_manager.processes]
+        self.seen, self.output = Counter(), core.get_output_async
+        core.get_output_async = self.counted
+
+    async def counted(self):
+        output = await self.output()
+        self.seen += Counter(steps=bool(output.outputs), sequences=len(output.outputs))
+        return output
+
+    def now(self):
+        ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in self.pids]
+        return {**self.seen, "cpu": sum(int(tick) for both in ticks for tick in both) / os.sysconf("SC_CLK_TCK")}
+
+    def since(self, before):
+        now = self.now()
+        steps, sequences = (now.get(name, 0) - before.get(name, 0) for name in ("steps", "sequences"))
+        mean = round(sequences / steps, 1) if steps else None
+        return {"steps": steps, "sequences a step": mean, "cpu": round(now["cpu"] - before["cpu"], 2)}
+
+
 class Bench:
     """Engines, tasks, and a folder for one store after another."""
 
     def __init__(self, small, prm, folder):
         self.small, self.prm, self.folder, self.stores = small, prm, Path(folder), count()
+        self.meters = {"policy": Meter(small), "verifier": Meter(prm)}
+
+    async def metered(self, work):
+        """What some work returns, and what it took each process, the collector's own among them."""
+        before, cpu = {name: meter.now() for name, meter in self.meters.items()}, time.process_time()
+        found = await work
+        took = {name: meter.since(before[name]) for name, meter in self.meters.items()}
+        return found, took | {"collector": {"cpu": round(time.process_time() - cpu, 2)}}
 
     async def run(self, task, strategy, options, *, in_flight):
         """Collect it anew; the seconds it took, and what was recorded."""
@@ -160,20 +194,27 @@ async def beams(bench, problems, repeats):
         row = {}
         for side in [("collect", "one at a time", "lockstep")[(i + j) % 3] for j in range(3)]:
             if side == "lockstep":
-                row[side], texts = await lockstep(bench, task)
+                (row[side], texts), row[f"{side} took"] = await bench.metered(lockstep(bench, task))
             else:
                 in_flight = problems if side == "collect" else 1
-                row[side], run = await bench.run(task, "beam_search", options, in_flight=in_flight)
+                work = bench.run(task, "beam_search", options, in_flight=in_flight)
+                (row[side], run), row[f"{side} took"] = await bench.metered(work)
                 if side == "collect":
                     row |= {"calls": len(run.calls), "reuse": reuse(run, SETTINGS.block_size)}
                     found = sorted(run.solutions["text"])
         row["texts that differ from lockstep's"] = differing(found, texts)
+        row |= {f"{side}, CPU": cpu_of(row[f"{side} took"]) for side in ("collect", "lockstep")}
         rows.append(row)
     ratios = {
         "collect / one at a time": ("collect", "one at a time", 0.5),
         "collect / lockstep": ("collect", "lockstep", 0.9),
+        "collect / lockstep, CPU seconds of all processes": ("collect, CPU", "lockstep, CPU", None),
     }
     return summary(rows[1:], ratios)
+
+
+def cpu_of(took):
+    return round(sum(one["cpu"] for one in took.values()), 2)
 
 
 def reuse(run, block):
@@ -206,7 +247,7 @@ def differing(some, others):
 
 
 def summary(rows, ratios):
-    """The repeats, and the median of each ratio beside what was aimed at."""
+    """The repeats, and the median of each ratio beside what was aimed at, if anything was."""
     found = {
         name: {
             "median": round(median(row[a] / row[b] for row in rows), 4),
