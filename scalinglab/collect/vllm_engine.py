@@ -10,21 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import active_children
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.collect.protocol import Generated, Rewarded, Scored, single
-from scalinglab.collect.vllm_start import (
-    EngineSettings,
-    Guard,
-    distribution,
-    first_line,
-    settings_for,
-    shielded,
-    start,
-)
+from scalinglab.collect.vllm_start import EngineSettings, Guard, distribution, first_line, settings_for, start
 from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -44,15 +35,12 @@ async def open_vllm(
 ) -> VllmEngine:
     """Load a model from a folder (or by its Hugging Face name) in 10 to 60 s; ``pooling`` for a reward model.
 
-    Blocks the event loop while it loads. ``settings`` are those for the device vLLM finds, where not given.
+    ``settings`` are those for the device vLLM finds, where not given.
     Sets the environment variables in ``_ENVIRONMENT`` and ``_EAGER_CPU`` that are not set yet. The engine's
-    processes do not hear Ctrl-C, which is this process's to act on, and end when it is killed.
+    processes do not hear Ctrl-C, which is this process's to act on; they end when it is killed or this cancelled.
     Raises EngineError where vLLM is not installed or does not start.
     """
-    before = active_children()
-    with shielded():
-        engine = VllmEngine(start(str(model_path), settings, pooling), name or Path(model_path).name)
-    engine.guard([child.pid for child in active_children() if child not in before and child.pid])
+    engine = VllmEngine(*await start(str(model_path), settings, pooling), name or Path(model_path).name)
     if pooling:
         await engine.find_task()
     return engine
@@ -65,13 +53,13 @@ class VllmEngine:
     one that ends them.
     """
 
-    def __init__(self, engine: AsyncLLM, model: str) -> None:
+    def __init__(self, engine: AsyncLLM, guard: Guard, model: str) -> None:
         self._engine: AsyncLLM | None = engine
         self._model = model
         self._task: str | None = None
         self._tokenizer = engine.get_tokenizer()
         self._requests = itertools.count()
-        self._guard: Guard | None = None
+        self._guard = guard
 
     @property
     def model(self) -> str:
@@ -156,12 +144,7 @@ class VllmEngine:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
-        if self._guard is not None:
-            self._guard.close()
-
-    def guard(self, pids: Sequence[int]) -> None:
-        """End these processes when this one is killed before it closes the engine."""
-        self._guard = Guard(pids)
+        self._guard.close()
 
     async def find_task(self) -> None:
         """Ask a reward model whether it rewards each step or the whole."""

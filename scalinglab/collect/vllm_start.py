@@ -3,14 +3,16 @@
 # mypy: disable-error-code="import-not-found"
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
-from multiprocessing import resource_tracker
+from multiprocessing import active_children, resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, Literal
 
 from scalinglab.errors import EngineError
@@ -33,6 +35,9 @@ word of a missing Triton or of NUMA), and nothing is reported home."""
 _EAGER_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
 """The engine's process runs the model itself, not through one more process: half the time to start, twice the
 tokens per second on 2 cores. No compilation: the first log-probability would wait 22 s for a compiler."""
+
+_LOOK = 0.1
+"""Seconds between two looks for processes that vLLM has made."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,55 @@ def distribution() -> str:
     return "vllm"
 
 
-def start(model: str, settings: EngineSettings | None, pooling: bool) -> AsyncLLM:
-    """AsyncLLM, started. It has no local name: vLLM keeps frames alive, and they would keep the engine."""
+async def start(model: str, settings: EngineSettings | None, pooling: bool) -> tuple[AsyncLLM, Guard]:
+    """AsyncLLM, started, and the guard of its processes. Where this is cancelled or killed, it leaves none behind.
+
+    Only while vLLM is imported is the event loop blocked. vLLM keeps frames alive, and what they hold: the engine
+    has no local name in any that outlives its start.
+    """
+    begin = _prepared(model, settings, pooling)
+    resource_tracker.ensure_running()  # as it starts it unblocks Ctrl-C, and so it is not left to ``_deaf``
+    guard, before = Guard(), set(active_children())
+    starting = asyncio.get_running_loop().run_in_executor(None, _deaf, begin)
+    try:
+        while not (await asyncio.wait([starting], timeout=_LOOK))[0]:
+            guard.watch(set(active_children()) - before)
+        guard.watch(set(active_children()) - before)
+        return starting.result(), guard
+    except BaseException:
+        await _given_up(starting, before)
+        guard.close()
+        raise
+
+
+class Guard:
+    """A shell that ends processes when this one is killed: vLLM's engine would live on, minutes or for ever."""
+
+    def __init__(self) -> None:
+        # What the shell reads ends with this process.
+        kill = 'while read -r pid; do all="$all $pid"; done; [ -z "$all" ] || kill -9 $all'
+        command = ["sh", "-c", kill]
+        self._shell = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, start_new_session=True)
+        self._known: set[int] = set()
+        assert self._shell.stdin is not None
+        os.register_at_fork(after_in_child=self._shell.stdin.close)  # a forked worker would keep the shell waiting
+
+    def watch(self, processes: Iterable[BaseProcess]) -> None:
+        """End these too."""
+        assert self._shell.stdin is not None
+        new = {process.pid for process in processes if process.pid} - self._known
+        self._known |= new
+        with suppress(BrokenPipeError):  # somebody has killed the shell: it cannot be helped
+            self._shell.stdin.write("".join(f"{pid}\n" for pid in new).encode())
+
+    def close(self) -> None:
+        """Leave the processes alone. May be called again."""
+        self._shell.kill()
+        self._shell.communicate()
+
+
+def _prepared(model: str, settings: EngineSettings | None, pooling: bool) -> Callable[[], AsyncLLM]:
+    """Import vLLM, which takes seconds and which any exception ends; what starts the engine."""
     _set_defaults(_ENVIRONMENT)
     try:
         from vllm import AsyncEngineArgs
@@ -103,44 +155,42 @@ def start(model: str, settings: EngineSettings | None, pooling: bool) -> AsyncLL
     settings = settings or settings_for("cpu" if on_cpu else "gpu")
     if on_cpu and settings.enforce_eager:
         _set_defaults(_EAGER_CPU)
-    try:
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**_arguments(model, settings, pooling)))
-    except Exception as error:  # vLLM raises ValueError, RuntimeError, OSError and more here
-        raise EngineError(
-            f"vLLM does not start with {model} ({first_line(error)})",
-            "a model that vLLM supports and that fits in memory",
-            "read vLLM's lines above, then change the model or EngineSettings (memory, dtype, max_model_len)",
-        ) from error
+    arguments = _arguments(model, settings, pooling)
+
+    def begin() -> AsyncLLM:
+        try:
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        except Exception as error:  # vLLM raises ValueError, RuntimeError, OSError and more here
+            raise EngineError(
+                f"vLLM does not start with {model} ({first_line(error)})",
+                "a model that vLLM supports and that fits in memory",
+                "read vLLM's lines above, then change the model or EngineSettings (memory, dtype, max_model_len)",
+            ) from error
+
+    return begin
 
 
-class Guard:
-    """A shell that ends processes when this one is killed: vLLM's engine would live on for ever."""
-
-    def __init__(self, pids: Sequence[int]) -> None:
-        # Nothing is ever written to the shell: what it reads ends with this process.
-        kill = f"read _; kill -9 {' '.join(map(str, pids))}"
-        self._shell = subprocess.Popen(["sh", "-c", kill], stdin=subprocess.PIPE, start_new_session=True)
-        assert self._shell.stdin is not None
-        os.register_at_fork(after_in_child=self._shell.stdin.close)  # a forked worker would keep the shell waiting
-
-    def close(self) -> None:
-        """Leave the processes alone. May be called again."""
-        self._shell.kill()
-        self._shell.communicate()
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
+def _deaf(begin: Callable[[], AsyncLLM]) -> AsyncLLM:
     """Ctrl-C does not reach processes started within: this process decides what to stop, and how.
 
-    They inherit the blocked signal. Python's resource tracker unblocks it as it starts, so it is started before.
+    They inherit what this thread blocks.
     """
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        return begin()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+async def _given_up(starting: asyncio.Future[AsyncLLM], before: Collection[BaseProcess]) -> None:
+    """Wait for the start to end, killing the processes that it makes meanwhile."""
+    while True:
+        for process in set(active_children()) - set(before):
+            process.kill()
+        if (await asyncio.wait([starting], timeout=_LOOK))[0]:
+            break
+    with suppress(EngineError):
+        starting.result().shutdown()
 
 
 def _arguments(model: str, settings: EngineSettings, pooling: bool) -> dict[str, Any]:
