@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["EngineSettings", "VllmEngine", "open_vllm", "settings_for"]
+_CLOSING = 15.0
+"""Seconds for an engine's process to end before it is killed: vLLM's own 5 are too few on a busy machine."""
 
 
 async def open_vllm(
@@ -143,7 +145,7 @@ class VllmEngine:
         """Stop the engine's process and free its memory. No call may be in flight."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            engine.shutdown()
+            engine.shutdown(timeout=_CLOSING)
         self._guard.close()
 
     async def find_task(self) -> None:

@@ -28,10 +28,11 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "TORCH_LOGS": "-torch._library",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "PYTHONWARNINGS": "ignore::FutureWarning",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:resource_tracker:UserWarning",
 }
 """Read by vLLM and torch when they are imported: stdout stays free for data, stderr for what a user can act on (no
-word of a missing Triton or of NUMA), and nothing is reported home."""
+word of a missing Triton or of NUMA, or that the locks of an engine that was killed were swept up), and nothing is
+reported home."""
 _EAGER_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
 """The engine's process runs the model itself, not through one more process: half the time to start, twice the
 tokens per second on 2 cores. No compilation: the first log-probability would wait 22 s for a compiler."""
