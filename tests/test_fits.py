@@ -67,6 +67,7 @@ def test_the_bootstrap_of_the_chinchilla_fit_is_the_published_one(chinchilla_poi
         assert errors[name] == pytest.approx(error, rel=0.15 if name == "B" else 0.05), name
     alpha, beta = found.draws[:, 3], found.draws[:, 4]
     assert (beta / (alpha + beta)).std() == pytest.approx(0.020, abs=0.001)
+    assert EPOCH["beta"] / (EPOCH["alpha"] + EPOCH["beta"]) == pytest.approx(0.513, abs=5e-4)
     ends = {
         "A": (285, 744),
         "B": (1042, 5810),
@@ -201,6 +202,45 @@ def test_bad_input_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a,word\n1,x\n2,y\n")
     done = CliRunner().invoke(app, ["fit", *(str(path) if a == "TABLE" else a for a in arguments)])
+    assert done.exit_code == 1
+    assert said in str(done.exception)
+
+
+@pytest.fixture
+def losses(tmp_path):
+    """A table of exact losses by Chinchilla's law."""
+    values = {"E": 1.7, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+    data = planted(CHINCHILLA, values, grid())
+    pd.DataFrame({**data.inputs, "loss": data.outcome}).to_csv(tmp_path / "runs.csv", index=False)
+    return str(tmp_path / "runs.csv")
+
+
+def test_the_command_ranks_laws_by_what_they_forecast(losses):
+    arguments = ["compare", "kaplan", "chinchilla", losses, "--hold-out", "largest-size"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["unit"], document["n"]) == ("nats", 16)
+    best, other = document["laws"]
+    assert (best["law"], other["law"]) == ("chinchilla", "kaplan")
+    assert best["errors"] == {"largest-size": best["error"]}
+    assert best["error"] < 1e-6 < other["error"]
+    shown = CliRunner().invoke(app, arguments).stdout
+    assert shown.index("chinchilla") < shown.index("kaplan")
+    assert "largest-size" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("chinchilla", "coverage"), "laws chinchilla (of N, D) and coverage (of k)"),
+        (("chinchilla", "nothing"), "one of chinchilla"),
+        (("chinchilla", "--hold-out", "largest-budget"), "expected largest-size, last-checkpoints of these data"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_line(arguments, said, losses):
+    laws = [a for a in arguments if a in (*LAWS, "nothing")]
+    done = CliRunner().invoke(app, ["compare", *laws, losses, *arguments[len(laws) :]])
     assert done.exit_code == 1
     assert said in str(done.exception)
 

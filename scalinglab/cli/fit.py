@@ -1,10 +1,10 @@
-"""The verb that fits a law."""
+"""The verbs that fit a law, and that rank laws by how they extrapolate."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +12,18 @@ from scalinglab.cli.render import Json, print_rows
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
-    from scalinglab.fits import Counts, Fit, Points
+    from scalinglab.fits import Counts, Fit, Points, Ranked
     from scalinglab.laws import Law
 
 EXAMPLE = (
     "Example: scalinglab fit chinchilla results/testbed/ladder.csv --map N=non_embedding,D=tokens    "
     'scalinglab fit chinchilla points.csv --map "N=Model Size,C=Training FLOP,D=C/6N" --bootstrap 4000 --json    '
     'scalinglab fit coverage counts.csv --model "Pythia 1B"'
+)
+COMPARED = (
+    "Example: scalinglab compare coverage beta kumaraswamy counts.csv    "
+    "scalinglab compare chinchilla kaplan results/testbed/ladder.csv --map N=non_embedding,D=tokens "
+    "--hold-out largest-size --json"
 )
 NAMES = (
     "Of loss: chinchilla, kaplan. Of pass@k in N, D and k: t2, t2-beta; in C, at one k: compute-coverage. "
@@ -28,13 +33,17 @@ NAMES = (
 _MAP = (
     "NAME=COLUMN by commas, for N, D, C, k, loss, accuracy; D=C/6N computes D from C and N, C=6ND the other way."
 )
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A table (.csv, .parquet, .jsonl), or counts.")]
+Columns = Annotated[str, typer.Option("--map", help=_MAP)]
+Model = Annotated[str | None, typer.Option(help="The model, where the data are counts of several.")]
+_HELD = "largest-size, largest-budget or last-checkpoints: what to leave out; repeatable; default all there are."
 
 
 def fit(
     law: Annotated[str, typer.Argument(metavar="LAW", help=NAMES)],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A table (.csv, .parquet, .jsonl), or counts.")],
-    columns: Annotated[str, typer.Option("--map", help=_MAP)] = "",
-    model: Annotated[str | None, typer.Option(help="The model, where the data are counts of several.")] = None,
+    data: Data,
+    columns: Columns = "",
+    model: Model = None,
     groups: Annotated[str | None, typer.Option(help="A column: rows of one value are resampled together.")] = None,
     drop_highest: Annotated[int, typer.Option(min=0, help="Leave out so many rows of the highest outcome.")] = 0,
     scale: Annotated[bool, typer.Option("--scale", help="Fit the scale of the residuals too.")] = False,
@@ -52,6 +61,29 @@ def fit(
         points = _curve(points).without_highest(drop_highest)
     found = fitted(chosen, points, bootstrap=bootstrap, seed=seed, scale=scale)
     _print(found, points, as_json)
+
+
+def compare(
+    laws: Annotated[list[str], typer.Argument(metavar="LAW...", help=NAMES)],
+    data: Data,
+    columns: Columns = "",
+    model: Model = None,
+    hold_out: Annotated[list[str] | None, typer.Option(metavar="WHAT", help=_HELD)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples that are fitted to, of counts.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rank scaling laws by how well they forecast what they were not fitted to, with AICc beside it."""
+    from scalinglab.fits import compare as ranked
+    from scalinglab.fits import find_law
+
+    chosen = [find_law(law) for law in laws]
+    for law in chosen:
+        if (law.inputs, law.outcome) != (chosen[0].inputs, chosen[0].outcome):
+            apart = " and ".join(f"{one.name} (of {', '.join(one.inputs)})" for one in (chosen[0], law))
+            raise DataError(f"laws {apart}", "laws of the same inputs and outcome", "compare these apart")
+    points = _read(chosen[0], data, _mapping(columns), model, None)
+    found = ranked(chosen, points, hold_out=hold_out or (), seed=seed)
+    _print_ranked(found, chosen[0], points, as_json)
 
 
 def _mapping(text: str) -> dict[str, str]:
@@ -81,16 +113,8 @@ def _curve(data: Points | Counts) -> Points:
 
 
 def _print(found: Fit, data: Points | Counts, as_json: bool) -> None:
-    document: dict[str, Any] = {
-        "law": found.law.name,
-        "formula": found.law.text,
-        "status": found.status,
-        "why": found.why,
-        "objective": found.objective,
-        "n": found.n,
-        "resampled": f"{found.units} {data.unit}",
-        "parameters": {name: asdict(estimate) for name, estimate in found.parameters.items()},
-    }
+    from scalinglab.fits import document
+
     rows = [{"parameter": name, **asdict(estimate)} for name, estimate in found.parameters.items()]
     objective = "none" if found.objective is None else f"{found.objective:.8g}"
     notes = [
@@ -99,4 +123,17 @@ def _print(found: Fit, data: Points | Counts, as_json: bool) -> None:
         f"objective {objective} over {found.n} points; intervals: 95 %, bootstrap over {found.units} {data.unit}",
         f"source: {found.law.source}",
     ]
-    print_rows([{k: "-" if v is None else v for k, v in row.items()} for row in rows], document, as_json, notes)
+    print_rows(rows, document(found, data.unit), as_json, notes)
+
+
+def _print_ranked(found: list[Ranked], law: Law, data: Points | Counts, as_json: bool) -> None:
+    unit = "accuracy points" if law.outcome == "accuracy" else "nats"
+    document = {"unit": unit, "n": data.units, "laws": [asdict(one) for one in found]}
+    rows = [
+        {"law": one.law, "status": one.status, "error": one.error, **one.errors, "aicc": one.aicc} for one in found
+    ]
+    notes = [
+        f"error: mean absolute error in {unit} on what was left out of the fit; first their mean",
+        "aicc: of the fit to everything, by its squared residuals; lower is better; '-' where there is none",
+    ]
+    print_rows(rows, document, as_json, notes)

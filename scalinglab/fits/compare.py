@@ -13,6 +13,10 @@ from scalinglab.fits.fit import fit
 from scalinglab.fits.record import Status
 from scalinglab.laws import Law
 
+LARGEST_SIZE, LARGEST_BUDGET, LAST_CHECKPOINTS = "largest-size", "largest-budget", "last-checkpoints"
+HOLD_OUTS = (LARGEST_SIZE, LARGEST_BUDGET, LAST_CHECKPOINTS)
+"""What can be left out of a fit and forecast by it: rows of the largest N, of the largest k or C, of each N's
+largest D."""
 _SHARE = 8  # of a problem's samples, one in so many is fitted to when the largest budgets are left out
 
 
@@ -39,16 +43,24 @@ class _Split:
     left_out: Points
 
 
-def compare(laws: Sequence[Law], data: Points | Counts, *, seed: int = 0) -> list[Ranked]:
+def compare(
+    laws: Sequence[Law], data: Points | Counts, *, hold_out: Sequence[str] = (), seed: int = 0
+) -> list[Ranked]:
     """The laws, best extrapolation first; those that failed last.
 
-    What is left out in turn, where the data have it: the rows of the largest N, of the largest k or C, and of each
-    N's largest D (its last checkpoints). Of counts: every budget above an eighth of the samples, a random eighth
-    of each problem's being fitted to. Raises DataError where nothing can be left out.
+    What is left out in turn, where the data have it, or what of ``HOLD_OUTS`` is named: the rows of the largest
+    N, of the largest k or C, and of each N's largest D (its last checkpoints). Of counts: every budget above an
+    eighth of the samples, a random eighth of each problem's being fitted to. Raises DataError where nothing can
+    be left out, or not what was named.
     """
     splits = _of_counts(data, seed) if isinstance(data, Counts) else _of_points(data)
+    possible = [split.name for split in splits]
     if not splits:
         raise DataError("data with one value of each input", "two sizes, budgets or checkpoints", "give more data")
+    if not set(hold_out) <= set(possible):
+        absent = next(name for name in hold_out if name not in possible)
+        raise DataError(f"{absent} to leave out", f"{', '.join(possible)} of these data", "choose among these")
+    splits = [split for split in splits if split.name in (hold_out or possible)]
     ranked = [_rank(law, data, splits) for law in laws]
     return sorted(ranked, key=lambda one: np.inf if one.error is None else one.error)
 
@@ -74,14 +86,11 @@ def _error(law: Law, split: _Split) -> float | None:
 
 
 def _of_points(data: Points) -> list[_Split]:
-    left = {
-        f"largest {name}": data.inputs[name] == data.inputs[name].max()
-        for name in ("N", "k", "C")
-        if name in data.inputs
-    }
+    kinds = {"N": LARGEST_SIZE, "k": LARGEST_BUDGET, "C": LARGEST_BUDGET}
+    left = {kind: data.inputs[x] == data.inputs[x].max() for x, kind in kinds.items() if x in data.inputs}
     if {"N", "D"} <= set(data.inputs):
         size, tokens = data.inputs["N"], data.inputs["D"]
-        left["last checkpoints"] = np.array(
+        left[LAST_CHECKPOINTS] = np.array(
             [d == tokens[size == n].max() for n, d in zip(size, tokens, strict=True)]
         )
     return [_Split(name, data.where(~rows), data.where(rows)) for name, rows in left.items() if not rows.all()]
@@ -94,7 +103,7 @@ def _of_counts(counts: Counts, seed: int) -> list[_Split]:
     hits = np.random.default_rng(seed).hypergeometric(counts.correct, counts.n - counts.correct, some)
     most = int(counts.n.min())
     budgets = [2**i for i in range(most.bit_length()) if 2**i > some.min()]
-    return [_Split("largest k", Counts(some, hits), counts.curve(budgets))]
+    return [_Split(LARGEST_BUDGET, Counts(some, hits), counts.curve(budgets))]
 
 
 def _aicc(residual: Floats, parameters: int) -> float | None:

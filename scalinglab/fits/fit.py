@@ -58,21 +58,29 @@ def _fit_points(law: Law, data: Points, bootstrap: int, seed: int, scale: bool) 
 
 def _fit_counts(law: Law, counts: Counts, bootstrap: int, seed: int) -> Fit:
     size = {"n": counts.units, "units": counts.units}
+    alike, of = _alike(counts)
     if counts.units <= len(law.parameters):
         why = f"{counts.units} problems for {len(law.parameters)} parameters"
         return failed(law, "too few points", why, **size)
-    ends = minimise(Likelihood(law, counts, np.ones((1, counts.units))), searched(law, grid(law)), *bounds(law))
+    once = Likelihood(law, alike, of.sum(axis=0)[None])
+    ends = minimise(once, searched(law, grid(law)), *bounds(law))
     status, why = judge(ends, law.names, *bounds(law))
     if status not in ("converged", "at bound"):
         return failed(law, status, why, **size)
     best = ends.value.argmin()
     draws = np.empty((0, len(law.names)))
     if bootstrap:
-        again: Objective = Likelihood(law, counts, _picks(counts.units, bootstrap, seed))
+        again: Objective = Likelihood(law, alike, _picks(counts.units, bootstrap, seed) @ of)
         drawn = minimise(again, np.repeat(ends.point[[best]], bootstrap, axis=0), *bounds(law))
         draws = _where_good(law, drawn, natural(law, drawn.point))
     values = dict(zip(law.names, natural(law, ends.point)[best].tolist(), strict=True))
     return done(law, status, why, **size, objective=float(ends.value[best]), values=values, draws=draws)
+
+
+def _alike(counts: Counts) -> tuple[Counts, Floats]:
+    """Each pair of n and c once, and which problems have it, (problems, pairs): the likelihood is theirs alone."""
+    pairs, of = np.unique(np.stack([counts.n, counts.correct]), axis=1, return_inverse=True)
+    return Counts(*pairs), np.eye(pairs.shape[1])[of.ravel()]
 
 
 def residuals_of(law: Law, data: Points) -> Residuals:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scalinglab.curves import tails
 from scalinglab.errors import FitError
 from scalinglab.fits.minimise import Floats
-from scalinglab.laws import Law
+from scalinglab.laws import Law, Parameter
 
 Status = Literal["converged", "at bound", "not identified", "not converged", "too few points"]
 _LOST = 0.05  # share of resamples without a fit above which there is no interval
@@ -74,9 +74,29 @@ class Fit:
         return low, high
 
 
+def document(found: Fit, unit: str) -> dict[str, Any]:
+    """A fit as one JSON-ready record; ``unit`` is what was resampled."""
+    return {
+        "law": found.law.name,
+        "formula": found.law.text,
+        "status": found.status,
+        "why": found.why,
+        "objective": found.objective,
+        "n": found.n,
+        "resampled": f"{found.units} {unit}",
+        "parameters": {name: asdict(estimate) for name, estimate in found.parameters.items()},
+    }
+
+
 def failed(law: Law, status: Status, why: str, *, n: int, units: int) -> Fit:
     """A fit that is none: no parameter has a value."""
     return Fit(law, status, None, n, units, {name: Estimate(None) for name in law.names}, why)
+
+
+def _cut(parameter: Parameter, value: float, low: float, high: float) -> bool:
+    """Whether the interval ends at the parameter's bounds, of which the value is free: the data leave it open."""
+    least, most = parameter.low + 1e-9 * abs(parameter.low), parameter.high - 1e-9 * abs(parameter.high)
+    return least < value < most and (low <= least or high >= most)
 
 
 def done(
@@ -98,6 +118,9 @@ def done(
     if not len(kept) or lost > _LOST * len(draws):
         return Fit(law, status, objective, n, units, {name: Estimate(v) for name, v in values.items()}, why)
     low, high = np.quantile(kept, tails(units), axis=0)
+    cut = [p.name for i, p in enumerate(law.parameters) if _cut(p, values[p.name], low[i], high[i])]
+    if cut:
+        why = f"{why}; the interval of {', '.join(cut)} ends where the allowed range does".removeprefix("; ")
     estimates = {
         name: Estimate(value, float(low[i]), float(high[i])) for i, (name, value) in enumerate(values.items())
     }
