@@ -98,7 +98,7 @@ async def start(model: str, settings: EngineSettings | None, pooling: bool) -> t
     """AsyncLLM, started, and the guard of its processes. Where this is cancelled or killed, it leaves none behind.
 
     Only while vLLM is imported is the event loop blocked. vLLM keeps frames alive, and what they hold: the engine
-    has no local name in any that outlives its start.
+    has no name in any that outlives its start, and is taken out of the result that this frame holds.
     """
     begin = _prepared(model, settings, pooling)
     resource_tracker.ensure_running()  # as it starts it unblocks Ctrl-C, and so it is not left to ``_deaf``
@@ -108,7 +108,7 @@ async def start(model: str, settings: EngineSettings | None, pooling: bool) -> t
         while not (await asyncio.wait([starting], timeout=_LOOK))[0]:
             guard.watch(set(active_children()) - before)
         guard.watch(set(active_children()) - before)
-        return starting.result(), guard
+        return starting.result().pop(), guard
     except BaseException:
         await _given_up(starting, before)
         guard.close()
@@ -171,19 +171,19 @@ def _prepared(model: str, settings: EngineSettings | None, pooling: bool) -> Cal
     return begin
 
 
-def _deaf(begin: Callable[[], AsyncLLM]) -> AsyncLLM:
+def _deaf(begin: Callable[[], AsyncLLM]) -> list[AsyncLLM]:
     """Ctrl-C does not reach processes started within: this process decides what to stop, and how.
 
     They inherit what this thread blocks.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return begin()
+        return [begin()]
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-async def _given_up(starting: asyncio.Future[AsyncLLM], before: Collection[BaseProcess]) -> None:
+async def _given_up(starting: asyncio.Future[list[AsyncLLM]], before: Collection[BaseProcess]) -> None:
     """Wait for the start to end, killing the processes that it makes meanwhile."""
     while True:
         for process in set(active_children()) - set(before):
@@ -191,7 +191,7 @@ async def _given_up(starting: asyncio.Future[AsyncLLM], before: Collection[BaseP
         if (await asyncio.wait([starting], timeout=_LOOK))[0]:
             break
     with suppress(EngineError):
-        starting.result().shutdown()
+        starting.result().pop().shutdown()
 
 
 def _arguments(model: str, settings: EngineSettings, pooling: bool) -> dict[str, Any]:
