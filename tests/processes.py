@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -29,7 +30,16 @@ def family(pid):
     return children + [one for child in children for one in family(child)]
 
 
-def alive(pids):
-    """Those that run; a zombie, which nobody has reaped, does not."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
-    return [stat for stat in stats if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"]
+def alive(pids, *, patience=10.0):
+    """Those that still run when all have had time to end; a zombie, which nobody has reaped, does not."""
+    until = time.monotonic() + patience
+    while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    return left
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
