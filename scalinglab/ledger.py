@@ -91,16 +91,7 @@ def _price_calls(
     calls: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Convention
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     work = charged_tokens(calls, convention)
-    parts = [
-        rows.assign(part=part, tokens=tokens, flops=spent)
-        for model, rows in work.groupby("model", sort=False)
-        for part, tokens, spent in _call_flops(specs[str(model)], rows, convention)
-    ]
-    every = pd.concat(parts, ignore_index=True) if parts else work.assign(part="", tokens=0, flops=0)
-    every["phase"] = np.where(every["part"] == "generated", "decode", "prefill")
-    every["phase"] = every["phase"].mask(every["role"] == "verifier", "verifier")
-    every["phase"] = every["phase"].mask(every["strategy"] == "difficulty", "difficulty")
-    spent, free = _add_up(every), _left_out(work)
+    spent, free = _add_up(work, specs, convention), _left_out(work)
     recorded = int(calls["prompt_tokens"].sum()) + int(calls["generated_tokens"].sum())
     assert recorded == int(spent["tokens"].sum()) + int(free["tokens"].sum()), "a token is charged or left out"
     return spent, free
@@ -175,34 +166,60 @@ def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> 
     yield "generated", steps, flops.cost(spec, steps, context=take["prompt_tokens"], logits=steps, convention=rule)
 
 
-def _add_up(every: pd.DataFrame) -> pd.DataFrame:
+def _add_up(work: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Convention) -> pd.DataFrame:
     """Sums by entry in exact integers: int64 halves are added apart and joined as Python ints."""
-    exact = every["flops"].to_numpy(dtype=np.int64)
-    halves = every.assign(high=exact >> 31, low=exact & _LOW)
-    sums = halves.groupby(_ENTRY, sort=False)[["tokens", "high", "low"]].sum().reset_index()
-    joined = [(int(high) << 31) + int(low) for high, low in zip(sums["high"], sums["low"], strict=True)]
-    sums["flops"] = pd.Series(joined, dtype=object)
-    charged = sums.loc[sums["tokens"] > 0]
-    return charged.drop(columns=["high", "low"]).reset_index(drop=True)
+    found = []
+    for model, rows in work.groupby("model", sort=False):
+        who, firsts = _numbered(rows, ["unit", "role"])
+        order = np.argsort(who, kind="stable")
+        starts = np.searchsorted(who[order], np.arange(len(firsts)))
+        for part, tokens, spent in _call_flops(specs[str(model)], rows, convention):
+            amounts = (tokens, spent >> 31, spent & _LOW)
+            sums = [np.add.reduceat(amount[order], starts).tolist() for amount in amounts]
+            exact = np.array([(high << 31) + low for high, low in zip(*sums[1:], strict=True)], dtype=object)
+            added = rows.iloc[firsts][["role", "model", "problem", "strategy", "unit"]]
+            found.append(added.assign(part=part, tokens=sums[0], flops=exact))
+    if not found:
+        return pd.DataFrame(columns=[*_ENTRY, "tokens", "flops"])
+    every = pd.concat(found, ignore_index=True)
+    phase = pd.Series(np.where(every["part"] == "generated", "decode", "prefill"), every.index)
+    phase = phase.mask(every["role"] == "verifier", "verifier").mask(
+        every["strategy"] == "difficulty", "difficulty"
+    )
+    every.insert(0, "phase", phase)
+    return every.loc[every["tokens"] > 0].reset_index(drop=True)
+
+
+def _numbered(rows: pd.DataFrame, keys: list[str]) -> tuple[_Ints, _Ints]:
+    """The number of each row's values of ``keys``, by first appearance, and the rows of these."""
+    numbers = np.zeros(len(rows), dtype=np.int64)
+    for key in keys:
+        codes, values = pd.factorize(rows[key])
+        numbers = numbers * len(values) + codes
+    numbers, _ = pd.factorize(numbers)
+    return numbers, np.flatnonzero(~pd.Series(numbers).duplicated().to_numpy())
 
 
 def _left_out(work: pd.DataFrame) -> pd.DataFrame:
     """Tokens that no entry charges, with the rule that frees them."""
-    question = work["question_from"].rename("tokens")
-    rest = work["rest_from"] - work["question_tokens"]
-    written = work["generated_tokens"] - work["steps"]
     reasons = {
-        "question tokens": (question, "free, shared or cached under this convention"),
-        "re-read tokens": (rest, "free or cached under this convention"),
-        "generated tokens": (written, "never read again: the step before paid for their logits"),
+        "question tokens": "free, shared or cached under this convention",
+        "re-read tokens": "free or cached under this convention",
+        "generated tokens": "never read again: the step before paid for their logits",
     }
+    amounts = (
+        work["question_from"],
+        work["rest_from"] - work["question_tokens"],
+        work["generated_tokens"] - work["steps"],
+    )
+    who = work[["role", "model", "why"]].assign(**dict(zip(reasons, amounts, strict=True)))
+    sums = who.groupby(["role", "model", "why"], sort=False)[list(reasons)].sum().reset_index()
     parts = [
-        work.assign(what=what, tokens=tokens, why=work["why"].where(work["why"] != "", why))
-        for what, (tokens, why) in reasons.items()
+        sums.assign(what=what, tokens=sums[what], why=sums["why"].where(sums["why"] != "", why))
+        for what, why in reasons.items()
     ]
-    keys = ["what", "role", "model", "why"]
-    sums = pd.concat(parts).groupby(keys, sort=False)["tokens"].sum().reset_index()
-    return sums.loc[sums["tokens"] > 0, ["what", "role", "model", "tokens", "why"]].reset_index(drop=True)
+    every = pd.concat(parts)
+    return every.loc[every["tokens"] > 0, ["what", "role", "model", "tokens", "why"]].reset_index(drop=True)
 
 
 def _training(

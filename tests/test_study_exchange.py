@@ -1,14 +1,17 @@
 """A study's strategies against its large model: closed forms, planted crossings, intervals that cover."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from simulated import record
+from typer.testing import CliRunner
 
+from scalinglab.cli import app
 from scalinglab.curves import ARM, Arms
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, SpecError
 from scalinglab.exchange import (
     OUTSIDE,
     PRETRAINING,
@@ -23,10 +26,12 @@ from scalinglab.exchange import (
     families,
     is_study,
     open_study,
-    policy_view,
+    policy_views,
+    study_curves,
+    verdict_table,
     views,
 )
-from scalinglab.exchange.frontier import verdicts
+from scalinglab.exchange.frontier import blend, verdicts
 from scalinglab.flops import CONVENTIONS
 
 EXACT, PAPER = CONVENTIONS["exact"], CONVENTIONS["paper"]
@@ -185,13 +190,79 @@ def test_bins_are_scored_on_samples_that_did_not_set_them(folder):
 def test_the_policy_is_no_better_than_hindsight_and_pays_for_its_bins(folder):
     study = open_study(folder)
     (_, binned), _ = views(study, [EXACT], bins=2)
-    policy = policy_view(binned, study)
+    policy = policy_views([binned], study)[0]
     (family,) = families(policy.arms, study)
     assert set(family.models) == {"small", "reviser", "prm", "orm"}
     assert policy.arms.flops[0, family.columns[0]] > binned.bins.cost.mean() > 0
     mine = binned.arms.table["model"] != "large"
     best = max(binned.arms.accuracy[members][:, mine].mean(axis=0).max() for _, members in binned.groups)
     assert np.nanmax(policy.arms.accuracy[:, family.columns].mean(axis=0)) <= best
+
+
+def test_a_policys_interval_is_of_arms_chosen_anew_in_each_resample(folder, compared):
+    (view,) = (view for view in compared.views if view.policy is not None and view.arms.convention == "paper")
+    (family,), rows = families(view.arms, open_study(folder)), compared.verdicts
+    rows = rows[(rows["convention"] == "paper") & (rows["selector"] == "compute-optimal") & rows["low"].notna()]
+    greedy = int(np.flatnonzero(view.arms.table["strategy"] == "greedy")[0])
+    assert len(rows) > 2
+    for row in rows.to_dict("records"):
+        g, members = next((g, rows) for g, (name, rows) in enumerate(view.groups) if name == row["bin"])
+        shares = blend(view.arms, family, members, np.array([row["flops"]]))
+        ends = view.policy.difference(view.arms.accuracy[:, greedy], blend=shares)
+        assert [row[key] for key in ("difference", "low", "high")] == pytest.approx([end[g, 0] for end in ends])
+
+
+def test_the_curves_of_a_study_are_the_means_of_its_arms(folder, compared):
+    found = study_curves([view for view in compared.views if view.arms.convention == "paper"], open_study(folder))
+    whole = compared.views[0].arms
+    line = found[(found["bin"] == "all") & (found["strategy"] == "parallel, majority")]
+    at = (whole.table["strategy"] == "parallel") & (whole.table["selector"] == "majority")
+    at &= whole.table["model"] == "small"
+    assert line["accuracy"].tolist() == pytest.approx(whole.accuracy[:, at].mean(axis=0).tolist())
+    assert line["flops"].tolist() == pytest.approx(whole.flops[:, at].mean(axis=0).tolist())
+    assert found[["low", "high"]].notna().all(axis=None)
+    policy = found[found["kind"] == "policy"]
+    assert (policy["in_sample"] >= policy["accuracy"] - 1e-9).all()
+    assert found.loc[found["kind"] != "policy", "in_sample"].isna().all()
+
+
+def test_a_verifier_without_a_spec_is_left_out_and_named(folder, compared, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    plan = json.loads((folder / "study.json").read_text())
+    plan["models"]["orm"]["spec"] = None
+    (tmp_path / "run" / "study.json").write_text(json.dumps(plan))
+    study = open_study(tmp_path / "run")
+    assert study.unpriced == ("orm",)
+    found = exchange_study(study, rules=[PAPER], bins=1)
+    assert any("left out: what orm answered or judged" in note for note in found.notes)
+    assert not found.verdicts["strategy"].str.contains("by orm").any()
+    every = compared.verdicts
+    every = every[
+        (every["convention"] == "paper") & (every["bin"] == "all") & (every["selector"] != "compute-optimal")
+    ]
+    kept = every[~every["strategy"].str.contains("by orm")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.verdicts, kept)
+    plan["models"]["large"]["spec"] = None
+    (tmp_path / "run" / "study.json").write_text(json.dumps(plan))
+    with pytest.raises(SpecError, match="no spec for model 'large'"):
+        open_study(tmp_path / "run")
+
+
+def test_a_small_end_of_an_interval_keeps_its_sign(compared):
+    row = compared.verdicts[compared.verdicts["low"].notna()].head(1).assign(difference=0.021, low=4e-5, high=0.2)
+    (shown,) = verdict_table(row, row["convention"].iloc[0]).filter(like="R = ").iloc[0]
+    assert shown.startswith("+2.1 (+0.004 to +20.0)")
+
+
+def test_a_study_is_reported_with_a_figure_of_everything(folder, tmp_path):
+    asked = ["report", str(folder), "--out", str(tmp_path / "out"), "--bins", "2", "--json"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    names = {"verdicts", "by_bin", "frontier", "policy", "breakeven", "sensitivity"}
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == names
+    assert {path.stem for path in (tmp_path / "out").glob("*.csv")} == names
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png") == len(names)
 
 
 def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(folder):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalinglab.curves.chains import hierarchical
-from scalinglab.curves.pools import Floats, Pool, pool_from_run
+from scalinglab.curves.pools import Floats, Ints, Pool, pool_from_run
 from scalinglab.curves.selectors import accuracy, vote_at_k
 from scalinglab.errors import DataError
 from scalinglab.ledger import Ledger
@@ -62,13 +62,21 @@ def arms_of(run: Run, ledger: Ledger, *, verifiers: Mapping[str, str | None], se
 
 
 def arms_under(
-    run: Run, ledgers: Sequence[Ledger], *, verifiers: Mapping[str, str | None], seed: int = 0
+    run: Run,
+    ledgers: Sequence[Ledger],
+    *,
+    verifiers: Mapping[str, str | None],
+    seed: int = 0,
+    without: Sequence[str] = (),
 ) -> list[Arms]:
-    """``arms_of`` under each ledger: the same arms and accuracies, worked out once."""
+    """``arms_of`` under each ledger: the same arms and accuracies, worked out once.
+
+    without: models whose answers and judgements are left out.
+    """
     if len(run.units["task"].unique()) != 1:
         raise DataError(f"a run of {len(run.units['task'].unique())} tasks", "one task", "split the run")
     found: dict[tuple[Any, ...], list[list[pd.Series]]] = defaultdict(list)
-    for arm, right, spent in _columns(run, ledgers, verifiers, seed):
+    for arm, right, spent in _columns(run, ledgers, verifiers, seed, without):
         found[arm].append([right, *spent])
     problems = sorted(set(run.units["problem"]))
     accuracies, *priced = (
@@ -84,20 +92,31 @@ def arms_under(
 
 
 def _columns(
-    run: Run, ledgers: Sequence[Ledger], verifiers: Mapping[str, str | None], seed: int
+    run: Run, ledgers: Sequence[Ledger], verifiers: Mapping[str, str | None], seed: int, without: Sequence[str]
 ) -> Iterator[_Column]:
-    units = run.units[run.units["strategy"] != "difficulty"]
+    places = pd.Index(run.units["key"])
+    spent = [_by_unit(ledger, places) for ledger in ledgers]
+    solved_by = places.get_indexer(run.solutions["unit"])
+    samples = np.bincount(solved_by[solved_by >= 0], minlength=len(places))
+    units = run.units.assign(place=np.arange(len(places)))
+    units = units[(units["strategy"] != "difficulty") & ~units["model"].isin(without)]
     settings = units["parameters"].map(_setting)
     units = units.assign(setting=[s for s, _ in settings], judges=[j for _, j in settings])
     pooled = units["strategy"].isin(POOLED)
     for group, of in ((units[pooled], ()), (units[~pooled], ("budget", "seed"))):
         for _, rows in group.groupby(["role", "model", "strategy", "setting", "judges", *of], sort=False):
-            part = _part(run, run.units.loc[rows.index])
+            mine = np.zeros(len(places) + 1, dtype=bool)
+            mine[rows["place"].to_numpy()] = True  # the last is that of solutions of no unit
+            part = Run(
+                run.units.iloc[rows["place"].to_numpy()], run.calls.iloc[:0], run.solutions[mine[solved_by]]
+            )
             for verifier, selectors in _choosers(rows).items():
                 model = _model(verifier, verifiers)
+                if model in without:
+                    continue
                 seen = part if verifier == "" else scored_by(part, verifier, model=model)
                 pool = pool_from_run(seen, str(rows["model"].iloc[0]), strategy=str(rows["strategy"].iloc[0]))
-                costs = [_costs(ledger, part, rows, verifier, model) for ledger in ledgers]
+                costs = [_costs(each, rows, samples, model) for each in spent]
                 for selector in selectors:
                     yield from _arm(rows.iloc[0], seen, pool, verifier, selector, costs, seed)
 
@@ -132,11 +151,6 @@ def _share(unit: pd.Series, k: int, cost: pd.DataFrame) -> Any:
     return k / cost["samples"] if unit["strategy"] in POOLED else 1.0
 
 
-def _part(run: Run, units: pd.DataFrame) -> Run:
-    calls, solutions = (frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions))
-    return Run(units, calls, solutions)
-
-
 def _final(pool: Pool, selector: str) -> Floats:
     """Accuracy of the vote over all of a search's finals, of which problems may have different numbers."""
     graded, values = pool.graded, np.empty(len(pool.n))
@@ -150,22 +164,33 @@ def _final(pool: Pool, selector: str) -> Floats:
     return values
 
 
-def _costs(ledger: Ledger, part: Run, rows: pd.DataFrame, verifier: str, model: str | None) -> pd.DataFrame:
-    """Mean FLOPs a unit by problem: reading the question where it is paid once, and the rest; samples a unit."""
-    entries = ledger.entries[ledger.entries["unit"].isin(rows["key"])]
-    judged = entries["phase"] == "verifier"
-    if len(json.loads(rows["judges"].iloc[0])) > 1 or verifier == "":  # whoever judged, only the chooser is paid
-        entries = entries[~judged | ((entries["model"] == model) & (verifier != ""))]
-    shared = (entries["part"] == "question") & (ledger.convention.prompts == "once")
-    solved = part.solutions["unit"].map(rows.set_index("key")["problem"]).value_counts()
-    units = rows["problem"].value_counts()
-    sums = {
-        "fixed": entries[shared].groupby("problem")["flops"].sum(),
-        "rest": entries[~shared].groupby("problem")["flops"].sum(),
-        "samples": solved,
+def _by_unit(ledger: Ledger, places: pd.Index) -> dict[str, Floats]:
+    """FLOPs of each unit, (units, 2): reading the question where it is paid once, and the rest.
+
+    Under "" what answering took, under a model's name what it took to judge.
+    """
+    entries = ledger.entries[ledger.entries["unit"].isin(places)]
+    at, flops = places.get_indexer(entries["unit"]), entries["flops"].to_numpy(np.float64)
+    rest = np.ones(len(entries), dtype=np.int64)
+    if ledger.convention.prompts == "once":
+        rest[(entries["part"] == "question").to_numpy()] = 0
+    judge = np.where(entries["phase"] == "verifier", entries["model"], "").astype(object)
+    return {
+        who: np.bincount(2 * at[mine] + rest[mine], flops[mine], 2 * len(places)).reshape(-1, 2)
+        for who in ["", *sorted(set(judge) - {""})]
+        for mine in [judge == who]
     }
-    found = {name: column.reindex(units.index, fill_value=0).astype(float) for name, column in sums.items()}
-    return pd.DataFrame(found).div(units, axis=0)
+
+
+def _costs(spent: Mapping[str, Floats], rows: pd.DataFrame, samples: Ints, model: str | None) -> pd.DataFrame:
+    """Mean FLOPs a unit by problem: reading the question where it is paid once, and the rest; samples a unit.
+
+    Whoever judged, only the chooser is paid.
+    """
+    place = rows["place"].to_numpy()
+    paid = np.sum([spent[who][place] for who in ("", model) if who in spent], axis=0)
+    columns = {"fixed": paid[:, 0], "rest": paid[:, 1], "samples": samples[place].astype(np.float64)}
+    return pd.DataFrame(columns).groupby(rows["problem"].to_numpy(), sort=False).mean()
 
 
 def _setting(parameters: str) -> tuple[str, str]:

@@ -1,11 +1,12 @@
 """Exchanging pretraining and test-time compute: matched budgets k(R), verdicts per bin and R, sensitivity."""
 
-from scalinglab.exchange.breakeven import breakeven, crossing
+from scalinglab.exchange.breakeven import SIDES, breakeven, crossing
 from scalinglab.exchange.compared import Compared, exchange_study
 from scalinglab.exchange.findings import findings
-from scalinglab.exchange.frontier import Family, at_budget, families, reference
+from scalinglab.exchange.frontier import POLICY, Family, at_budget, families, reference
+from scalinglab.exchange.lines import study_curves
 from scalinglab.exchange.matching import Match, match_ratio, match_run, match_specs, reference_strategy
-from scalinglab.exchange.optimal import policy_view
+from scalinglab.exchange.optimal import policy_views
 from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
 from scalinglab.exchange.recorded import (
     CountsData,
@@ -39,8 +40,10 @@ __all__ = [
     "ALL",
     "OUTSIDE",
     "PAPER_R",
+    "POLICY",
     "PRETRAINING",
     "R_COLUMNS",
+    "SIDES",
     "TEST_TIME",
     "UNDECIDED",
     "Compared",
@@ -74,7 +77,7 @@ __all__ = [
     "match_specs",
     "open_recorded",
     "open_study",
-    "policy_view",
+    "policy_views",
     "published",
     "published_bars",
     "published_lines",
@@ -83,6 +86,7 @@ __all__ = [
     "sensitivity",
     "sizes_recorded",
     "specs_in",
+    "study_curves",
     "study_specs",
     "surface_recorded",
     "verdict_table",

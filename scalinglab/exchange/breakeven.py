@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import DRAWS, Floats, Ints, resampled, tails
+from scalinglab.curves import DRAWS, Floats, resampled, tails
 from scalinglab.exchange.frontier import Family, families, reference
 from scalinglab.exchange.studies import StudyData, View
 from scalinglab.exchange.verdicts import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME
+from scalinglab.policy import Optimal
 
 CROSSED = "crossed"
 NEVER = {
     np.inf: f"not crossed: {TEST_TIME} at every measured R",
     0.0: f"not crossed: {PRETRAINING} at every measured R",
 }
+SIDES = {NEVER[np.inf]: 1, NEVER[0.0]: -1}
+"""Of a break-even that was not crossed: whether it lies above (1) or below (-1) every measured R."""
 EQUAL, SUNK = "not crossed: equal at every measured R", "none: no pretraining is saved"
 _NUMBERS = ("R", "low", "high", "queries", "queries_low", "queries_high", "measured_from", "measured_to", "share")
 
@@ -35,8 +38,8 @@ def breakeven(views: Sequence[View], study: StudyData, *, seed: int = 0) -> pd.D
         _row(view, once, name, family, *draw)
         for view in views
         for own, once in [(families(view.arms, study), reference(view.arms, study))]
-        for name, members in view.groups
-        for draw in [_draws(view, members, int(once.columns[0]), seed)]
+        for g, (name, _) in enumerate(view.groups)
+        for draw in [_draws(view, g, int(once.columns[0]), seed)]
         for family in own
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, float))
@@ -68,15 +71,19 @@ def _between(spent: Floats, accuracy: Floats, at: Floats) -> Floats:
     return np.asarray(low + np.clip(share, 0, 1) * (high - low))
 
 
-def _draws(view: View, members: Ints, once: int, seed: int) -> tuple[Floats, Floats, int]:
+def _draws(view: View, g: int, once: int, seed: int) -> tuple[Floats, Floats, int]:
     """Mean accuracy and FLOPs of every arm: of the group in the first row, of its resamples in the others.
 
     Two pseudo-problems above and below an arm's mean stand for what the group's agreement hides (see ``compare``).
     """
+    members = view.groups[g][1]
     accuracy, flops = view.arms.accuracy[members], view.arms.flops[members]
     first = [accuracy.mean(axis=0), flops.mean(axis=0)]
     if len(members) < FEWEST_PROBLEMS:
         return first[0][None], first[1][None], len(members)
+    if view.policy is not None:
+        right, spent = _chosen(view, view.policy, g, first, once, seed)
+        return np.vstack([first[0], right]), np.vstack([first[1], spent]), len(members)
     doubt = np.sqrt((accuracy - accuracy[:, [once]]).var(axis=0, ddof=1) + 1)
     doubt[once] = 0
     ends = np.array([first[0] + doubt, first[0] - doubt])
@@ -85,6 +92,20 @@ def _draws(view: View, members: Ints, once: int, seed: int) -> tuple[Floats, Flo
     )
     right, spent = np.hsplit(drawn, 2)
     return np.vstack([first[0], right]), np.vstack([first[1], spent]), len(members)
+
+
+def _chosen(
+    view: View, policy: Optimal, g: int, first: Sequence[Floats], once: int, seed: int
+) -> tuple[Floats, Floats]:
+    """The draws of a policy that chooses anew in each, with the doubt of ``choosing.spread``, and of ``once``."""
+    problems, columns = len(view.groups[g][1]), len(policy.budgets)
+    other = np.column_stack([view.arms.accuracy[:, once], view.arms.flops[:, once]])
+    ours, theirs = policy.resamples(g, other)
+    right, spent = (np.tile(mean, (len(ours), 1)) for mean in first)
+    doubt = np.random.default_rng(seed).normal(0, 1 / (problems + 2), (len(ours), 1))
+    right[:, :columns] += ours - ours.mean(axis=0) + doubt
+    right[:, once], spent[:, once] = theirs.T
+    return right, spent
 
 
 def _row(

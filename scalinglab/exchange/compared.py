@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.exchange.breakeven import breakeven
 from scalinglab.exchange.frontier import reference, verdicts
-from scalinglab.exchange.optimal import policy_view
+from scalinglab.exchange.optimal import policy_views
 from scalinglab.exchange.studies import StudyData, View, views
 from scalinglab.exchange.verdicts import PAPER_R
 from scalinglab.exchange.weak import weak_views
@@ -23,7 +23,7 @@ _WEAK = (
 @dataclass(frozen=True)
 class Compared:
     """verdicts: see ``frontier.verdicts``. breakeven: see ``breakeven.breakeven``. unpriced: conventions left out,
-    each with its reason. notes: what every number here rests on."""
+    each with its reason. notes: what every number here rests on. views: what was compared."""
 
     small: str
     large: str
@@ -31,6 +31,7 @@ class Compared:
     breakeven: pd.DataFrame
     unpriced: dict[str, str]
     notes: tuple[str, ...]
+    views: tuple[View, ...]
 
 
 def exchange_study(
@@ -53,7 +54,7 @@ def exchange_study(
     found, unpriced = views(study, rules, bins=bins, seed=seed, sunk=sunk)
     if weak is not None:
         found = weak_views(found, study, weak, seed=seed)
-    found += [policy for view in found if (policy := policy_view(view, study, seed=seed)) is not None]
+    found += policy_views(found, study, seed=seed)
     return Compared(
         study.small,
         study.large,
@@ -61,6 +62,7 @@ def exchange_study(
         breakeven(found, study, seed=seed),
         unpriced,
         (*_notes(study, found, bins, sunk, policy=weak is None), *([] if weak is None else [_WEAK])),
+        tuple(found),
     )
 
 
@@ -86,6 +88,9 @@ def _notes(study: StudyData, found: Sequence[View], bins: int, sunk: bool, *, po
         notes.append(f"bins: 1 is easiest for {study.small}, set on {how}")
     if bins > 1 and policy:
         notes.append("policy: the best strategy of each bin within the FLOPs, chosen on other problems")
+    if study.unpriced:
+        lacking = ", ".join(study.unpriced)
+        notes.append(f"left out: what {lacking} answered or judged, without a spec (--spec MODEL=config.json)")
     if sunk:
         notes.append("sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged")
     return (*notes, *_tuned(study, found))

@@ -15,7 +15,7 @@ from scalinglab.curves import Arms, Floats, Ints
 from scalinglab.errors import DataError
 from scalinglab.exchange.matching import positive
 from scalinglab.exchange.studies import StudyData, View
-from scalinglab.exchange.verdicts import COMPARED, OUTSIDE, compare
+from scalinglab.exchange.verdicts import COMPARED, OUTSIDE, compare, compare_chosen
 
 POLICY = "policy"
 """The strategy of arms that choose among strategies: it takes whatever any of them does."""
@@ -44,11 +44,15 @@ class Family:
 
 @dataclass(frozen=True)
 class _Point:
-    """One cell of the verdict table, with the paired columns to compare (None: outside what was measured)."""
+    """One cell of the verdict table, with the paired columns to compare (None: outside what was measured).
+
+    drawn: both means under each resample, where the small side's arms are chosen anew in each.
+    """
 
     row: dict[str, Any]
     small: Floats | None
     large: Floats
+    drawn: tuple[Floats, Floats] | None = None
 
 
 def families(arms: Arms, study: StudyData, *, large: bool = False) -> list[Family]:
@@ -106,8 +110,8 @@ def verdicts(
     r = [positive(at, "R") for at in r]
     for view in views:
         own, rivals = families(view.arms, study), _rivals(view.arms, study, thinking)
-        for name, members in view.groups:
-            found[name] += _points(view, own, rivals, name, members, r)
+        for g, (name, _) in enumerate(view.groups):
+            found[name] += _points(view, own, rivals, g, r)
     rows = [row for name in found for row in _rows(found[name], seed)]
     return pd.DataFrame(rows).astype(dict.fromkeys((*COMPARED, "k", "flops"), float))
 
@@ -117,17 +121,23 @@ def at_budget(arms: Arms, family: Family, members: Ints, flops: Floats) -> tuple
 
     Linear in the logarithm of the members' mean FLOPs, between neighbours in cost.
     """
+    weights = blend(arms, family, members, flops)
+    budgets = np.exp(np.log(family.budgets) @ weights)
+    return arms.accuracy[np.ix_(members, family.columns)] @ weights, budgets
+
+
+def blend(arms: Arms, family: Family, members: Ints, flops: Floats) -> Floats:
+    """The share of each of a family's arms at FLOPs a query, (arms, budgets); NaN outside those measured."""
     spent = arms.flops[np.ix_(members, family.columns)].mean(axis=0)
     order = np.argsort(spent, kind="stable")
-    spent, at = spent[order], family.columns[order]
+    spent = spent[order]
     slack = 1e-9 * spent
     inside = (flops >= spent[0] - slack[0]) & (flops <= spent[-1] + slack[-1])
-    weights = np.full((len(at), len(flops)), np.nan)
+    weights = np.full((len(spent), len(flops)), np.nan)
     places = np.log(np.clip(flops[inside], spent[0], spent[-1]))
-    for j in range(len(at)):
-        weights[j, inside] = np.interp(places, np.log(spent), np.eye(len(at))[j])
-    budgets = np.exp(np.log(family.budgets[order]) @ weights)
-    return arms.accuracy[np.ix_(members, at)] @ weights, budgets
+    for j, at in enumerate(order):
+        weights[at, inside] = np.interp(places, np.log(spent), np.eye(len(spent))[j])
+    return weights
 
 
 def _rivals(arms: Arms, study: StudyData, thinking: bool) -> list[tuple[str, Family, int]]:
@@ -142,11 +152,10 @@ def _points(
     view: View,
     own: Sequence[Family],
     rivals: Sequence[tuple[str, Family, int]],
-    name: str,
-    members: Ints,
+    g: int,
     r: Sequence[float],
 ) -> Iterator[_Point]:
-    arms, life = view.arms, view.lifetime
+    arms, life, (name, members) = view.arms, view.lifetime, view.groups[g]
     queries = np.asarray(r, dtype=np.float64) * life.queries_per_r
     for against, rival, i in rivals:
         column = int(rival.columns[i])
@@ -155,6 +164,10 @@ def _points(
             spare = life.trained("large", rival.models) - life.trained(family.role, family.models)
             budget = spent + spare / queries
             values, k = at_budget(arms, family, members, budget)
+            drawn = None
+            if view.policy is not None:
+                shares = blend(arms, family, members, budget)
+                drawn = view.policy.resamples(g, arms.accuracy[:, [column]], blend=shares)
             for j, at in enumerate(r):
                 row = {
                     "strategy": family.label,
@@ -167,21 +180,34 @@ def _points(
                     "against": against,
                     "convention": arms.convention,
                 }
-                yield _Point(row, None if np.isnan(values[:, j]).any() else values[:, j], answered)
+                if np.isnan(values[:, j]).any():
+                    yield _Point(row, None, answered)
+                else:
+                    again = None if drawn is None else (drawn[0][:, j], drawn[1][:, 0])
+                    yield _Point(row, values[:, j], answered, again)
 
 
 def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
     """The points of one group of problems, compared under one bootstrap."""
-    inside = [(p.small, p.large) for p in points if p.small is not None]
-    if inside:
-        small, large = (np.column_stack(columns) for columns in zip(*inside, strict=True))
-        compared = iter(compare(small, large, _FEWEST, seed))
+    inside = [i for i, point in enumerate(points) if point.small is not None]
+    plain = [i for i in inside if points[i].drawn is None]
+    chosen = [i for i in inside if points[i].drawn is not None]
+    found: dict[int, dict[str, Any]] = {}
+    if plain:
+        found |= zip(plain, compare(*_paired(points, plain), _FEWEST, seed), strict=True)
+    if chosen:
+        drawn = (np.column_stack(sides) for sides in zip(*(points[i].drawn or () for i in chosen), strict=True))
+        found |= zip(chosen, compare_chosen(*_paired(points, chosen), *drawn), strict=True)
     rows = []
-    for point in points:
+    for i, point in enumerate(points):
         row = point.row | dict.fromkeys(COMPARED) | {"large": float(point.large.mean()), "verdict": OUTSIDE}
-        row |= {} if point.small is None else next(compared)
-        rows.append(row | {"problems": len(point.large)})
+        rows.append(row | found.get(i, {}) | {"problems": len(point.large)})
     return rows
+
+
+def _paired(points: Sequence[_Point], at: Sequence[int]) -> tuple[Floats, Floats]:
+    """Both sides of these points, (problems, points) each."""
+    return np.column_stack([points[i].small for i in at]), np.column_stack([points[i].large for i in at])
 
 
 def _family_setting(setting: str) -> str:

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import ARM, Floats
+from scalinglab.curves import ARM, Arms, Floats
 from scalinglab.exchange.frontier import POLICY
 from scalinglab.exchange.studies import StudyData, View, side_by_side
 from scalinglab.exchange.verdicts import ALL
-from scalinglab.policy import Bins, compute_optimal
+from scalinglab.policy import Bins, Optimal, optimal_under
 
 ALLOWANCES = 12
 """Budgets at which the policy chooses, evenly apart in log FLOPs."""
 
 
-def policy_view(view: View, study: StudyData, *, seed: int = 0) -> View | None:
-    """The policy beside the large model's arms, over all problems and in the view's bins.
+def policy_views(found: Sequence[View], study: StudyData, *, seed: int = 0) -> list[View]:
+    """Of each view in bins, the policy beside the large model's arms, over all problems and in the bins.
 
     Its arms cost their allowance of FLOPs a query, estimating difficulty included where that is charged; in each
-    bin it answers by the arm that was best on other problems (see ``compute_optimal``). None where the view has no
-    bins, or no two allowances at which every bin has an arm.
+    bin it answers by the arm that was best on other problems (see ``compute_optimal``). Views of which no two
+    allowances leave every bin an arm are left out. The views are of one study, and differ in costs alone.
     """
-    table = view.arms.table
-    mine = view.arms.where((table["model"] == study.small) | (table["role"] == "reviser"))
-    if view.bins is None or mine.table.empty:
-        return None
-    allowances = _allowances(mine.flops + view.bins.cost[:, None], view.bins)
-    if allowances is None:
-        return None
-    found = compute_optimal(mine, view.bins, budget="flops", budgets=allowances.tolist(), seed=seed)
-    rows = [("policy", study.small, POLICY, "{}", "", "compute-optimal", np.nan)] * len(allowances)
+    cases = []
+    for view in found:
+        table = view.arms.table
+        mine = view.arms.where((table["model"] == study.small) | (table["role"] == "reviser"))
+        if view.bins is not None and len(mine.table):
+            allowances = _allowances(mine.flops + view.bins.cost[:, None], view.bins)
+            if allowances is not None:
+                cases.append((view, mine, view.bins, allowances))
+    if not cases:
+        return []
+    chosen = optimal_under([(mine, bins, at.tolist()) for _, mine, bins, at in cases], budget="flops", seed=seed)
+    return [_policy(view, mine, best, study) for (view, mine, _, _), best in zip(cases, chosen, strict=True)]
+
+
+def _policy(view: View, mine: Arms, best: Optimal, study: StudyData) -> View:
+    rows = [("policy", study.small, POLICY, "{}", "", "compute-optimal", np.nan)] * len(best.budgets)
     own = replace(
         mine,
         table=pd.DataFrame(rows, columns=list(ARM)),
-        accuracy=found.accuracy,
-        flops=np.tile(allowances, (len(mine.problems), 1)),
+        accuracy=best.accuracy,
+        flops=np.tile(best.budgets, (len(mine.problems), 1)),
     )
-    rivals = view.arms.where(table["model"] == study.large)
+    rivals = view.arms.where(view.arms.table["model"] == study.large)
     groups = [(ALL, np.arange(len(mine.problems))), *view.groups]
-    return View(side_by_side(own, rivals), groups, view.lifetime)
+    return View(side_by_side(own, rivals), groups, view.lifetime, policy=best)
 
 
 def _allowances(spent: Floats, bins: Bins) -> Floats | None:

@@ -110,17 +110,24 @@ class RunData:
         return pool_from_run(self.run, model, strategy=reference_strategy(self.run, model))
 
     def cost(self, model: str, convention: Convention) -> QueryCost:
-        return run_cost(price(self.run, self._every_spec(), convention=convention), self.run, model)
+        run, specs = self._of(model)
+        return run_cost(price(run, specs, convention=convention), run, model)
 
     def match(self, small: str, large: str, convention: Convention, selector: str) -> Match:
         named = {"small": small, "large": large}
-        return match_run(self.run, self._every_spec(), **named, convention=convention, selector=selector)
+        return match_run(*self._of(small, large), **named, convention=convention, selector=selector)
 
     def notes(self) -> list[str]:
         return ["tokens: as the run recorded them, call by call"]
 
-    def _every_spec(self) -> dict[str, ModelSpec]:
-        return {str(name): find_spec(str(name), self.specs) for name in self.run.calls["model"].unique()}
+    def _of(self, *models: str) -> tuple[Run, dict[str, ModelSpec]]:
+        """What these models answered, and the specs of all that took part in it."""
+        units = self.run.units[self.run.units["model"].isin(models)]
+        calls, solutions = (
+            frame[frame["unit"].isin(units["key"])] for frame in (self.run.calls, self.run.solutions)
+        )
+        specs = {str(name): find_spec(str(name), self.specs) for name in calls["model"].unique()}
+        return Run(units, calls, solutions), specs
 
 
 def open_recorded(

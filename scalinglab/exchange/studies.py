@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scalinglab.exchange.recorded import find_spec, specs_in
 from scalinglab.exchange.verdicts import ALL
 from scalinglab.flops import Convention
 from scalinglab.ledger import Ledger, price
-from scalinglab.policy import Bins, apart, bins_of
+from scalinglab.policy import Bins, Optimal, apart, bins_of
 from scalinglab.samples import Run, is_run, read_run
 from scalinglab.specs import ModelSpec
 
@@ -32,7 +33,8 @@ class StudyData:
     """A run with its plan: who is small and large, the model behind each verifier (None: the exact checker).
 
     tuning: FLOPs of training a verifier or reviser, its data included, by model and then by ``paper`` or
-    ``exact``; models of which it is unknown are left out.
+    ``exact``; models of which it is unknown are left out. unpriced: models without a spec, whose answers and
+    judgements are left out.
     """
 
     run: Run
@@ -41,6 +43,7 @@ class StudyData:
     small: str
     large: str
     tuning: Mapping[str, Mapping[str, int]]
+    unpriced: tuple[str, ...] = ()
 
     def written(self) -> float:
         """Generated tokens of one sample of the small model."""
@@ -78,13 +81,15 @@ class Lifetime:
 class View:
     """Arms under one convention, and the named groups of problems over which they are compared.
 
-    bins: what the groups were set on, where they are difficulty bins.
+    bins: what the groups were set on, where they are difficulty bins. policy: whose choices the small model's arms
+    are, where these choose anew in each resample; its budgets are the first of the arms.
     """
 
     arms: Arms
     groups: Sequence[tuple[str, Ints]]
     lifetime: Lifetime
     bins: Bins | None = None
+    policy: Optimal | None = None
 
 
 def is_study(path: str | Path) -> bool:
@@ -116,13 +121,29 @@ def open_study(
             f"cannot read {beside} ({error!r:.80})", "the plan of a study", "collect it again"
         ) from error
     known |= specs or {}
-    priced = {str(name): find_spec(str(name), known) for name in run.calls["model"].unique()}
     pair = (small or _only(run, "policy"), large or _only(run, "large"))
     for name in pair:
         if name not in set(run.units["model"]):
             answered = ", ".join(sorted(set(run.units["model"])))
             raise DataError(f"no samples of model {name!r}", f"one of {answered}", "name a model of the study")
-    return StudyData(run, priced, verifiers, *pair, {name: found for name, found in tuning.items() if found})
+    priced, unpriced = _priced(run, known, pair)
+    charged = {name: found for name, found in tuning.items() if found}
+    return StudyData(run, priced, verifiers, *pair, charged, unpriced)
+
+
+def _priced(
+    run: Run, known: Mapping[str, ModelSpec], pair: Sequence[str]
+) -> tuple[dict[str, ModelSpec], tuple[str, ...]]:
+    """The specs of a run's models, and the models that have none. Raises SpecError where one of ``pair`` is."""
+    found, lacking = {}, []
+    for name in map(str, run.calls["model"].unique()):
+        try:
+            found[name] = find_spec(name, known)
+        except SpecError:
+            if name in pair:
+                raise
+            lacking.append(name)
+    return found, tuple(lacking)
 
 
 def views(
@@ -135,14 +156,17 @@ def views(
     ``sunk``: nobody pays pretraining, as with open weights. Raises DataError where no rule can price it.
     """
     paid, unpriced = _lifetimes(study, rules, sunk)
-    whole = arms_under(study.run, _ledgers(study, study.run, paid), verifiers=study.verifiers)
+    part, ledgers = study.run, _ledgers(study, study.run, paid)
+    read = partial(arms_under, verifiers=study.verifiers, without=study.unpriced)
+    whole = later = read(part, ledgers)
     everything = [(ALL, np.arange(len(whole[0].problems)))]
     found = [View(arms, everything, life) for arms, life in zip(whole, paid.values(), strict=True)]
     if bins == 1:
         return found, unpriced
-    part = parallel_apart(study, seed=seed)
-    ledgers = _ledgers(study, part, paid)
-    later = arms_under(part, ledgers, verifiers=study.verifiers)
+    if apart(part, study.small, seed=seed) is not part:  # no samples were kept for difficulty alone
+        part = parallel_apart(study, seed=seed)
+        ledgers = _ledgers(study, part, paid)
+        later = read(part, ledgers)
     for every, half, ledger, life in zip(whole, later, ledgers, paid.values(), strict=True):
         set_on = bins_of(part, ledger, study.small, count=bins)
         groups = [(str(bin_), members) for bin_, members in set_on.groups()]
@@ -153,10 +177,10 @@ def views(
 def _lifetimes(
     study: StudyData, rules: Sequence[Convention], sunk: bool
 ) -> tuple[dict[Convention, Lifetime], dict[str, str]]:
-    found, unpriced = {}, {}
+    found, unpriced, written = {}, {}, study.written()
     for rule in rules:
         try:
-            found[rule] = _lifetime(study, rule, sunk)
+            found[rule] = _lifetime(study, rule, sunk, written)
         except SpecError as error:
             unpriced[rule.name] = str(error)
     if not found:
@@ -168,7 +192,7 @@ def _lifetimes(
     return found, unpriced
 
 
-def _lifetime(study: StudyData, rule: Convention, sunk: bool) -> Lifetime:
+def _lifetime(study: StudyData, rule: Convention, sunk: bool, written: float) -> Lifetime:
     pair = [study.specs[name] for name in (study.small, study.large)]
     trained = [_training(spec, rule) for spec in pair]
     if trained[1] <= trained[0]:
@@ -178,7 +202,7 @@ def _lifetime(study: StudyData, rule: Convention, sunk: bool) -> Lifetime:
     kind = "exact" if rule.parameters == "matmul" else "paper"
     tuning = {model: float(spent[kind]) for model, spent in study.tuning.items() if rule.tuning}
     small, large = (0.0, 0.0) if sunk else trained
-    return Lifetime(rule, small, large, float(pair[0].training_tokens or 0) / study.written(), tuning)
+    return Lifetime(rule, small, large, float(pair[0].training_tokens or 0) / written, tuning)
 
 
 def _training(spec: ModelSpec, rule: Convention) -> float:
@@ -188,7 +212,8 @@ def _training(spec: ModelSpec, rule: Convention) -> float:
 
 
 def _ledgers(study: StudyData, run: Run, rules: Iterable[Convention]) -> list[Ledger]:
-    return [price(run, study.specs, convention=rule) for rule in rules]
+    priced = replace(run, calls=run.calls[~run.calls["model"].isin(study.unpriced)])
+    return [price(priced, study.specs, convention=rule) for rule in rules]
 
 
 def parallel_apart(study: StudyData, *, seed: int = 0) -> Run:
@@ -200,8 +225,10 @@ def parallel_apart(study: StudyData, *, seed: int = 0) -> Run:
 
 def _joined(every: Arms, later: Arms, small: str) -> Arms:
     """The arms of a run, of which the small model's parallel ones are read from its later samples."""
-    kept = every.where(~((every.table["model"] == small) & (every.table["strategy"] == "parallel")))
-    return side_by_side(later, kept)
+    own, others = (
+        (arms.table["model"] == small) & (arms.table["strategy"] == "parallel") for arms in (later, every)
+    )
+    return side_by_side(later.where(own), every.where(~others))
 
 
 def side_by_side(first: Arms, second: Arms) -> Arms:

@@ -29,5 +29,11 @@ def breakeven_table(breakeven: pd.DataFrame, convention: str) -> pd.DataFrame:
 def _cell(row: dict[Any, Any]) -> str:
     if row["difference"] != row["difference"]:
         return _SHORT.get(row["verdict"], str(row["verdict"]))
-    ends = "no interval" if row["low"] != row["low"] else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-    return f"{100 * row['difference']:+.1f} ({ends}) {row['verdict']}"
+    ends = "no interval" if row["low"] != row["low"] else f"{_points(row['low'])} to {_points(row['high'])}"
+    return f"{_points(row['difference'])} ({ends}) {row['verdict']}"
+
+
+def _points(share: float) -> str:
+    """Accuracy points to one decimal, or to the first that shows the sign."""
+    text = f"{100 * share:+.1f}"
+    return text if float(text) or not share else f"{100 * share:+.1g}"

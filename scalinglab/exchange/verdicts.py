@@ -13,7 +13,7 @@ import pandas as pd
 from scalinglab.curves import Floats, Ints, Pool, accuracy, interval, ratio_interval
 from scalinglab.errors import DataError
 from scalinglab.exchange.matching import Match
-from scalinglab.policy import difficulty_bins, halves
+from scalinglab.policy import difficulty_bins, halves, spread
 
 PAPER_R = (0.16, 0.79, 22.0)
 TEST_TIME, PRETRAINING = "test-time", "pretraining"
@@ -146,25 +146,55 @@ def compare(small: Floats, large: Floats, fewest: int, seed: int) -> list[dict[s
     the 5 % it should be. They stand off by the spread of the bin and by 1 / sqrt(n), what n samples, the fewest
     behind any rate, leave open (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
     """
-    columns: list[dict[str, Any]] = []
-    means, references = small.mean(axis=0), large.mean(axis=0)
-    for mean, reference in zip(means.tolist(), references.tolist(), strict=True):
-        relative = mean / reference - 1 if reference > 0 else None
-        found = {"small": mean, "large": reference, "difference": mean - reference, "relative": relative}
-        columns.append(found | {"verdict": UNDECIDED})
+    columns, (means, references) = _compared(small, large), (small.mean(axis=0), large.mean(axis=0))
     if len(small) < FEWEST_PROBLEMS:
         return columns
     doubt = np.array([[1.0], [-1.0]]) * np.sqrt((small - large).var(axis=0, ddof=1) + 1 / fewest)
     above = np.concatenate([small, means + doubt])
     below = np.concatenate([large, references + 0 * doubt])
     ends, ratios = interval(above - below, seed=seed), ratio_interval(above, below, seed=seed)
+    return _ended(columns, ends, (ratios[0] - 1, ratios[1] - 1))
+
+
+def compare_chosen(small: Floats, large: Floats, ours: Floats, theirs: Floats) -> list[dict[str, Any]]:
+    """As ``compare``, of a small side whose arms are chosen anew in each resample: means ``ours`` and ``theirs``.
+
+    Both are (draws, columns), see ``Optimal.resamples``. Relative ends are missing where a resample leaves the
+    large side nothing.
+    """
+    columns = _compared(small, large)
+    if len(small) < FEWEST_PROBLEMS:
+        return columns
+    middle, level = (small - large).mean(axis=0), large.mean(axis=0)
+    off = ours - theirs
+    known = level * np.divide(off, theirs, out=np.full(off.shape, np.nan), where=theirs > 0)
+    relative = [np.divide(end, level, out=np.full(len(level), np.nan), where=level > 0)
+                for end in spread(middle, known, len(small))]  # fmt: skip
+    return _ended(columns, spread(middle, off, len(small)), (relative[0], relative[1]))
+
+
+def _compared(small: Floats, large: Floats) -> list[dict[str, Any]]:
+    """The means of paired columns, without an interval or a verdict yet."""
+    columns = []
+    for mean, reference in zip(small.mean(axis=0).tolist(), large.mean(axis=0).tolist(), strict=True):
+        relative = mean / reference - 1 if reference > 0 else None
+        found = {"small": mean, "large": reference, "difference": mean - reference, "relative": relative}
+        columns.append(found | {"verdict": UNDECIDED})
+    return columns
+
+
+def _ended(
+    columns: Sequence[dict[str, Any]], ends: tuple[Floats, Floats], relative: tuple[Floats, Floats]
+) -> list[dict[str, Any]]:
+    rows = []
     for j, found in enumerate(columns):
         low, high = max(float(ends[0][j]), -1.0), min(float(ends[1][j]), 1.0)
-        found |= {"low": low, "high": high, "verdict": _verdict(low, high)}
+        row = found | {"low": low, "high": high, "verdict": _verdict(low, high)}
         if found["relative"] is not None:
-            found["relative_low"] = max(float(ratios[0][j]) - 1, -1.0)
-            found["relative_high"] = _finite(float(ratios[1][j]) - 1)
-    return columns
+            least, most = (_finite(float(end[j])) for end in relative)
+            row |= {"relative_low": None if least is None else max(least, -1.0), "relative_high": most}
+        rows.append(row)
+    return rows
 
 
 def _verdict(low: float, high: float) -> str:

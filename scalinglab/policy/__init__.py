@@ -3,8 +3,9 @@
 from scalinglab.policy.agreement import Agreement, agreement
 from scalinglab.policy.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
 from scalinglab.policy.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
+from scalinglab.policy.choosing import spread
 from scalinglab.policy.gain import NOT_REACHED, OUTSIDE, REACHED, Gain, efficiency_gain, first_reach
-from scalinglab.policy.optimal import ABOVE, BELOW, MEASURED, Optimal, arm_name, compute_optimal
+from scalinglab.policy.optimal import ABOVE, BELOW, MEASURED, Optimal, arm_name, compute_optimal, optimal_under
 
 __all__ = [
     "ABOVE",
@@ -32,5 +33,7 @@ __all__ = [
     "halves",
     "marginal_gains",
     "mean_score",
+    "optimal_under",
     "shrunk",
+    "spread",
 ]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Arms, Floats, Ints
+from scalinglab.curves import DRAWS, Arms, Floats, Ints
 from scalinglab.errors import DataError
 from scalinglab.policy.bins import Bins
-from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, spread, weights
+from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, rounded, spread, weights
 
 MEASURED, BELOW, ABOVE = "measured", "below every arm", "above every arm"
 ALL = "all"
@@ -52,22 +53,33 @@ class Optimal:
         """All problems, then each bin that holds any: a name and positions."""
         return [(ALL, np.arange(len(self.problems))), *self.bins.groups()]
 
-    def difference(self, other: Floats) -> tuple[Floats, Floats, Floats]:
-        """Mean accuracy less ``other``'s over the same problems, and its paired 95 % ends; (1 + bins, budgets).
+    def difference(self, other: Floats, *, blend: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+        """Mean accuracy less ``other``'s over the same problems, and its paired 95 % ends; (1 + bins, points).
 
-        other: (problems,), such as a large model's greedy accuracy, or (problems, budgets). Ends are NaN for
-        bins of fewer than six problems.
+        other: (problems,), such as a large model's greedy accuracy, or (problems, points). Points are the budgets,
+        or with ``blend``, (budgets, points), as many weighted means of them. Ends are NaN for bins of fewer than
+        six problems.
         """
-        other = np.broadcast_to(other.reshape(len(self.problems), -1), self.accuracy.shape)
-        share = weights(len(self.problems), seed=self.seed)
-        found = np.full((3, len(self.groups()), len(self.budgets)), np.nan)
+        own = self.accuracy if blend is None else self.accuracy @ blend
+        other = np.broadcast_to(other.reshape(len(self.problems), -1), own.shape)
+        found = np.full((3, len(self.groups()), own.shape[1]), np.nan)
         for g, (_, members) in enumerate(self.groups()):
-            middle = (self.accuracy - other)[members].mean(axis=0)
-            around = self.draws[:, g] - _means(share[:, members], share[:, members] @ other[members])
+            middle = (own - other)[members].mean(axis=0)
             found[0, g] = middle
             if len(members) >= FEWEST_PROBLEMS:
-                found[1:, g] = np.clip(spread(middle, around, len(members)), -1, 1)
+                ours, theirs = self.resamples(g, other, blend=blend)
+                found[1:, g] = np.clip(spread(middle, ours - theirs, len(members)), -1, 1)
         return found[0], found[1], found[2]
+
+    def resamples(self, g: int, other: Floats, *, blend: Floats | None = None) -> tuple[Floats, Floats]:
+        """Means over the g-th of ``groups`` under each resample: of accuracy, arms chosen anew, and of ``other``.
+
+        (draws, points) and (draws, columns) for an ``other`` of (problems, columns). Having half the problems to
+        choose on, the first can lie off the accuracy it belongs to: only its spread is an estimate.
+        """
+        ours, (_, members) = self.draws[:, g], self.groups()[g]
+        share = weights(len(self.problems), seed=self.seed)[:, members]
+        return ours if blend is None else ours @ blend, _means(share, share @ other[members])
 
 
 def compute_optimal(
@@ -94,38 +106,96 @@ def compute_optimal(
     Raises DataError for bins of other problems or labels outside them, fewer than two folds, or a budget in
     samples that no arm has.
     """
-    _check(arms, bins, folds)
+    case = (arms, bins, budgets)
+    return optimal_under([case], folds=folds, seed=seed, budget=budget, partitions=partitions)[0]
+
+
+def optimal_under(
+    cases: Sequence[tuple[Arms, Bins, Sequence[float] | None]],
+    *,
+    folds: int = 2,
+    seed: int = 0,
+    budget: Literal["samples", "flops"] = "samples",
+    partitions: int = 20,
+) -> list[Optimal]:
+    """``compute_optimal`` of arms, bins and budgets whose accuracies and labels are one, whatever each costs."""
+    for arms, bins, _ in cases:
+        _check(arms, bins, folds)
+    arms, bins, _ = cases[0]
+    works = [_begun(*case, budget) for case in cases]
+    share, rng = weights(len(arms.problems), seed=seed), np.random.default_rng(seed)
+    for g, (_, members) in enumerate(bins.groups()):
+        same = [deepcopy(rng) for _ in works]
+        for work, own in zip(works, same, strict=True):
+            _choose(work, g, members, folds, partitions, own)
+        rng = same[0]
+        if len(members) == 1:
+            again = [share[:, members] * work.accuracy[members] for work in works]
+        else:
+            costs = [(work.spent[members], work.admitted(members)) for work in works]
+            again = redrawn(arms.accuracy[members], costs, share[:, members], folds, rng)
+        for work, sums in zip(works, again, strict=True):
+            work.sums[g] = np.where(work.admitted(members).any(axis=0), sums, np.nan)
+    return [_ended(work, share, seed) for work in works]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One case of ``optimal_under`` on the way: its arrays are filled a bin at a time (see ``Optimal``).
+
+    kept: how often the folds chose ``chosen``; sums: of accuracy over each bin's problems in each resample.
+    """
+
+    arms: Arms
+    bins: Bins
+    budget: str
+    spent: Floats
+    asked: Floats
+    accuracy: Floats
+    in_sample: Floats
+    paid: Floats
+    chosen: Ints
+    kept: Floats
+    sums: Floats
+
+    def admitted(self, members: Places) -> Mask:
+        """Which arms a budget admits in a bin, (arms, budgets)."""
+        if self.budget == "samples":
+            return np.asarray(self.arms.table["budget"].to_numpy()[:, None] == self.asked)
+        return np.asarray(self.spent[members].mean(axis=0)[:, None] <= self.asked * (1 + 1e-12))
+
+
+def _begun(arms: Arms, bins: Bins, budgets: Sequence[float] | None, budget: str) -> _Work:
     spent = arms.flops + bins.cost[:, None]
-    asked = _budgets(arms, spent, budget, budgets)
-    groups, share = bins.groups(), weights(len(arms.problems), seed=seed)
-    values, flattered, paid = np.full((3, len(arms.problems), len(asked)), np.nan)
-    chosen, kept = np.full((len(groups), len(asked)), -1), np.zeros((len(groups), len(asked)))
-    sums = np.zeros((len(groups), len(share), len(asked)))
-    rng = np.random.default_rng(seed)
-    for g, (_, members) in enumerate(groups):
-        here, costs = arms.accuracy[members], spent[members]
-        may = _admitted(arms, costs, budget, asked)
-        open_ = may.any(axis=0)
-        chosen[g] = best(here.mean(axis=0)[None], costs, may)[0]
-        picked = crossed(arms.accuracy, members, spent, may, folds, partitions, rng)
-        kept[g] = (picked == chosen[g]).mean(axis=(0, 1))
-        at = np.arange(len(members))[:, None]
-        flattered[members] = np.where(open_, here[at, chosen[g]], np.nan)
-        values[members] = np.where(open_, here[at, picked].mean(axis=0), np.nan)
-        paid[members] = np.where(open_, costs[at, picked].mean(axis=0), np.nan)
-        one = len(members) == 1
-        again = (
-            share[:, members] * values[members]
-            if one
-            else redrawn(here, costs, may, share[:, members], folds, rng)
-        )
-        sums[g] = np.where(open_, again, np.nan)
-    means = [sums.sum(axis=0), *(_means(share[:, m], total) for (_, m), total in zip(groups, sums, strict=True))]
-    found = Optimal(
-        arms.convention, budget, bins, asked, arms.problems, arms.table, values, flattered, paid, chosen,
-        np.stack(means, axis=1), seed, pd.DataFrame(),
+    asked, groups = _budgets(arms, spent, budget, budgets), len(bins.groups())
+    values = np.full((3, len(arms.problems), len(asked)), np.nan)
+    chosen, kept = np.full((groups, len(asked)), -1), np.zeros((groups, len(asked)))
+    return _Work(
+        arms, bins, budget, spent, asked, *values, chosen, kept, np.zeros((groups, DRAWS, len(asked)))
     )  # fmt: skip
-    return replace(found, table=pd.DataFrame(_rows(found, kept, spent)))
+
+
+def _choose(work: _Work, g: int, members: Places, folds: int, partitions: int, rng: np.random.Generator) -> None:
+    here, costs, may = work.arms.accuracy[members], work.spent[members], work.admitted(members)
+    open_ = may.any(axis=0)
+    work.chosen[g] = best(rounded(here.mean(axis=0)[None]), costs, may)[0]
+    picked = crossed(work.arms.accuracy, members, work.spent, may, folds, partitions, rng)
+    work.kept[g] = (picked == work.chosen[g]).mean(axis=(0, 1))
+    at = np.arange(len(members))[:, None]
+    work.in_sample[members] = np.where(open_, here[at, work.chosen[g]], np.nan)
+    work.accuracy[members] = np.where(open_, here[at, picked].mean(axis=0), np.nan)
+    work.paid[members] = np.where(open_, costs[at, picked].mean(axis=0), np.nan)
+
+
+def _ended(work: _Work, share: Floats, seed: int) -> Optimal:
+    groups = work.bins.groups()
+    means = [_means(share[:, m], total) for (_, m), total in zip(groups, work.sums, strict=True)]
+    found = Optimal(
+        work.arms.convention, work.budget, work.bins, work.asked, work.arms.problems, work.arms.table,
+        work.accuracy, work.in_sample, work.paid, work.chosen, np.stack([work.sums.sum(axis=0), *means], axis=1),
+        seed, pd.DataFrame(),
+    )  # fmt: skip
+    return replace(found, table=pd.DataFrame(_rows(found, work.kept, work.spent)))
 
 
 def arm_name(arm: pd.Series) -> str:
@@ -134,13 +204,6 @@ def arm_name(arm: pd.Series) -> str:
     by = f" by {arm['verifier']}" if arm["verifier"] else ""
     what = f"{arm['strategy']}({setting})" if setting else arm["strategy"]
     return f"{arm['model']} {what} x{arm['budget']}, {arm['selector']}{by}"
-
-
-def _admitted(arms: Arms, spent: Floats, budget: str, asked: Floats) -> Mask:
-    """Which arms a budget admits in a bin, (arms, budgets)."""
-    if budget == "samples":
-        return np.asarray(arms.table["budget"].to_numpy()[:, None] == asked)
-    return np.asarray(spent.mean(axis=0)[:, None] <= asked * (1 + 1e-12))
 
 
 def _budgets(arms: Arms, spent: Floats, budget: str, given: Sequence[float] | None) -> Floats:

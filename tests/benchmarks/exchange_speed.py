@@ -1,0 +1,90 @@
+"""How long the analysis takes: `exchange` on the recorded study, and every curve of 128 problems x 10,000 samples.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/exchange_speed.py    # writes results/benchmarks/exchange.json
+
+Times are CPU seconds of the process and its children, start-up and reading included for the first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalinglab.curves import SELECTORS, Graded, Pool, curve, table
+from scalinglab.flops import CONVENTIONS
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "results" / "testbed-study"
+PROBLEMS, SAMPLES, BOOTSTRAPS = 128, 10_000, 1_000
+BUDGETS = [2**i for i in range(11)]
+
+
+def cpu() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def exchange() -> dict[str, Any]:
+    """The whole study on the command line: every strategy, bin, R and convention, with intervals."""
+    command = [sys.executable, "-c", "from scalinglab.cli import main; main()", "exchange", str(STUDY), "--json"]
+    before = cpu()
+    done = subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    spent = cpu() - before
+    found = json.loads(done.stdout)
+    return {
+        "what": "scalinglab exchange results/testbed-study --json",
+        "verdicts": len(found["rows"]),
+        "breakevens": len(found["breakeven"]),
+        "cpu_s": round(spent, 2),
+    }
+
+
+def simulated(seed: int = 0) -> Pool:
+    """Problems of Beta difficulty; wrong answers spread over twenty; a verifier that sees noise."""
+    rng = np.random.default_rng(seed)
+    ease = rng.beta(0.5, 1.0, PROBLEMS)
+    right = rng.random((PROBLEMS, SAMPLES)) < ease[:, None]
+    answers = np.where(right, 0, rng.integers(1, 21, right.shape))
+    scores = 1 / (1 + np.exp(-rng.normal(2.0 * right - 1.0, 1.0)))
+    n = np.full(PROBLEMS, SAMPLES)
+    return Pool(
+        "simulated", tuple(map(str, range(PROBLEMS))), n, right.sum(axis=1), Graded(right, answers, scores)
+    )
+
+
+def curves() -> list[dict[str, Any]]:
+    pool, rows = simulated(), []
+    for selector in SELECTORS:
+        before = cpu()
+        found = table(curve(pool, selector, BUDGETS, convention=CONVENTIONS["paper"]), draws=BOOTSTRAPS)
+        row = {"what": f"curve by {selector}, k to {BUDGETS[-1]}", "problems": PROBLEMS, "samples": SAMPLES}
+        row |= {"bootstraps": BOOTSTRAPS, "cpu_s": round(cpu() - before, 2)}
+        rows.append(row | {"accuracy": found["accuracy"].round(4).tolist()})
+    return rows
+
+
+def main() -> None:
+    every = curves()
+    total = {"what": "all curves", "cpu_s": round(sum(row["cpu_s"] for row in every), 2)}
+    document = {
+        "command": "OMP_NUM_THREADS=1 python tests/benchmarks/exchange_speed.py",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "pandas")}},
+        "machine": {"system": platform.platform(), "processor": platform.processor() or platform.machine()},
+        "rows": [exchange(), *every, total],
+    }
+    path = ROOT / "results" / "benchmarks" / "exchange.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document, indent=1))
+
+
+if __name__ == "__main__":
+    main()
