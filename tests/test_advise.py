@@ -100,6 +100,21 @@ def test_the_share_of_draws_says_how_sure_the_choice_is():
     assert 0.2 < unsure.best.right < 1
 
 
+def test_advice_is_scored_on_problems_that_it_was_not_chosen_on():
+    alike = advise(VIEW, STUDY, queries=1, target=0.4).validated
+    assert (alike.accuracy, alike.flops, alike.advised) == (pytest.approx(0.4), pytest.approx(8), 1)
+    rng = np.random.default_rng(1)
+    luck = [
+        advise(
+            planted((rng.random((30, 4)) < 0.5).astype(float), rng.random(30) < 0.5), STUDY, queries=1, budget=1e5
+        )
+        for _ in range(40)
+    ]
+    assert np.mean([found.best.accuracy.value for found in luck]) > 0.56, "the best of five coins looks better"
+    assert np.mean([found.validated.accuracy for found in luck]) == pytest.approx(0.5, abs=0.03)
+    assert all(found.validated.low < found.validated.accuracy < found.validated.high for found in luck)
+
+
 def test_beyond_the_support_there_is_advice_only_where_asked_and_it_says_so():
     with pytest.raises(DataError, match=r"at most 0\.6, .*--extrapolate"):
         advise(VIEW, STUDY, queries=1, target=0.65)

@@ -13,6 +13,7 @@ from scalinglab.advise.choice import (
 )
 from scalinglab.advise.costs import Cost, costs_on
 from scalinglab.advise.hardware import GPUS, Gpu, Work, decode_seconds, find_gpu, prefill_seconds, query_seconds
+from scalinglab.advise.validated import Validated, validated
 
 __all__ = [
     "EXTRAPOLATED",
@@ -26,6 +27,7 @@ __all__ = [
     "Gpu",
     "Number",
     "Option",
+    "Validated",
     "Work",
     "advise",
     "candidates",
@@ -34,4 +36,5 @@ __all__ = [
     "find_gpu",
     "prefill_seconds",
     "query_seconds",
+    "validated",
 ]

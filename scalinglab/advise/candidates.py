@@ -11,6 +11,7 @@ from scalinglab.curves import DRAWS, Floats, Ints
 from scalinglab.errors import DataError
 from scalinglab.exchange import Family, StudyData, View, crossing, families
 
+Shares = Sequence[tuple[Ints, float]]
 _ROUNDING = 1e-12
 """Of a mean over problems: an accuracy that equals the target reaches it."""
 
@@ -27,12 +28,25 @@ class Candidate:
     flops: Floats
     training: float
 
+    def shares(self, flops: float, draw: int = 0) -> Floats:
+        """The share of each budget at FLOPs a query, linear in their logarithm, as a draw's costs have it."""
+        costs = np.log(self.flops[draw])
+        return np.array([np.interp(np.log(flops), costs, row) for row in np.eye(len(costs))])
+
 
 def candidates(
-    view: View, study: StudyData, *, mix: Sequence[float] | None = None, seed: int = 0
+    view: View,
+    study: StudyData,
+    *,
+    mix: Sequence[float] | None = None,
+    seed: int = 0,
+    weights: Floats | None = None,
 ) -> list[Candidate]:
-    """Every family of both models, greedy answers among them, under the draws of one bootstrap."""
-    weights, found = _weights(view, mix, seed), []
+    """Every family of both models, greedy answers among them, under the draws of one bootstrap.
+
+    weights: of each problem in draws of another kind, (draws, problems).
+    """
+    weights, found = _resampled(view, mix, seed) if weights is None else weights, []
     accuracy, flops = weights @ view.arms.accuracy, weights @ view.arms.flops
     for family in [*families(view.arms, study), *families(view.arms, study, large=True), *_greedy(view, study)]:
         at = family.columns[np.argsort(flops[0, family.columns], kind="stable")]
@@ -51,19 +65,20 @@ def _greedy(view: View, study: StudyData) -> list[Family]:
     ]
 
 
-def _weights(view: View, mix: Sequence[float] | None, seed: int) -> Floats:
+def mixture(view: View, mix: Sequence[float] | None) -> Shares:
+    """Groups of problems and the share of each among the queries: all as they are, or the view's mixed."""
+    if mix is None:
+        return [(np.arange(len(view.arms.problems)), 1.0)]
+    if len(mix) != len(view.groups) or min(mix) < 0 or sum(mix) <= 0:
+        names = ", ".join(name for name, _ in view.groups)
+        raise DataError(f"a mix of {len(mix)} shares", f"a share >= 0 of each of the bins {names}", "mend the mix")
+    return [(members, share / sum(mix)) for (_, members), share in zip(view.groups, mix, strict=True)]
+
+
+def _resampled(view: View, mix: Sequence[float] | None, seed: int) -> Floats:
     """The weight of each problem in each draw, (1 + draws, problems): first as they are, then resampled."""
-    count, rng = len(view.arms.problems), np.random.default_rng(seed)
-    groups: list[tuple[Ints, float]] = [(np.arange(count), 1.0)]
-    if mix is not None:
-        if len(mix) != len(view.groups) or min(mix) < 0 or sum(mix) <= 0:
-            names = ", ".join(name for name, _ in view.groups)
-            raise DataError(
-                f"a mix of {len(mix)} shares", f"a share >= 0 of each of the bins {names}", "mend the mix"
-            )
-        groups = [(members, share / sum(mix)) for (_, members), share in zip(view.groups, mix, strict=True)]
-    weights = np.zeros((1 + DRAWS, count))
-    for members, share in groups:
+    rng, weights = np.random.default_rng(seed), np.zeros((1 + DRAWS, len(view.arms.problems)))
+    for members, share in mixture(view, mix):
         weights[0, members] = share / len(members)
         even = np.full(len(members), 1 / len(members))
         weights[1:, members] = share * rng.multinomial(len(members), even, size=DRAWS) / len(members)

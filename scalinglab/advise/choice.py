@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from scalinglab.advise.candidates import Candidate, affording, candidates, longer, reaching
+from scalinglab.advise.validated import Validated, validated
 from scalinglab.curves import Floats, tails
 from scalinglab.errors import DataError
 from scalinglab.exchange import StudyData, View
@@ -59,7 +61,10 @@ class Flip:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to use at a load, what is next, and at which smaller and larger loads that changes (None: nowhere)."""
+    """What to use at a load, what is next, and at which smaller and larger loads that changes (None: nowhere).
+
+    validated: what such a choice reaches on problems it was not made on; None beyond the support, or of too few.
+    """
 
     convention: str
     queries: float
@@ -71,6 +76,7 @@ class Advice:
     above: Flip | None
     problems: int
     notes: tuple[str, ...]
+    validated: Validated | None
 
 
 def advise(
@@ -97,11 +103,12 @@ def advise(
     found = candidates(view, study, mix=mix, seed=seed)
     if extrapolate and target is not None:
         found = [longer(one, target) for one in found]
-    rank = (
-        reaching(found, _share(target))
+    ranked = (
+        partial(reaching, target=_share(target))
         if target is not None
-        else affording(found, positive(budget or 0, "budget"))
+        else partial(affording, budget=positive(budget or 0, "budget"))
     )
+    rank = ranked(found)
     costs, flops = rank(queries)
     if not np.isfinite(costs[:, 0]).any():
         raise _beyond(found, queries, target, budget)
@@ -115,7 +122,7 @@ def advise(
     above = _flip(found, rank, queries, int(order[0]), _LOADS[_LOADS > 1])
     notes = [
         "accuracy, FLOPs: means over problems, with 95 % bootstrap intervals given the strategy and its budget",
-        "the choice was made on the problems it is scored on, which flatters it",
+        "the choice was made on the problems it is scored on, which flatters it; cross-validated: on others",
     ]
     if any(option.accuracy.how == EXTRAPOLATED for option in options):
         notes.append("extrapolated: beyond every measured budget, on the line through the last two in log FLOPs")
@@ -131,13 +138,13 @@ def advise(
         above,
         len(view.arms.problems),
         tuple(notes),
+        None if extrapolate else validated(view, study, ranked, queries, mix=mix, seed=seed),
     )
 
 
 def _option(one: Candidate, flops: float, queries: float, right: float, problems: int) -> Option:
     """A candidate at these FLOPs a query, with intervals at that fixed budget."""
-    order = np.arange(one.flops.shape[1])
-    weights = np.array([np.interp(np.log(flops), np.log(one.flops[0]), row) for row in np.eye(len(order))])
+    weights = one.shares(flops)
     used = one.family.columns[weights > 1e-9]
     how = EXTRAPOLATED if (used < 0).any() else MEASURED if len(used) == 1 else INTERPOLATED
     accuracy, spent = one.accuracy @ weights, np.exp(np.log(one.flops) @ weights)

@@ -84,7 +84,13 @@ def _print(told: Advice, costs: list[Any], sunk: bool) -> None:
         for side, flip in (("below", told.below), ("above", told.above))
         if flip is not None
     ]
+    held = told.validated
+    validated = [] if held is None else [
+        f"cross-validated, {held.folds} folds of problems: accuracy {held.accuracy:.4g} ({held.low:.4g} to "
+        f"{held.high:.4g}) at {held.flops:.4g} FLOPs a query; {held.advised:.0%} of the choices found advice"
+    ]  # fmt: skip
     notes = [
+        *validated,
         f"the choice flips {'; '.join(flips)}"
         if flips
         else "the choice is the same at every load from 1e-6 to 1e6 times this",
