@@ -57,8 +57,7 @@ results-testbed-study: .venv-vllm/ready
 	.venv-vllm/bin/scalinglab export testbed-study --out results/testbed-study
 	$(MAKE) results-testbed-analysis
 
-# What the recorded study says: verdicts, policy, findings, advice and laws as JSON documents; figures of these and of
-# its parallel samples.
+# What the recorded study says: verdicts, policy, findings, advice and laws as JSON documents; figures of them.
 STUDY := results/testbed-study
 results-testbed-analysis: .venv/core
 	$(BIN)/scalinglab exchange $(STUDY) --json > $(STUDY)/exchange.json
@@ -66,7 +65,7 @@ results-testbed-analysis: .venv/core
 	$(BIN)/scalinglab findings $(STUDY) --json > $(STUDY)/findings.json
 	$(BIN)/scalinglab advise --study $(STUDY) --queries 1e6 --target 0.7 --json > $(STUDY)/advice.json
 	$(BIN)/scalinglab laws $(STUDY) --ladder results/testbed --out $(STUDY)/laws --json > $(STUDY)/fits.json
-	$(BIN)/scalinglab report $(STUDY) --small small --large large --selector weighted --out $(STUDY)/report
+	$(BIN)/scalinglab report $(STUDY) --out $(STUDY)/report
 
 # vLLM on a CPU has an environment of its own: 3.5 GB, and torchvision and others that break it are taken out again.
 .venv-vllm/ready: pyproject.toml

@@ -72,6 +72,38 @@ def ratios():
     return pd.DataFrame(rows)
 
 
+POLICY_ROWS = pd.DataFrame(
+    {"kind": "policy", "strategy": "policy, compute-optimal", "bin": name, "flops": flops, "accuracy": value,
+     "low": value - 0.1, "high": value + 0.1, "problems": 20}
+    for name in ("all", "1", "2")
+    for flops, value in ((1e8, 0.4), (1e9, 0.6))
+)  # fmt: skip
+STARS = pd.DataFrame(
+    {"bin": name, "R": r, "flops": 1e9 / r, "large": 0.5, "problems": 20}
+    for name in ("all", "1", "2")
+    for r in (1, 9)
+)
+CHOSEN = pd.DataFrame(
+    {"bins": kind, "bin": "all", "budget": k, "accuracy": 0.5, "low": 0.4, "high": 0.6, "in_sample": 0.55}
+    for kind in ("predicted", "oracle")
+    for k in (1, 4, 16)
+)
+BASE = pd.DataFrame(
+    {"strategy": "parallel, majority", "k": k, "accuracy": 0.45, "low": 0.4, "high": 0.5} for k in (1, 4, 16)
+)
+GAINS = pd.DataFrame(
+    {"unit": "samples", "n": n, "gain": gain, "low": 1.0, "high": None, "verdict": verdict}
+    for n, gain, verdict in ((4, 2.0, "reached"), (16, None, "not reached"), (64, 4.0, "reached"))
+)
+EVEN = pd.DataFrame(
+    {"strategy": name, "bin": b, "status": status, "R": r, "low": 0.5, "high": high, "measured_from": 0.2,
+     "measured_to": np.nan}
+    for name in ("parallel", "policy")
+    for b, status, r, high in (
+        ("all", "crossed", 1.0, 4.0), ("1", "not crossed: test-time at every measured R", np.nan, np.nan)
+    )
+)  # fmt: skip
+
 CHARTS = {
     "accuracy_by_bin": lambda ax: plots.accuracy_by_bin(ax, RESULT, "paper"),
     "relative_bars": lambda ax: plots.relative_bars(ax, RESULT, "small-pays"),
@@ -82,6 +114,10 @@ CHARTS = {
     "rule_effect": lambda ax: plots.rule_effect(ax, BARS),
     "matched_budgets": lambda ax: plots.matched_budgets(ax, budgets()),
     "cost_ratio": lambda ax: plots.cost_ratio(ax, ratios()),
+    "policy_by_bin": lambda ax: plots.policy_by_bin(ax, POLICY_ROWS, STARS, "large"),
+    "policy_curves": lambda ax: plots.policy_curves(ax, CHOSEN, BASE),
+    "gains": lambda ax: plots.gains(ax, GAINS, "parallel"),
+    "break_even": lambda ax: plots.break_even(ax, EVEN),
     "lines_by": lambda ax: plots.lines_by(ax, ratios(), x="length", y="ratio", by="convention", log="xy"),
 }
 each_chart = pytest.mark.parametrize("name", CHARTS)
@@ -142,6 +178,33 @@ def overlap(one, other):
     across = min(one.x1, other.x1) - max(one.x0, other.x0)
     along = min(one.y1, other.y1) - max(one.y0, other.y0)
     return across > 1 and along > 1
+
+
+def test_a_star_stands_at_the_budget_of_each_r_and_a_line_at_the_accuracy(charts):
+    ax = charts["policy_by_bin"]
+    assert [text.get_text() for text in ax.texts] == ["R = 1", "R = 9"]
+    stars = [line for line in ax.lines if line.get_marker() == "*" and len(line.get_xdata())]
+    assert [(line.get_xdata().tolist(), set(line.get_ydata())) for line in stars] == [([1e9, 1e9 / 9], {50.0})] * 2
+    assert named(ax)["bin 1 (easiest), n = 20"].get_ydata() == pytest.approx([40, 60])
+
+
+def test_a_break_even_that_was_not_crossed_points_to_its_side(charts):
+    marks = [(line.get_marker(), line.get_xdata()[0]) for line in charts["break_even"].lines
+             if line.get_marker() in "o<>" and len(line.get_xdata())]  # fmt: skip
+    crossed, pointing = [x for mark, x in marks if mark == "o"], [x for mark, x in marks if mark == ">"]
+    assert crossed == [1, 1]
+    assert pointing == [charts["break_even"].get_xlim()[1]] * 2
+
+
+def test_every_strategy_has_its_line_in_each_panel():
+    curves = pd.concat([POLICY_ROWS, POLICY_ROWS.assign(kind="parallel", strategy="parallel, majority")])
+    figure, axes = plots.figure(2, rows=2)
+    assert len(axes) == 4
+    plots.frontier(axes[:3], curves, STARS, "large")
+    assert [ax.get_title() for ax in axes[:3]] == ["all, n = 20", "bin 1 (easiest), n = 20", "bin 2, n = 20"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "parallel", "policy, with 95 %", "large, one answer",
+    ]  # fmt: skip
 
 
 # Every chart

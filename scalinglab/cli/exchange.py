@@ -69,7 +69,6 @@ def exchange(
     Of a study's folder, every strategy at its measured costs, and where it breaks even; with --selector, or of
     counts, parallel samples.
     """
-    from scalinglab.exchange import is_study
     from scalinglab.flops import convention as preset
 
     chosen = None if convention is None else preset(convention).name
@@ -79,30 +78,34 @@ def exchange(
     if surface is not None:
         _surface(data, surface, spec, seed, as_json)
         return
-    parallel = {"--selector": selector, "--ratio": ratio, "--prompt": prompt, "--generate": generate}
-    if is_study(data) and all(value is None for value in parallel.values()):
+    if whole_study(data, selector, ratio, prompt, generate):
         _study(data, small, large, r, bins, chosen, sunk, thinking, weak_verifier, spec, seed, as_json)
         return
     asked = {"--sunk": sunk, "--thinking": thinking, "--weak-verifier": weak_verifier}
     for option, value in asked.items():
         if value:
             raise DataError(f"{option} for {data}", "a study's folder, with every strategy", f"drop {option}")
-    for option, value in (("--small", small), ("--large", large)):
-        if value is None:
-            raise typer.BadParameter("missing: only a study's roles name it", param_hint=option)
-    result = compare(
-        data, small or "", large or "", r, bins, selector or "coverage", ratio, spec, prompt, generate, seed
-    )
+    result = compare(data, small, large, r, bins, selector or "coverage", ratio, spec, prompt, generate, seed)
     _shown(result, chosen, as_json)
 
 
+def whole_study(data: Path, *parallel: object) -> bool:
+    """Whether every strategy of a study is asked for: none of the options of parallel samples alone is given."""
+    from scalinglab.exchange import is_study
+
+    return is_study(data) and all(value is None for value in parallel)
+
+
 def compare(
-    data: Path, small: str, large: str, r: str, bins: int, selector: str, ratio: float | None,
+    data: Path, small: str | None, large: str | None, r: str, bins: int, selector: str, ratio: float | None,
     spec: list[str] | None, prompt: int | None, generate: int | None, seed: int,
 ) -> Exchange:  # fmt: skip
     """The exchange of parallel samples that a command line asks for."""
     from scalinglab.exchange import exchange_recorded, open_recorded
 
+    if small is None or large is None:
+        option = "--small" if small is None else "--large"
+        raise typer.BadParameter("missing: only a study's roles name it", param_hint=option)
     recorded = open_recorded(data, specs=read_specs(spec), prompt=prompt, generated=generate)
     return exchange_recorded(
         recorded, small=small, large=large, ratio=ratio, selector=selector, r=read_numbers(r, "--r", float),

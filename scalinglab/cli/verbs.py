@@ -17,8 +17,10 @@ from scalinglab.cli import collect, findings, fit, laws, policy, testbed
 from scalinglab.cli.advise import advise
 from scalinglab.cli.exchange import (
     Bins,
+    Chosen,
     Data,
     Generate,
+    Model,
     Prompt,
     Ratio,
     Rs,
@@ -29,11 +31,13 @@ from scalinglab.cli.exchange import (
     first,
     read_numbers,
     read_specs,
+    whole_study,
 )
 from scalinglab.cli.render import Json, Seed, command, print_files, print_rows
 from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
+    from scalinglab.report import Report
     from scalinglab.specs import ModelSpec
 
 app = typer.Typer(
@@ -162,19 +166,20 @@ def curve(
 
 
 @app.command(
-    epilog="Example: scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
+    epilog="Example: scalinglab report run --out results/run    "
+    "scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
 )
 def report(
     data: Data,
-    small: Annotated[str, typer.Option(help="The small model, as the data name it.")],
-    large: Annotated[str, typer.Option(help="The large model, as the data name it.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    small: Model = None,
+    large: Model = None,
     r: Rs = "0.16,0.79,22",
     bins: Bins = 5,
     convention: Annotated[
         str | None, typer.Option(help="The convention of the figures; default the paper's.")
     ] = None,
-    selector: Selector = "coverage",
+    selector: Chosen = None,
     ratio: Ratio = None,
     spec: Specs = None,
     prompt: Prompt = None,
@@ -182,14 +187,39 @@ def report(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Write the exchange of two models as figures, tables, one HTML page and a manifest."""
+    """Write the exchange of two models as figures, tables, one HTML page and a manifest.
+
+    Of a study's folder, every strategy and the compute-optimal policy; with --selector, or of counts, parallel
+    samples.
+    """
     from scalinglab.flops import convention as preset
     from scalinglab.report import exchange_report
 
     chosen = None if convention is None else preset(convention).name
-    result = compare(data, small, large, r, bins, selector, ratio, spec, prompt, generate, seed)
-    made = exchange_report(result, convention=chosen or first(result))
+    if whole_study(data, selector, ratio, prompt, generate):
+        made = _study_report(data, small, large, read_numbers(r, "--r", float), bins, chosen, spec, seed)
+    else:
+        result = compare(data, small, large, r, bins, selector or "coverage", ratio, spec, prompt, generate, seed)
+        made = exchange_report(result, convention=chosen or first(result))
     print_files(made.write(out, command=command(), seed=seed), as_json)
+
+
+def _study_report(
+    data: Path, small: str | None, large: str | None, r: list[float], bins: int, convention: str | None,
+    spec: list[str] | None, seed: int,
+) -> Report:  # fmt: skip
+    from scalinglab.exchange import exchange_study, open_study
+    from scalinglab.report import study_report
+    from scalinglab.study import policies_of
+
+    study = open_study(data, small=small, large=large, specs=read_specs(spec))
+    found = exchange_study(study, r=r, bins=bins, seed=seed)
+    rule = convention or first(found)
+    try:
+        chosen = policies_of(data, small=study.small, rule=rule, bins=bins, seed=seed)
+    except DataError:  # no verifier to rank by, or no best-of-N: the rest stands
+        return study_report(found, study, rule, policy=None, gain=None)
+    return study_report(found, study, rule, policy=chosen.table(), gain=chosen.gain)
 
 
 @app.command(epilog="Example: scalinglab paper --out results/paper")

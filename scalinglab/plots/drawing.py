@@ -23,10 +23,12 @@ _VERDICTS = {TEST_TIME: "#56B4E9", PRETRAINING: "#E69F00", UNDECIDED: "#E8E8E8",
 _SHORT = {TEST_TIME: "test-time", PRETRAINING: "pretrain", UNDECIDED: "undecided", OUTSIDE: "not\nmeasured"}
 
 
-def figure(columns: int = 1, *, width: float = 6.4, height: float = 4.2) -> tuple[Figure, list[Axes]]:
-    """A new figure of ``columns`` Axes in a row, each ``width`` inches wide."""
-    made = Figure(figsize=(width * columns, height), layout="constrained")
-    return made, list(np.atleast_1d(made.subplots(1, columns)))
+def figure(
+    columns: int = 1, *, rows: int = 1, width: float = 6.4, height: float = 4.2
+) -> tuple[Figure, list[Axes]]:
+    """A new figure of ``columns`` Axes in each of ``rows``, each ``width`` by ``height`` inches."""
+    made = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return made, list(np.ravel(made.subplots(rows, columns)))
 
 
 def png(drawn: Figure) -> bytes:
@@ -42,16 +44,15 @@ def accuracy_by_bin(ax: Axes, result: Exchange, convention: str) -> None:
     bins = [name for name in result.curves["bin"].unique() if name != "all"] or ["all"]
     for i, name in enumerate(bins):
         line, stars = (frame[frame["bin"] == name] for frame in (result.curves, verdicts))
-        colour, label = COLOURS[i % 7], f"{_label(name)}, n = {line['problems'].iloc[0]}"
-        ax.plot(line["k"], line["accuracy"], color=colour, marker=_shape(MARKERS, i), markersize=4, label=label)
+        colour, label = COLOURS[i % 7], f"{bin_label(name)}, n = {line['problems'].iloc[0]}"
+        ax.plot(line["k"], line["accuracy"], color=colour, marker=shape(MARKERS, i), markersize=4, label=label)
         if line["low"].notna().all():
             ends = (line[end].astype(float) for end in ("low", "high"))
             ax.fill_between(line["k"], *ends, color=colour, alpha=0.15, linewidth=0)
         ax.plot(stars["k"], stars["large"], "*", color=colour, markersize=13, markeredgecolor="black")
     for r, k in verdicts[["R", "k"]].drop_duplicates().itertuples(index=False):
         ax.axvline(k, color="grey", linestyle=":", linewidth=1)
-        ax.annotate(f"R = {r:g}", (k, 1.0), xycoords=("data", "axes fraction"), rotation=90, fontsize=8,
-                    ha="right", va="top", xytext=(-1, -3), textcoords="offset points")  # fmt: skip
+        above(ax, k, f"R = {r:g}")
     ax.plot([], [], "*", color="white", markersize=13, markeredgecolor="black", label=f"{result.large}, 1 sample")
     ax.set_xscale("log", base=2)
     ax.set(
@@ -60,44 +61,55 @@ def accuracy_by_bin(ax: Axes, result: Exchange, convention: str) -> None:
         ylim=(-0.03, 1.03),
     )
     ax.set_title(
-        f"Stars below a line: test-time compute wins\n(k(R) under {convention}; bands: 95 %)", fontsize=10
+        f"Stars below a line: test-time compute wins\n(k(R) under {convention}; bands: 95 %)", fontsize=10, pad=18
     )
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+
+
+def above(ax: Axes, x: float, text: str) -> None:
+    """A note over the upper edge of the Axes, where no data are."""
+    ax.annotate(text, (x, 1.0), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom",
+                xytext=(0, 2), textcoords="offset points", annotation_clip=False)  # fmt: skip
 
 
 def relative_bars(ax: Axes, result: Exchange, convention: str) -> None:
     """The paper's Fig. 1 (right) for any study: small / large - 1 per bin and R, with 95 % intervals."""
     rows = result.verdicts[(result.verdicts["convention"] == convention) & result.verdicts["relative"].notna()]
-    frame = pd.DataFrame(
-        {
-            "group": [_label(name).replace(" (", "\n(") for name in rows["bin"]],
-            "bar": [f"R = {r:g}" for r in rows["R"]],
-            "value": 100 * rows["relative"].to_numpy(dtype=float),
-            "low": 100 * rows["relative_low"].to_numpy(dtype=float),
-            "high": 100 * rows["relative_high"].to_numpy(dtype=float),
-        }
-    )
-    grouped_bars(ax, frame)
+    grouped_bars(ax, relative_frame(rows))
     ax.set_title(
         f"{result.small} with test-time compute against {result.large}\n({convention}; bars: 95 %)",
         fontsize=10,
     )
 
 
+def relative_frame(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts as ``grouped_bars`` takes them: a group a bin, a bar an R, in %."""
+    numbers = {"value": "relative", "low": "relative_low", "high": "relative_high"}
+    return pd.DataFrame(
+        {
+            "group": [bin_label(name).replace(" (", "\n(") for name in verdicts["bin"]],
+            "bar": [f"R = {r:g}" for r in verdicts["R"]],
+            **{name: 100 * verdicts[column].to_numpy(dtype=float) for name, column in numbers.items()},
+        }
+    )
+
+
 def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
-    """Bars of columns group, bar, value (%), and low and high where there are intervals."""
+    """Bars of columns group, bar, value (%; NaN: a cross), and low and high where there are intervals."""
     groups, bars = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["bar"]))
     width = 0.8 / max(len(bars), 1)
     for i, name in enumerate(bars):
         rows = frame[frame["bar"] == name]
         x = np.array([groups.index(group) for group in rows["group"]]) + (i - (len(bars) - 1) / 2) * width
         value = rows["value"].to_numpy(dtype=float)
-        ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=_shape(HATCHES, i), edgecolor="white")
+        ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=shape(HATCHES, i), edgecolor="white")
         ax.plot(x[value == 0], value[value == 0], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
+        ax.plot(x[np.isnan(value)], 0 * x[np.isnan(value)], "x", color=COLOURS[i % 7], markersize=6)
         if "low" in rows:
             reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)
             ax.errorbar(x, value, np.nan_to_num(reach), fmt="none", ecolor="black", capsize=2, linewidth=1)
-            for at, top in zip(x[np.isnan(reach[1])], value[np.isnan(reach[1])], strict=True):
+            unbounded = np.isnan(reach[1]) & ~np.isnan(value)
+            for at, top in zip(x[unbounded], value[unbounded], strict=True):
                 ax.annotate("no upper\nbound", (at, top), ha="center", va="bottom", fontsize=6)
     if len(frame) and frame["value"].abs().max() > 300:
         ax.set_yscale("symlog", linthresh=100)
@@ -130,7 +142,7 @@ def breakdown(ax: Axes, costs: Mapping[str, Mapping[str, int]]) -> None:
     bottom = np.zeros(len(costs))
     for i, part in enumerate(parts):
         height = np.array([float(row.get(part, 0)) for row in costs.values()])
-        style: dict[str, Any] = {"color": COLOURS[i % 7], "hatch": _shape(HATCHES, i), "edgecolor": "white"}
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "hatch": shape(HATCHES, i), "edgecolor": "white"}
         ax.bar(range(len(costs)), height, bottom=bottom, label=part, **style)
         bottom += height
     ax.set_xticks(range(len(costs)), list(costs), rotation=25, ha="right", fontsize=8)
@@ -180,7 +192,7 @@ def matched_budgets(ax: Axes, points: pd.DataFrame) -> None:
     names = list(points["convention"].unique())
     for i, (budget, rows) in enumerate(points.groupby("budget", sort=False)):
         at = [names.index(name) for name in rows["convention"]]
-        ax.plot(at, rows["k"], _shape(MARKERS, i), color=COLOURS[i % 7], label=str(budget))
+        ax.plot(at, rows["k"], shape(MARKERS, i), color=COLOURS[i % 7], label=str(budget))
     ax.set_yscale("log", base=2)
     ax.set_xticks(range(len(names)), names, rotation=25, ha="right", fontsize=8)
     ax.set_ylabel("samples per query k")
@@ -190,7 +202,7 @@ def matched_budgets(ax: Axes, points: pd.DataFrame) -> None:
 def cost_ratio(ax: Axes, frame: pd.DataFrame, *, x: str = "length") -> None:
     """Large-to-small cost ratio (column ratio) against a length, one line a convention."""
     for i, (name, rows) in enumerate(frame.groupby("convention", sort=False)):
-        style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": _shape(MARKERS, i), "markersize": 4}
+        style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": shape(MARKERS, i), "markersize": 4}
         ax.plot(rows[x], rows["ratio"], label=str(name), linestyle=("-", "--", "-.", ":")[i % 4], **style)
     ax.set_xscale("log", base=2)
     ax.set(xlabel=f"{x} (tokens)", ylabel="large / small FLOPs")
@@ -203,7 +215,7 @@ def lines_by(
     """A line for each value of ``by``, with a band where low and high are named; ``log`` names log axes."""
     for i, (name, rows) in enumerate(frame.groupby(by, sort=False)):
         style: dict[str, Any] = {"color": COLOURS[i % 7], "linestyle": ("-", "--", "-.", ":")[i % 4]}
-        marker = _shape(MARKERS, i) if len(rows) < 30 else ""
+        marker = shape(MARKERS, i) if len(rows) < 30 else ""
         ax.plot(rows[x], rows[y], label=str(name), marker=marker, markersize=4, **style)
         if low:
             ax.fill_between(rows[x], rows[low], rows[high], color=COLOURS[i % 7], alpha=0.15, linewidth=0)
@@ -215,10 +227,11 @@ def lines_by(
     ax.legend(title=by, fontsize=8, title_fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _shape(shapes: tuple[str, ...], i: int) -> str:
+def shape(shapes: tuple[str, ...], i: int) -> str:
     """The i-th shape; when the colours come round again, another shape goes with each."""
     return shapes[(i + i // 7) % 7]
 
 
-def _label(name: str) -> str:
+def bin_label(name: str) -> str:
+    """A bin of difficulty in words."""
     return {"1": "bin 1 (easiest)", "all": "all"}.get(name, f"bin {name}")

@@ -1,0 +1,47 @@
+"""Draws given objects on given Axes, in Okabe and Ito's colour-blind safe colours; shapes repeat them."""
+
+from scalinglab.plots.drawing import (
+    COLOURS,
+    HATCHES,
+    MARKERS,
+    Drawn,
+    accuracy_by_bin,
+    breakdown,
+    cost_ratio,
+    figure,
+    grouped_bars,
+    lines_by,
+    matched_budgets,
+    png,
+    published_lines,
+    relative_bars,
+    relative_frame,
+    rule_effect,
+    sensitivity,
+)
+from scalinglab.plots.studies import break_even, frontier, gains, policy_by_bin, policy_curves
+
+__all__ = [
+    "COLOURS",
+    "HATCHES",
+    "MARKERS",
+    "Drawn",
+    "accuracy_by_bin",
+    "break_even",
+    "breakdown",
+    "cost_ratio",
+    "figure",
+    "frontier",
+    "gains",
+    "grouped_bars",
+    "lines_by",
+    "matched_budgets",
+    "png",
+    "policy_by_bin",
+    "policy_curves",
+    "published_lines",
+    "relative_bars",
+    "relative_frame",
+    "rule_effect",
+    "sensitivity",
+]

@@ -1,0 +1,152 @@
+"""The figures of a whole study: every strategy, the policy, where it breaks even and what it gains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from scalinglab.exchange import POLICY, SIDES
+from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
+from scalinglab.policy import REACHED
+
+_OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+_STAR: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 13, "markeredgecolor": "black"}
+
+
+def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
+    """Accuracy against FLOPs a query: every strategy a line, an Axes a bin; a star the large model at each R.
+
+    curves: of ``study_curves``. verdicts: the policy's, whose budgets are where the stars stand.
+    """
+    kinds = [kind for kind in curves["kind"].unique() if kind != POLICY]
+    for ax, name in zip(axes, verdicts["bin"].unique(), strict=True):
+        rows, stars = curves[curves["bin"] == name], verdicts[verdicts["bin"] == name]
+        for _, line in rows[rows["kind"] != POLICY].groupby("strategy", sort=False):
+            i = kinds.index(line["kind"].iloc[0])
+            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 3, "linewidth": 1}
+            ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, **style)
+        _banded(ax, rows[rows["kind"] == POLICY], "flops", "black", {"linewidth": 2})
+        _stars(ax, stars, "#E8E8E8")
+        for at in stars.itertuples():
+            above(ax, at.flops, f"R = {at.R:g}")
+        _percent(ax, f"{bin_label(str(name))}, n = {stars['problems'].iloc[0]}")
+    for i, kind in enumerate(kinds):
+        axes[-1].plot([], [], color=COLOURS[i], marker=MARKERS[i], markersize=4, label=kind)
+    axes[-1].plot([], [], color="black", linewidth=2, label="policy, with 95 %")
+    axes[-1].plot([], [], color="#E8E8E8", **_STAR, label=f"{large}, one answer")
+    axes[0].figure.legend(
+        *axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False
+    )
+
+
+def policy_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
+    """The paper's Fig. 9: the policy's line for each bin, and the large model's star at each R in its colour."""
+    names = [name for name in curves["bin"].unique() if name != "all"]
+    for i, name in enumerate(names):
+        line, stars = (frame[frame["bin"] == name] for frame in (curves, verdicts))
+        label = f"{bin_label(str(name))}, n = {line['problems'].iloc[0]}"
+        _banded(ax, line, "flops", COLOURS[i % 7], {"marker": shape(MARKERS, i), "markersize": 4, "label": label})
+        _stars(ax, stars, COLOURS[i % 7])
+    for r, stars in verdicts[verdicts["bin"].isin(names)].groupby("R"):
+        above(ax, float(np.exp(np.log(stars["flops"]).mean())), f"R = {r:g}")
+    ax.plot([], [], color="white", **_STAR, label=f"{large}, one answer")
+    _percent(ax, "A star below its line: test-time compute wins (bands: 95 %)")
+    ax.set(xlabel="FLOPs a query", ylabel="accuracy (%)")
+    ax.legend(**_OUTSIDE)
+
+
+def policy_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> None:
+    """The paper's Figs. 4 and 8: compute-optimal against best-of-N over all problems, by samples a query.
+
+    policy: the table of ``Policies``. baseline: rows of ``study_curves`` over all problems, a line a strategy.
+    """
+    rows = policy[policy["bin"].astype(str) == "all"]
+    for i, (name, line) in enumerate(rows.groupby("bins", sort=False)):
+        look: dict[str, Any] = {"marker": MARKERS[i], "markersize": 5}
+        _banded(ax, line, "budget", COLOURS[i], look | {"label": f"compute-optimal, {name} bins"})
+        ax.plot(line["budget"], 100 * line["in_sample"].astype(float), ":", color=COLOURS[i], linewidth=1.5,
+                label=f"{name} bins, in-sample")  # fmt: skip
+    for i, (name, line) in enumerate(baseline.groupby("strategy", sort=False), start=2):
+        look = {"marker": MARKERS[i], "markersize": 4, "linestyle": "--", "label": str(name)}
+        _banded(ax, line, "k", COLOURS[i], look)
+    ax.set_xscale("log", base=2)
+    ax.set(xlabel="samples a query", ylabel="accuracy (%)")
+    ax.set_title("Compute-optimal against best-of-N (bands: 95 %)", fontsize=10)
+    ax.legend(**_OUTSIDE)
+
+
+def gains(ax: Axes, gain: pd.DataFrame, baseline: str) -> None:
+    """How many times less compute the policy takes for the accuracy of the baseline at N, where it reaches it."""
+    for i, (unit, rows) in enumerate(gain.groupby("unit", sort=False)):
+        at = rows["n"].to_numpy(dtype=float) * 1.08 ** (2 * i - 1)
+        known = (rows["verdict"] == REACHED).to_numpy()
+        value = rows["gain"].to_numpy(dtype=float)
+        ends = rows[["low", "high"]].to_numpy(dtype=float).T
+        reach = np.nan_to_num(np.abs(ends - value))[:, known]
+        ax.errorbar(at[known], value[known], reach, fmt=MARKERS[i], color=COLOURS[i], capsize=3, label=str(unit))
+        for x in at[~known]:
+            above(ax, float(x), "?")
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    ax.set_xlim(gain["n"].min() / 1.5, gain["n"].max() * 1.5)
+    ax.set(xlabel=f"N of best-of-N ({baseline})", ylabel="times less compute for its accuracy")
+    ax.set_title("Gain (95 %); ?: not reached, or from the least budget on", fontsize=10, pad=18)
+    ax.legend(fontsize=8, frameon=False, title="compute in", title_fontsize=8, loc="upper left",
+              bbox_to_anchor=(1.0, 1.0))  # fmt: skip
+
+
+def break_even(ax: Axes, table: pd.DataFrame) -> None:
+    """Break-even R of strategies in each bin: left of it the small model wins.
+
+    Thin: the R that the measured budgets stand for; thick: the 95 % interval; a triangle says on which side of
+    them R* lies where it was not crossed.
+    """
+    bins, names = list(table["bin"].unique()), list(table["strategy"].unique())
+    ends = table[["measured_from", "measured_to", "high"]].to_numpy(dtype=float)
+    least, most = float(np.nanmin(ends)) / 2, float(np.nanmax(ends)) * 4
+    step = 0.8 / len(names)
+    for row in table.itertuples():
+        i = names.index(row.strategy)
+        y = bins.index(row.bin) + (i - (len(names) - 1) / 2) * step
+        start, stop = row.measured_from, most if np.isnan(row.measured_to) else row.measured_to
+        if np.isnan(start):
+            continue
+        ax.plot([start, stop], [y, y], color="#BBBBBB", linewidth=1, zorder=1)
+        if not np.isnan(row.low):
+            ax.plot([row.low, most if np.isnan(row.high) else row.high], [y, y], color=COLOURS[i % 7], linewidth=4,
+                    alpha=0.5, solid_capstyle="butt", zorder=2)  # fmt: skip
+        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (row.R, "o")}[SIDES.get(row.status, 0)]
+        ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3)
+    for i, name in enumerate(names):
+        ax.plot([], [], "o", color=COLOURS[i % 7], label=name)
+    ax.plot([], [], ">", color="white", markeredgecolor="black", label="test-time at every measured R")
+    ax.plot([], [], "<", color="white", markeredgecolor="black", label="pretraining at every measured R")
+    ax.set_xscale("log")
+    ax.set_xlim(least, most)
+    ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
+    ax.invert_yaxis()
+    ax.set_xlabel("break-even R = D_inference / D_pretrain")
+    ax.legend(**_OUTSIDE)
+
+
+def _banded(ax: Axes, rows: pd.DataFrame, x: str, colour: str, look: dict[str, Any]) -> None:
+    at, value, low, high = (rows[name].to_numpy(dtype=float) for name in (x, "accuracy", "low", "high"))
+    ax.plot(at, 100 * value, color=colour, **look)
+    ax.fill_between(at, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _stars(ax: Axes, verdicts: pd.DataFrame, colour: str) -> None:
+    for at in verdicts["flops"]:
+        ax.axvline(at, color="grey", linestyle=":", linewidth=0.7)
+    ax.plot(verdicts["flops"], 100 * verdicts["large"], color=colour, **_STAR)
+
+
+def _percent(ax: Axes, title: str) -> None:
+    ax.set_xscale("log")
+    ax.set_ylim(-3, 103)
+    ax.set_title(title, fontsize=10, pad=18)
