@@ -196,8 +196,9 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
     if plain:
         found |= zip(plain, compare(*_paired(points, plain), _FEWEST, seed), strict=True)
     if chosen:
-        drawn = (np.column_stack(sides) for sides in zip(*(points[i].drawn or () for i in chosen), strict=True))
-        found |= zip(chosen, compare_chosen(*_paired(points, chosen), *drawn), strict=True)
+        drawn = [pair for i in chosen if (pair := points[i].drawn) is not None]
+        ours, theirs = (np.column_stack(sides) for sides in zip(*drawn, strict=True))
+        found |= zip(chosen, compare_chosen(*_paired(points, chosen), ours, theirs), strict=True)
     rows = []
     for i, point in enumerate(points):
         row = point.row | dict.fromkeys(COMPARED) | {"large": float(point.large.mean()), "verdict": OUTSIDE}
@@ -207,7 +208,8 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
 
 def _paired(points: Sequence[_Point], at: Sequence[int]) -> tuple[Floats, Floats]:
     """Both sides of these points, (problems, points) each."""
-    return np.column_stack([points[i].small for i in at]), np.column_stack([points[i].large for i in at])
+    small = [side for i in at if (side := points[i].small) is not None]
+    return np.column_stack(small), np.column_stack([points[i].large for i in at])
 
 
 def _family_setting(setting: str) -> str:

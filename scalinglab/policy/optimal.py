@@ -168,10 +168,10 @@ class _Work:
 def _begun(arms: Arms, bins: Bins, budgets: Sequence[float] | None, budget: str) -> _Work:
     spent = arms.flops + bins.cost[:, None]
     asked, groups = _budgets(arms, spent, budget, budgets), len(bins.groups())
-    values = np.full((3, len(arms.problems), len(asked)), np.nan)
+    accuracy, in_sample, paid = np.full((3, len(arms.problems), len(asked)), np.nan)
     chosen, kept = np.full((groups, len(asked)), -1), np.zeros((groups, len(asked)))
     return _Work(
-        arms, bins, budget, spent, asked, *values, chosen, kept, np.zeros((groups, DRAWS, len(asked)))
+        arms, bins, budget, spent, asked, accuracy, in_sample, paid, chosen, kept, np.zeros((groups, DRAWS, len(asked)))
     )  # fmt: skip
 
 
