@@ -170,9 +170,8 @@ def _begun(arms: Arms, bins: Bins, budgets: Sequence[float] | None, budget: str)
     asked, groups = _budgets(arms, spent, budget, budgets), len(bins.groups())
     accuracy, in_sample, paid = np.full((3, len(arms.problems), len(asked)), np.nan)
     chosen, kept = np.full((groups, len(asked)), -1), np.zeros((groups, len(asked)))
-    return _Work(
-        arms, bins, budget, spent, asked, accuracy, in_sample, paid, chosen, kept, np.zeros((groups, DRAWS, len(asked)))
-    )  # fmt: skip
+    sums = np.zeros((groups, DRAWS, len(asked)))
+    return _Work(arms, bins, budget, spent, asked, accuracy, in_sample, paid, chosen, kept, sums)
 
 
 def _choose(work: _Work, g: int, members: Places, folds: int, partitions: int, rng: np.random.Generator) -> None:
