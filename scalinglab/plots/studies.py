@@ -68,14 +68,15 @@ def policy_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> Non
     for i, (name, line) in enumerate(rows.groupby("bins", sort=False)):
         look: dict[str, Any] = {"marker": MARKERS[i], "markersize": 5}
         _banded(ax, line, "budget", COLOURS[i], look | {"label": f"compute-optimal, {name} bins"})
-        ax.plot(line["budget"], 100 * line["in_sample"].astype(float), ":", color=COLOURS[i], linewidth=1.5,
-                label=f"{name} bins, in-sample")  # fmt: skip
+        ax.plot(line["budget"], 100 * line["in_sample"].astype(float), ":", color=COLOURS[i], linewidth=1.5)
     for i, (name, line) in enumerate(baseline.groupby("strategy", sort=False), start=2):
         look = {"marker": MARKERS[i], "markersize": 4, "linestyle": "--", "label": str(name)}
         _banded(ax, line, "k", COLOURS[i], look)
     ax.set_xscale("log", base=2)
     ax.set(xlabel="samples a query", ylabel="accuracy (%)")
-    ax.set_title("Compute-optimal against best-of-N (bands: 95 %)", fontsize=10)
+    ax.set_title(
+        "Compute-optimal against best-of-N\n(bands: 95 %; dotted: chosen on the problems scored)", fontsize=10
+    )
     ax.legend(**_OUTSIDE)
 
 
@@ -87,7 +88,8 @@ def gains(ax: Axes, gain: pd.DataFrame, baseline: str) -> None:
         value = rows["gain"].to_numpy(dtype=float)
         ends = rows[["low", "high"]].to_numpy(dtype=float).T
         reach = np.nan_to_num(np.abs(ends - value))[:, known]
-        ax.errorbar(at[known], value[known], reach, fmt=MARKERS[i], color=COLOURS[i], capsize=3, label=str(unit))
+        ax.plot(at[known], value[known], MARKERS[i], color=COLOURS[i], label=str(unit))
+        ax.errorbar(at[known], value[known], reach, fmt="none", ecolor=COLOURS[i], capsize=3)
         for x in at[~known]:
             above(ax, float(x), "?")
     ax.axhline(1, color="black", linewidth=0.8)
@@ -120,12 +122,13 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
         if not np.isnan(row.low):
             ax.plot([row.low, most if np.isnan(row.high) else row.high], [y, y], color=COLOURS[i % 7], linewidth=4,
                     alpha=0.5, solid_capstyle="butt", zorder=2)  # fmt: skip
-        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (row.R, "o")}[SIDES.get(row.status, 0)]
+        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (row.R, MARKERS[i % 7])}[SIDES.get(row.status, 0)]
         ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3)
     for i, name in enumerate(names):
-        ax.plot([], [], "o", color=COLOURS[i % 7], label=name)
-    ax.plot([], [], ">", color="white", markeredgecolor="black", label="test-time at every measured R")
-    ax.plot([], [], "<", color="white", markeredgecolor="black", label="pretraining at every measured R")
+        ax.plot([], [], MARKERS[i % 7], color=COLOURS[i % 7], label=name)
+    ax.set_title(
+        "Small wins left of its break-even\n(thick: 95 %; triangle: R* beyond the measured R, thin)", fontsize=10
+    )
     ax.set_xscale("log")
     ax.set_xlim(least, most)
     ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
