@@ -10,7 +10,7 @@ from scalinglab import plots
 from scalinglab.errors import DataError
 from scalinglab.exchange import POLICY, Compared, Exchange, StudyData, sensitivity, study_curves
 from scalinglab.flops import CONVENTIONS
-from scalinglab.policy import Gain
+from scalinglab.policy import REACHED, Gain
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
 
 
@@ -97,14 +97,18 @@ def _policy_section(policy: pd.DataFrame, gain: Gain, curves: pd.DataFrame, rule
     names = [gain.baseline, "parallel, majority"]
     base = curves[(curves["bin"] == "all") & curves["strategy"].isin(names)]
     notes = [rule, "arms chosen on other problems than they are scored on, and anew in each resample"]
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in gain.table["verdict"].value_counts().items())
+    notes.append(f"the accuracy of {gain.baseline} at its budgets, in samples and in FLOPs: {verdicts}")
     heading = "The compute-optimal policy against best-of-N"
     return Section("policy", heading, notes, policy, partial(_draw_policy, policy, base, gain))
 
 
 def _draw_policy(policy: pd.DataFrame, base: pd.DataFrame, gain: Gain) -> plots.Drawn:
-    drawn, axes = plots.figure(2, width=6.4, height=3.8)
+    reached = bool((gain.table["verdict"] == REACHED).any())
+    drawn, axes = plots.figure(1 + reached, width=6.8, height=3.8)
     plots.policy_curves(axes[0], policy, base)
-    plots.gains(axes[1], gain.table, gain.baseline)
+    if reached:
+        plots.gains(axes[1], gain.table, gain.baseline)
     return drawn
 
 
