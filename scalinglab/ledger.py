@@ -182,11 +182,9 @@ def _add_up(work: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Conv
     if not found:
         return pd.DataFrame(columns=[*_ENTRY, "tokens", "flops"])
     every = pd.concat(found, ignore_index=True)
-    phase = pd.Series(np.where(every["part"] == "generated", "decode", "prefill"), every.index)
-    phase = phase.mask(every["role"] == "verifier", "verifier").mask(
-        every["strategy"] == "difficulty", "difficulty"
-    )
-    every.insert(0, "phase", phase)
+    is_of = [every["strategy"] == "difficulty", every["role"] == "verifier", every["part"] == "generated"]
+    phase = np.select([which.to_numpy() for which in is_of], ["difficulty", "verifier", "decode"], "prefill")
+    every.insert(0, "phase", pd.Series(phase, every.index))
     return every.loc[every["tokens"] > 0].reset_index(drop=True)
 
 

@@ -106,7 +106,10 @@ def test_advice_is_scored_on_problems_that_it_was_not_chosen_on():
     rng = np.random.default_rng(1)
     luck = [
         advise(
-            planted((rng.random((30, 4)) < 0.5).astype(float), rng.random(30) < 0.5), STUDY, queries=1, budget=1e5
+            planted((rng.random((30, 4)) < 0.5).astype(float), rng.random(30) < 0.5, problems=30),
+            STUDY,
+            queries=1,
+            budget=1e5,
         )
         for _ in range(40)
     ]

@@ -60,11 +60,12 @@ def validated(
     costs, flops = ranked(found)(queries)
     values = np.full((2, *held.shape), np.nan)
     advised = np.isfinite(costs).any(axis=0)
-    for j in np.flatnonzero(advised):
+    for j in np.flatnonzero(advised).tolist():
         i = int(costs[:, j].argmin())
         blend = found[i].shares(float(flops[i, j]), j)
-        for value, arms in zip(values, (view.arms.accuracy, view.arms.flops), strict=True):
-            value[j, held[j]] = arms[np.ix_(held[j], found[i].family.columns)] @ blend
+        asked = np.ix_(held[j], found[i].family.columns)
+        values[0, j, held[j]] = view.arms.accuracy[asked] @ blend
+        values[1, j, held[j]] = np.exp(np.log(view.arms.flops[asked]) @ blend)  # as a budget between is advised
     return _summed(values, shares, folds, float(advised.mean()), seed)
 
 

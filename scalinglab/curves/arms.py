@@ -170,13 +170,13 @@ def _by_unit(ledger: Ledger, places: pd.Index) -> dict[str, Floats]:
     Under "" what answering took, under a model's name what it took to judge.
     """
     entries = ledger.entries[ledger.entries["unit"].isin(places)]
-    at, flops = places.get_indexer(entries["unit"]), entries["flops"].to_numpy(np.float64)
+    at, flops = places.get_indexer(pd.Index(entries["unit"])), entries["flops"].to_numpy(np.float64)
     rest = np.ones(len(entries), dtype=np.int64)
     if ledger.convention.prompts == "once":
         rest[(entries["part"] == "question").to_numpy()] = 0
     judge = np.where(entries["phase"] == "verifier", entries["model"], "").astype(object)
     return {
-        who: np.bincount(2 * at[mine] + rest[mine], flops[mine], 2 * len(places)).reshape(-1, 2)
+        who: np.bincount(2 * at[mine] + rest[mine], flops[mine], 2 * len(places)).astype(np.float64).reshape(-1, 2)
         for who in ["", *sorted(set(judge) - {""})]
         for mine in [judge == who]
     }
@@ -188,7 +188,7 @@ def _costs(spent: Mapping[str, Floats], rows: pd.DataFrame, samples: Ints, model
     Whoever judged, only the chooser is paid.
     """
     place = rows["place"].to_numpy()
-    paid = np.sum([spent[who][place] for who in ("", model) if who in spent], axis=0)
+    paid = np.sum([spent[who][place] for who in ("", model) if who is not None and who in spent], axis=0)
     columns = {"fixed": paid[:, 0], "rest": paid[:, 1], "samples": samples[place].astype(np.float64)}
     return pd.DataFrame(columns).groupby(rows["problem"].to_numpy(), sort=False).mean()
 

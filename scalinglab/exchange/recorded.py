@@ -114,8 +114,8 @@ class RunData:
         return run_cost(price(run, specs, convention=convention), run, model)
 
     def match(self, small: str, large: str, convention: Convention, selector: str) -> Match:
-        named = {"small": small, "large": large}
-        return match_run(*self._of(small, large), **named, convention=convention, selector=selector)
+        run, specs = self._of(small, large)
+        return match_run(run, specs, small=small, large=large, convention=convention, selector=selector)
 
     def notes(self) -> list[str]:
         return ["tokens: as the run recorded them, call by call"]

@@ -103,7 +103,8 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
         x = np.array([groups.index(group) for group in rows["group"]]) + (i - (len(bars) - 1) / 2) * width
         value = rows["value"].to_numpy(dtype=float)
         ax.bar(x, value, width, label=name, color=COLOURS[i % 7], hatch=shape(HATCHES, i), edgecolor="white")
-        ax.plot(x[value == 0], value[value == 0], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
+        flat = np.abs(value) < 0.5  # a bar too low to be seen
+        ax.plot(x[flat], value[flat], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
         ax.plot(x[np.isnan(value)], 0 * x[np.isnan(value)], "x", color=COLOURS[i % 7], markersize=6)
         if "low" in rows:
             reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)

@@ -75,7 +75,9 @@ def policy_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> Non
     ax.set_xscale("log", base=2)
     ax.set(xlabel="samples a query", ylabel="accuracy (%)")
     ax.set_title(
-        "Compute-optimal against best-of-N\n(bands: 95 %; dotted: chosen on the problems scored)", fontsize=10
+        "Compute-optimal against best-of-N, each with exactly so many samples\n"
+        "(bands: 95 %; dotted: chosen on the problems scored)",
+        fontsize=10,
     )
     ax.legend(**_OUTSIDE)
 
@@ -88,7 +90,8 @@ def gains(ax: Axes, gain: pd.DataFrame, baseline: str) -> None:
         value = rows["gain"].to_numpy(dtype=float)
         ends = rows[["low", "high"]].to_numpy(dtype=float).T
         reach = np.nan_to_num(np.abs(ends - value))[:, known]
-        ax.plot(at[known], value[known], MARKERS[i], color=COLOURS[i], label=str(unit))
+        label = "FLOPs" if unit == "flops" else str(unit)
+        ax.plot(at[known], value[known], MARKERS[i], color=COLOURS[i], label=label)
         ax.errorbar(at[known], value[known], reach, fmt="none", ecolor=COLOURS[i], capsize=3)
         for x in at[~known]:
             above(ax, float(x), "?")
@@ -97,7 +100,7 @@ def gains(ax: Axes, gain: pd.DataFrame, baseline: str) -> None:
     ax.set_yscale("log", base=2)
     ax.set_xlim(gain["n"].min() / 1.5, gain["n"].max() * 1.5)
     ax.set(xlabel=f"N of best-of-N ({baseline})", ylabel="times less compute for its accuracy")
-    ax.set_title("Gain (95 %); ?: not reached, or from the least budget on", fontsize=10, pad=18)
+    ax.set_title("Gain with 95 % (?: not reached, or already at the least budget)", fontsize=10, pad=18)
     ax.legend(fontsize=8, frameon=False, title="compute in", title_fontsize=8, loc="upper left",
               bbox_to_anchor=(1.0, 1.0))  # fmt: skip
 
@@ -108,22 +111,25 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     Thin: the R that the measured budgets stand for; thick: the 95 % interval; a triangle says on which side of
     them R* lies where it was not crossed.
     """
-    bins, names = list(table["bin"].unique()), list(table["strategy"].unique())
+    bins, names = (table[column].astype(str).unique().tolist() for column in ("bin", "strategy"))
     ends = table[["measured_from", "measured_to", "high"]].to_numpy(dtype=float)
     least, most = float(np.nanmin(ends)) / 2, float(np.nanmax(ends)) * 4
     step = 0.8 / len(names)
-    for row in table.itertuples():
-        i = names.index(row.strategy)
-        y = bins.index(row.bin) + (i - (len(names) - 1) / 2) * step
-        start, stop = row.measured_from, most if np.isnan(row.measured_to) else row.measured_to
-        if np.isnan(start):
-            continue
+    columns = ["measured_from", "measured_to", "low", "high", "R"]
+    drawn = table[table["measured_from"].notna()]
+    numbers = drawn[columns].to_numpy(dtype=float).tolist()
+    named = drawn[["strategy", "bin", "status"]].astype(str).to_numpy().tolist()
+    for (strategy, where, status), (start, end, low, high, r) in zip(named, numbers, strict=True):
+        i = names.index(strategy)
+        y = bins.index(where) + (i - (len(names) - 1) / 2) * step
+        stop = most if np.isnan(end) else end
         ax.plot([start, stop], [y, y], color="#BBBBBB", linewidth=1, zorder=1)
-        if not np.isnan(row.low):
-            ax.plot([row.low, most if np.isnan(row.high) else row.high], [y, y], color=COLOURS[i % 7], linewidth=4,
+        if not np.isnan(low):
+            ax.plot([low, most if np.isnan(high) else high], [y, y], color=COLOURS[i % 7], linewidth=4,
                     alpha=0.5, solid_capstyle="butt", zorder=2)  # fmt: skip
-        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (row.R, MARKERS[i % 7])}[SIDES.get(row.status, 0)]
-        ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3)
+        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (r, MARKERS[i % 7])}[SIDES.get(status, 0)]
+        ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3,
+                clip_on=False)  # fmt: skip
     for i, name in enumerate(names):
         ax.plot([], [], MARKERS[i % 7], color=COLOURS[i % 7], label=name)
     ax.set_title(

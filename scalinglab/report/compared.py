@@ -13,6 +13,11 @@ from scalinglab.flops import CONVENTIONS
 from scalinglab.policy import REACHED, Gain
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
 
+_UNMEASURED = (
+    "outside measured budgets (not measured): also where training small and its helpers takes more than "
+    "pretraining large, so that less is left a query than any measured budget; the policy pays for every helper"
+)
+
 
 def exchange_report(result: Exchange, *, convention: str) -> Report:
     """A matched comparison: verdicts under one convention, curves and stars, sensitivity over conventions."""
@@ -78,14 +83,14 @@ def study_report(
     pair = f"{found.small} with test-time compute against {found.large}"
     sections = [
         Section("verdicts", f"The compute-optimal policy of {pair}", [rule, *found.notes], verdicts,
-                partial(_draw_bars, best[0], pair, convention)),
+                partial(_draw_bars, best[0], f"Compute-optimal policy of {pair}", convention)),
         Section("by_bin", "The policy by difficulty bin, and the large model at each R", [rule], best[1],
                 partial(draw, plots.policy_by_bin, best[1], best[0], found.large)),
         Section("frontier", "Every strategy: accuracy against FLOPs a query", [rule], curves,
                 partial(_draw_frontier, curves, best[0], found.large)),
         Section("breakeven", "Break-even R", [rule, "drawn: of each kind the strategy most accurate at its most"],
-                even, partial(draw, plots.break_even, even[even["strategy"].isin(_foremost(curves))])),
-        Section("sensitivity", "Does the accounting rule decide?", left_out, flips,
+                even, partial(_draw_even, even[even["strategy"].isin(_foremost(curves))])),
+        Section("sensitivity", "Does the accounting rule decide?", [_UNMEASURED, *left_out], flips,
                 partial(draw_sensitivity, flips[flips["strategy"].str.startswith(POLICY)])),
     ]  # fmt: skip
     if policy is not None and gain is not None:
@@ -115,6 +120,12 @@ def _draw_policy(policy: pd.DataFrame, base: pd.DataFrame, gain: Gain) -> plots.
 def _draw_bars(verdicts: pd.DataFrame, pair: str, convention: str) -> plots.Drawn:
     drawn = draw(plots.grouped_bars, plots.relative_frame(verdicts))
     drawn.axes[0].set_title(f"{pair}\n({convention}; bars: 95 %; cross: outside measured budgets)", fontsize=10)
+    return drawn
+
+
+def _draw_even(table: pd.DataFrame) -> plots.Drawn:
+    drawn, axes = plots.figure(width=9, height=4.8)
+    plots.break_even(axes[0], table)
     return drawn
 
 
