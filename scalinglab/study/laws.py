@@ -174,7 +174,7 @@ def _by_d(found: Sequence[Fitted]) -> plots.Drawn:
     d = np.geomspace(tokens.min(), tokens.max(), 60)
     lines = [_line(best.fit, f"N = {n:,.0f}", {"N": np.full(60, n), "D": d}, "D") for n in np.unique(size)]
     data = [(tokens[size == n], best.points.mean[size == n]) for n in np.unique(size)]
-    title = f"{best.fit.law.text} ({best.fit.status}); bands: 95 % over runs, cut where there are no data"
+    title = f"{best.fit.law.name} ({best.fit.status}); bands: 95 % over runs, cut where there are no data"
     labels: dict[str, Any] = {
         "xlabel": "training tokens D",
         "ylabel": "loss (nats a solution token)",
