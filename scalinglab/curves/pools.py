@@ -76,7 +76,7 @@ def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate
     several = len(solved["task"].unique()) > 1
     solved["problem"] = solved["task"] + "/" + solved["problem"] if several else solved["problem"]
     graded = solved[solved["grade"] != "error"]
-    lost = set(solved["problem"]) - set(graded["problem"])
+    lost = set(solved["problem"].unique()) - set(graded["problem"].unique())  # such strings are slow to walk
     if lost:
         raise DataError(
             f"every grade of problem {min(lost)} failed",
@@ -87,7 +87,7 @@ def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate
 
 
 def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float]) -> Pool:
-    problems, row = np.unique(graded["problem"].to_numpy(dtype=object), return_inverse=True)
+    row, problems = pd.factorize(graded["problem"], sort=True)
     n = np.bincount(row)
     place = (row, np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n))
     shape = (len(problems), int(n.max()))
