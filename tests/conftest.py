@@ -1,8 +1,12 @@
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+# A job that a script starts with & ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
