@@ -79,7 +79,10 @@ def test_ctrl_c_or_a_kill_ends_a_start_with_one_line(until, by, starting):
         time.sleep(0.5)
         pids = family(process.pid)
         assert len(pids) >= (2 if until == "waiting" else 0), "its engine, and the guard"
+        os.kill(process.pid, signal.SIGSTOP)  # its engine hears of it first
         os.killpg(process.pid, by)
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGCONT)
         said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert said.startswith("scalinglab: stopped; nothing done is lost: `scalinglab collect ")

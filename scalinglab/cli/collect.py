@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -118,14 +119,21 @@ def _starting(model: str) -> None:
 
 
 class _Stop:
-    """Ctrl-C lets units in flight end, where there are any; a second one, or SIGTERM, stops at once."""
+    """Ctrl-C lets units in flight end, where there are any; a second one, or SIGTERM, stops at once.
+
+    Processes forked by vLLM inherit this handler; there a signal does what it does by default.
+    """
 
     def __init__(self) -> None:
         self.loop, self.task, self.gently = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
         self.begun: Callable[[], bool] = lambda: False
         self.asked = False
+        self.process = os.getpid()
 
     def __call__(self, number: int, _: object) -> None:
+        if os.getpid() != self.process:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         before, self.asked = self.asked, True
         if not self.begun():
             raise KeyboardInterrupt  # vLLM, while it is imported, blocks the loop
