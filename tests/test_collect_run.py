@@ -524,13 +524,13 @@ def test_more_problems_than_there_are_is_refused():
         collect.draw_testbed([tasks.Level(1, 1)], 1000)
 
 
-def test_the_testbeds_reviser_sees_the_last_four_answers_closed_and_the_question_again():
+def test_the_testbeds_reviser_sees_the_last_four_answers_each_after_the_question_and_closed():
     task = collect.draw_testbed([tasks.Level(2, 1)], 1)
     problem = next(iter(task.problems.values()))
     assert task.revision_prompt(problem, []).text == problem.prompt
     prompt = task.revision_prompt(problem, ["a", "b", "c", "d", "e"])
-    shown = "b<answer>c<answer>d<answer>e<answer>"
-    assert (prompt.question, prompt.rest) == (problem.prompt, shown + problem.question)
+    asked = problem.question
+    assert (prompt.question, prompt.rest) == (problem.prompt, "".join(f"{a}<answer>{asked}" for a in "bcde"))
 
 
 def test_the_testbed_is_graded():

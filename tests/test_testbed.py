@@ -363,3 +363,12 @@ def test_the_rate_ends_at_its_floor(floor):
     recipe = Recipe(1000, decay=0.4, warm_up=10, floor=floor)
     paces = [training._pace(tokens, recipe) for tokens in (600, 800, 1000, 1100)]
     assert paces == pytest.approx([1, (1 + floor) / 2, floor, floor])
+
+
+def test_a_first_part_has_a_warm_up_and_a_decay_of_its_own():
+    both = Recipe(3000, decay=0.4, warm_up=10, floor=0.1, first=1000)
+    first, second = replace(both, tokens=1000, first=0), replace(both, tokens=2000, first=0)
+    for tokens in (0, 5, 500, 800, 999):
+        assert training._pace(tokens, both) == training._pace(tokens, first)
+    for tokens in (0, 5, 500, 1600, 2000):
+        assert training._pace(1000 + tokens, both) == training._pace(tokens, second)

@@ -11,6 +11,7 @@ from scalinglab.testbed import SCALES, Shape
 from scalinglab.testbed.policy import untrained
 from scalinglab.testbed.proofreading import (
     Row,
+    add_head,
     clean_row,
     deepened,
     drill,
@@ -70,6 +71,7 @@ def test_a_drill_is_training_text_half_of_it_marred_and_a_function_of_the_step()
 
 def test_a_deepened_policy_says_what_the_policy_says_and_keeps_no_head(policy, tmp_path):
     deep, tokens = deepened(policy), torch.tensor([[BOS_ID, *encode(PROBLEM.question + RIGHT)]])
+    add_head(deep)
     with torch.inference_mode():
         assert torch.equal(deep(input_ids=tokens).logits, policy(input_ids=tokens).logits)
     without_head(deep)
@@ -86,6 +88,7 @@ def test_the_loss_of_a_lesson_is_the_sum_of_the_means_of_its_four_parts(policy):
     ]
     torch.manual_seed(1)
     model, batch = deepened(policy), lesson(rows)
+    add_head(model)
     assert batch.lengths.tolist() == [len(row.tokens) for row in rows]
     parts = [[], [], [], []]
     with torch.inference_mode():
@@ -109,6 +112,7 @@ def test_the_loss_of_a_lesson_is_the_sum_of_the_means_of_its_four_parts(policy):
 
 def test_parts_of_which_a_lesson_has_nothing_cost_nothing(policy):
     model = deepened(policy)
+    add_head(model)
     each = [[clean_row(PROBLEM)], [judged_row(*ATTEMPT)]]
     with torch.inference_mode():
         apart = [lesson_loss(model, lesson(rows)).item() for rows in each]

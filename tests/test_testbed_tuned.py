@@ -1,5 +1,6 @@
 import itertools
 import json
+import random
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,11 +18,23 @@ from scalinglab.specs import from_config
 from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of, step_is_right
 from scalinglab.testbed import Attempts, Recipe, Scale, Shape, attempts, load_model, reviser, verifiers
 from scalinglab.testbed.attempts import beginnings, collect_attempts, limit
+from scalinglab.testbed.policy import IGNORED
 from scalinglab.testbed.proofreading import judged_row
 from scalinglab.testbed.recipe import train_testbed
-from scalinglab.testbed.reviser import context, practice_row, revise, revision_row, train_reviser
+from scalinglab.testbed.reviser import (
+    ALONE,
+    chain_loss,
+    chain_row,
+    context,
+    copy_row,
+    practice_row,
+    revise,
+    revision_row,
+    train_reviser,
+)
 from scalinglab.testbed.sampling import sample
-from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, decode, encode
+from scalinglab.testbed.training import batch_of
+from scalinglab.testbed.vocabulary import ANSWER_ID, BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, decode, encode
 
 FAST, TUNED = (0.03, 1e-2), (0.005, 1e-3)
 MICRO = Scale(
@@ -252,60 +265,123 @@ def test_the_rows_of_a_step_come_from_a_shuffle_an_epoch_and_are_a_function_of_t
         assert steps != [verifiers.picks(rows, batch, step, 5) for step in range(3 * rows)]
 
 
+def read(row):
+    """The answers of a chain, and those that are learned; every other target is none."""
+    tokens, targets = row
+    assert len(tokens) == len(targets)
+    assert (tokens[0], targets[0]) == (BOS_ID, IGNORED)
+    answers, learned, at = [], [], 1
+    while at < len(tokens):
+        end = tokens.index(ANSWER_ID, at)
+        question, text = decode(tokens[at:end]).split("?")
+        begin = at + len(encode(question)) + 1
+        assert question + "?" == PROBLEM.question
+        assert set(targets[at:begin]) == {IGNORED}
+        aims = targets[begin : end + 1]
+        assert aims in ([IGNORED] * len(aims), [*tokens[begin:end], EOS_ID])
+        answers.append(text)
+        learned.append(aims[-1] == EOS_ID)
+        at = end + 1
+    return answers, learned
+
+
+def rows(make, *given, count=600, **how):
+    return [read(make(*given, random.Random(seed), **how)) for seed in range(count)]
+
+
+def test_a_chain_teaches_its_right_answers_from_the_asked_one_on():
+    answers = [RIGHT, WRONG, RIGHT, RIGHT]
+    for first, learned in ((0, [1, 0, 1, 1]), (1, [0, 0, 1, 1]), (3, [0, 0, 0, 1])):
+        assert read(chain_row(PROBLEM.question, answers, RIGHT, first=first)) == (
+            answers,
+            list(map(bool, learned)),
+        )
+
+
 @settings(max_examples=100)
 @given(
     st.lists(st.text("0123456789+=;", max_size=12), min_size=1, max_size=6),
     st.lists(st.sampled_from(["", "5;", "4+1=5;", "4+1=5;9"]), min_size=1, max_size=3),
     st.integers(0, 10**6),
+    st.integers(0, 1),
 )
-def test_a_revision_row_shows_up_to_four_wrong_answers_the_nearest_last_and_then_a_right_one(wrong, odd, seed):
+def test_a_revision_row_ends_in_a_right_answer_and_shows_attempts_alone(wrong, odd, seed, first):
     wrong = [text for text in wrong if grade(PROBLEM, text) != "right"] or ["9"]
     right = [start + RIGHT for start in odd]
-    tokens, target = revision_row(Attempts(PROBLEM, wrong + right, []), np.random.default_rng(seed))
-    aim, end = decode(target[:-1]), target[-1]
-    assert (aim in right, end) == (True, EOS_ID)
-    question, shown = decode(tokens).split("?", 1)
-    *earlier, rest = shown.split("<answer>")
-    assert (question + "?", rest) == (PROBLEM.question, PROBLEM.question if earlier else "")
-    assert len(earlier) <= 4
-    if earlier and earlier[-1] == aim:
-        earlier.pop()
-    elif earlier:
-        assert distance(earlier[-1], aim) == min(distance(text, aim) for text in earlier)
-    assert set(earlier) <= set(wrong)
+    row = revision_row(Attempts(PROBLEM, wrong + right, []), random.Random(seed), first=first)
+    answers, learned = read(row)
+    assert len(answers) in (1, 5)
+    assert set(answers) <= {*wrong, answers[-1]}
+    assert answers[-1] in right
+    begin = first if len(answers) > 1 else 0
+    assert learned == [text == answers[-1] and i >= begin for i, text in enumerate(answers)]
 
 
-def test_revision_rows_show_each_number_of_answers_equally_often():
-    rows = [revision_row(HAND, np.random.default_rng(seed)) for seed in range(1000)]
-    shown = [decode(tokens).count("<answer>") for tokens, _ in rows]
-    assert set(shown) == {0, 1, 2, 3, 4}
-    assert np.bincount(shown).min() > 150
+def test_revision_rows_are_answers_alone_chains_in_any_order_and_wrong_answers_with_the_nearest_last(monkeypatch):
+    texts = [WRONG + "6", "4+1", "4+1=6;6*7=2;", "9"]
+    many = Attempts(PROBLEM, [RIGHT, *texts], [])
+    found = [answers for answers, _ in rows(revision_row, many, first=1)]
+    assert np.mean([len(answers) == 1 for answers in found]) == pytest.approx(ALONE, abs=0.06)
+    monkeypatch.setattr(reviser, "WANDERING", 0.0)
+    papers = [answers for answers, _ in rows(revision_row, many, first=1) if len(answers) > 1]
+    shown = [list(itertools.takewhile(lambda text: text != RIGHT, answers)) for answers in papers]
+    for texts, answers in zip(shown, papers, strict=True):
+        assert answers == [*texts, *[RIGHT] * (5 - len(texts))]
+    assert {len(texts) for texts in shown} == {1, 2, 3, 4}
+    assert min(np.bincount([len(texts) for texts in shown])[1:]) > len(shown) / 6
+    for texts in shown:
+        far = [distance(text, RIGHT) for text in texts]
+        assert far == sorted(far, reverse=True)
 
 
-def test_half_of_the_revision_rows_with_earlier_answers_end_in_the_right_one():
-    rows = [revision_row(HAND, np.random.default_rng(seed)) for seed in range(1000)]
-    pairs = [(decode(tokens).split("?", 1)[1].split("<answer>"), decode(target[:-1])) for tokens, target in rows]
-    kept = [shown[-2] == aim for shown, aim in pairs if len(shown) > 1]
-    assert 0.4 < np.mean(kept) < 0.6
+@pytest.mark.parametrize(("make", "given"), [(practice_row, PROBLEM), (revision_row, HAND)])
+def test_half_of_the_earlier_answers_are_right_and_many_repeat_the_one_before(monkeypatch, make, given):
+    monkeypatch.setattr(reviser, "ALONE", 0.0)
+    monkeypatch.setattr(reviser, "WANDERING", 1.0)
+    chains = [answers[:4] for answers, _ in rows(make, given, first=1)]
+    assert np.mean([text == RIGHT for chain in chains for text in chain]) == pytest.approx(0.5, abs=0.05)
+    wrong = [(one, two) for chain in chains for one, two in itertools.pairwise(chain) if one != RIGHT]
+    assert np.mean([one == two for one, two in wrong]) > reviser.AGAIN - 0.05
 
 
-def test_practice_shows_solutions_some_with_one_wrong_digit_and_then_the_right_one():
-    texts = []
-    for seed in range(200):
-        tokens, target = practice_row(PROBLEM, np.random.default_rng(seed))
-        *shown, rest = decode(tokens).removeprefix(PROBLEM.question).split("<answer>")
-        assert (rest, decode(target[:-1]), target[-1]) == (PROBLEM.question, solution(PROBLEM), EOS_ID)
-        assert 2 <= len(shown) <= 4
-        texts += shown
-    right = [text == solution(PROBLEM) for text in texts]
-    assert 0.4 < np.mean(right) < 0.6
+def test_practice_shows_slips_and_ends_in_the_solution():
+    for answers, learned in rows(practice_row, PROBLEM, first=0, count=100):
+        assert len(answers) == 5
+        assert answers[-1] == RIGHT
+        assert learned == [text == RIGHT for text in answers]
+        assert all(len(text) == len(RIGHT) for text in answers)
 
 
-def test_a_context_keeps_the_last_four_answers():
+def test_a_row_to_copy_shows_a_text_that_nobody_can_work_out_and_teaches_it_once_shown():
+    for answers, learned in rows(copy_row, PROBLEM):
+        text = answers[-1]
+        assert len(answers) == 5
+        assert text in answers[:4]
+        assert learned == [one == text and i > answers.index(text) for i, one in enumerate(answers)]
+        assert all(sum(a != b for a, b in zip(one, text, strict=True)) <= 1 for one in answers)
+
+
+def test_the_loss_of_chains_is_the_mean_over_what_is_to_be_learned(policy):
+    shown = [practice_row(PROBLEM, random.Random(1), first=1), revision_row(HAND, random.Random(2), first=0)]
+    shown.append(chain_row(PROBLEM.question, [WRONG, RIGHT], RIGHT, first=0))
+    losses = []
+    with torch.inference_mode():
+        for tokens, targets in shown:
+            said = policy(input_ids=torch.tensor([tokens])).logits[0].log_softmax(-1)
+            losses += [-said[i - 1, aim].item() for i, aim in enumerate(targets) if aim != IGNORED]
+        assert chain_loss(policy, batch_of(shown)).item() == pytest.approx(np.mean(losses), rel=1e-4)
+        assert chain_loss(policy, batch_of([chain_row("4?", ["5"], "6", first=0)])).item() == 0
+
+
+def test_a_context_is_the_last_four_answers_each_after_the_question():
     answers = ["1;", "2;", "3;", "4;", "5;", "6;"]
-    assert decode(context("4+1?", answers)) == "4+1?3;<answer>4;<answer>5;<answer>6;<answer>4+1?"
+    assert decode(context("4+1?", answers)) == "4+1?3;<answer>4+1?4;<answer>4+1?5;<answer>4+1?6;<answer>4+1?"
     assert decode(context("4+1?", answers[:1])) == "4+1?1;<answer>4+1?"
     assert decode(context("4+1?", [])) == "4+1?"
+    for shown in range(5):
+        row, _ = chain_row("4+1?", answers[: shown + 1], "", first=0)
+        begun = context("4+1?", answers[:shown])
+        assert row[: 1 + len(begun)] == [BOS_ID, *begun]
 
 
 def test_each_answer_of_a_chain_sees_the_four_before_it_in_its_own_chain(monkeypatch):
@@ -321,7 +397,7 @@ def test_each_answer_of_a_chain_sees_the_four_before_it_in_its_own_chain(monkeyp
     for k, (prompts, limits, _) in enumerate(calls):
         assert limits == [limit(p) for p in drawn for _ in range(2)]
         assert prompts == [
-            p.question + "".join(f"{text}<answer>" for text in chain[max(0, k - 4) : k]) + p.question * (k > 0)
+            "".join(f"{p.question}{text}<answer>" for text in chain[max(0, k - 4) : k]) + p.question
             for p, chains in zip(drawn, found, strict=True)
             for chain in chains
         ]
@@ -356,7 +432,7 @@ def test_a_testbed_is_five_models_whose_manifests_say_what_they_and_their_data_c
         assert manifest["loss"][-1] < manifest["loss"][0]
         assert not (made.folder / name / "checkpoint.pt").exists()
     sizes = {name: trained.parameters for name, trained in made.trained.items()}
-    assert sizes["prm"] == sizes["orm"] > sizes["reviser"] == sizes["small"] != sizes["large"]
+    assert sizes["prm"] == sizes["orm"] == sizes["reviser"] > sizes["small"] != sizes["large"]
 
 
 def test_a_testbed_trained_again_does_nothing(made):

@@ -93,9 +93,10 @@ class TestbedTask:
         return tasks.split_steps(text)
 
     def revision_prompt(self, problem: Problem, answers: Sequence[str]) -> Prompt:
-        """The question; after earlier answers, the last four of them, each closed, and the question again."""
-        shown = "".join(f"{answer}<answer>" for answer in answers[-CONTEXT:])
-        return Prompt(problem.prompt, shown + problem.question if shown else "")
+        """The question; after earlier answers, the last four of them, each after the question and closed."""
+        asked = problem.question
+        shown = [f"{answer}<answer>{asked}" for answer in answers[-CONTEXT:]]
+        return Prompt(problem.prompt, "".join(shown))
 
     def verifier_prompt(self, problem: Problem, steps: Sequence[str]) -> Prompt:
         return Prompt(problem.prompt, "".join(steps))

@@ -26,7 +26,7 @@ from scalinglab.testbed.training import Batch, batch_of
 from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, VOCABULARY, encode
 
 LAYERS = 2
-"""Layers that a verifier has on top of its policy: one to see wrong digits, one to say so at the end of a step."""
+"""Layers on top of the policy: of a verifier, one to see wrong digits, one to say so at the end of a step."""
 RATES = (0.0, 0.05, 0.15, 0.4)
 """How often a digit of a marred solution is wrong; without any, a step is as likely good as bad."""
 _NOTHING = -100
@@ -55,10 +55,7 @@ class Lesson(Batch):
 
 
 def deepened(policy: LlamaForCausalLM) -> LlamaForCausalLM:
-    """A copy of the policy with ``LAYERS`` more layers, which pass on what they read, and a head for proofreading.
-
-    The head reads what the first of them writes; ``without_head`` drops it when training ends.
-    """
+    """A copy of the policy with ``LAYERS`` more layers, which pass on what they read."""
     config = copy.deepcopy(policy.config)
     config.num_hidden_layers += LAYERS
     model = LlamaForCausalLM(config)
@@ -66,9 +63,13 @@ def deepened(policy: LlamaForCausalLM) -> LlamaForCausalLM:
     for layer in model.model.layers[-LAYERS:]:
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
-    model.proofs = torch.nn.Linear(config.hidden_size, len(VOCABULARY), bias=False)
     model.train()
     return model
+
+
+def add_head(model: LlamaForCausalLM) -> None:
+    """A head for proofreading, which reads what the first of the new layers writes; training ends without it."""
+    model.proofs = torch.nn.Linear(model.config.hidden_size, len(VOCABULARY), bias=False)
 
 
 def without_head(model: LlamaForCausalLM) -> None:

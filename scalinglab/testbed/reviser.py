@@ -1,38 +1,48 @@
-"""The reviser: the policy, tuned to answer rightly after earlier answers in its context.
+"""The reviser: the policy, deepened and tuned to answer rightly after earlier answers in its context.
 
 The paper tunes a language model, which can read its context and mostly leaves a right answer alone; a policy that
-has only ever seen single solutions can do neither. Tuned on wrong answers alone it got worse along a chain (0.60
-to 0.55): it read its question from ever further away, and nothing taught it to keep what is right. Hence three
-departures: the question is repeated after the earlier answers, some rows are practice on slips, and in half of
-the others the last answer shown is right.
+has only ever seen single solutions can do neither. Tuned on the paper's rows alone it got worse on a chain, from
+0.60 to 0.55. Hence four departures: the question is repeated before every answer, so that each is read as the
+policy reads its own; two more layers, as a verifier has; a first part of the training in which some rows teach to
+copy; and right answers among the earlier ones, because a chain holds them too.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from rapidfuzz.distance import Levenshtein
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaForCausalLM
 
 from scalinglab.errors import DataError
-from scalinglab.tasks import Problem, problems, slipped, solution
+from scalinglab.tasks import Problem, marred, problems, slipped, solution
 from scalinglab.testbed.attempts import Attempts, limit
-from scalinglab.testbed.policy import load_model, solved_rows
+from scalinglab.testbed.policy import IGNORED, load_model
+from scalinglab.testbed.proofreading import deepened
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Batch, Progress, Trained, Training, finished, next_token_loss
+from scalinglab.testbed.training import Batch, Progress, Trained, Training, batch_of, finished
 from scalinglab.testbed.verifiers import picks
-from scalinglab.testbed.vocabulary import ANSWER_ID, EOS_ID, encode
+from scalinglab.testbed.vocabulary import ANSWER_ID, BOS_ID, EOS_ID, encode
 
 CONTEXT = 4
 """Earlier answers in the context at most."""
-PRACTICE = 0.35
-"""The share of rows whose earlier answers are made: solutions, half of them with a slip."""
-KEPT = 0.5
-"""The share of the other rows whose last earlier answer, where there is one, is right."""
+COPIES = 0.3
+"""The share of rows in the first part that can only be answered by copying."""
+PRACTICE = 0.5
+"""The share of the other rows whose earlier answers are made."""
+ALONE, WANDERING = 0.3, 0.5
+"""Of the rows from attempts: the share without an earlier answer, and with right and wrong ones in any order."""
+AGAIN = 0.6
+"""How often an earlier answer repeats the one before it: that two agree must not tell that they are right."""
+Row = tuple[list[int], list[int]]
+"""Tokens and targets: at a token that is to be learned itself, else ``IGNORED``."""
 
 
 def train_reviser(
@@ -45,7 +55,7 @@ def train_reviser(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Trained:
-    """Tune a copy of the policy into ``folder``; resumes. ``data_flops``: what the attempts cost."""
+    """Tune a deepened copy of the policy into ``folder``; resumes. ``data_flops``: what the attempts cost."""
     folder = Path(folder)
     if (done := finished(folder)) is not None:
         return done
@@ -58,54 +68,114 @@ def train_reviser(
         )
 
     def batch(step: int) -> Batch:
-        rng = np.random.default_rng([seed, step])
-        fresh = problems("train", scale.levels, seed=int(rng.integers(2**31)))
+        rng = random.Random(f"revising {seed} {step}")
+        fresh = problems("train", scale.levels, seed=rng.getrandbits(31))
         chosen = picks(len(useful), scale.rows, step, seed)
-        return solved_rows(
-            [
-                practice_row(next(fresh), rng) if rng.random() < PRACTICE else revision_row(useful[i], rng)
-                for i in chosen
-            ]
-        )
+        return batch_of([_row(useful[i], fresh, rng, reading=training.in_first_part) for i in chosen])
 
-    model = load_model(policy).train()
-    training = Training(model, folder, recipe=scale.reviser, batch=batch, loss=next_token_loss)
+    torch.manual_seed(seed)
+    model = deepened(load_model(policy))
+    model.config.max_position_embeddings *= 2  # five answers, each half as long again as it should be
+    training = Training(model, folder, recipe=scale.reviser, batch=batch, loss=chain_loss)
     training.until(scale.reviser.tokens, stage=folder.name, progress=progress)
     return training.finish(scale=scale.name, seed=seed, data_flops=data_flops)
 
 
-def revision_row(attempts: Attempts, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """0 to 4 wrong answers, the last one the nearest of them in edit distance, then a right one (PAPER section 3).
+def _row(attempts: Attempts, fresh: Iterator[Problem], rng: random.Random, *, reading: bool) -> Row:
+    """A row of one kind. While ``reading``, first answers count too, or what the policy knows would be lost."""
+    if reading and rng.random() < COPIES:
+        return copy_row(next(fresh), rng)
+    first = 0 if reading else 1
+    if rng.random() < PRACTICE:
+        return practice_row(next(fresh), rng, first=first)
+    return revision_row(attempts, rng, first=first)
 
-    In a share ``KEPT`` of the rows the last one is the right one itself. Were the nearest of all attempts always
-    last, it would be wrong in its last digits alone, and the reviser would learn to copy all others, right or not.
+
+def revision_row(attempts: Attempts, rng: random.Random, *, first: int) -> Row:
+    """A right answer alone, or after earlier answers: right and wrong ones in any order, or as in the paper
+    (section 3): 1 to 4 wrong ones, the last one the nearest of them in edit distance; then it stays.
+
+    Were the nearest of all attempts always last, it would be wrong in its last digits alone, and the reviser would
+    learn to copy all others, right or not.
     """
     right = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if good]
     wrong = [text for text, good in zip(attempts.texts, attempts.right(), strict=True) if not good]
-    target = right[rng.integers(len(right))]
-    shown = [wrong[i] for i in rng.integers(len(wrong), size=rng.integers(CONTEXT + 1))]
-    shown.sort(key=lambda text: Levenshtein.distance(text, target), reverse=True)
-    if shown and rng.random() < KEPT:
-        shown[-1] = target
-    return context(attempts.problem.question, shown), [*encode(target), EOS_ID]
+    question, target, kind = attempts.problem.question, rng.choice(right), rng.random()
+    if kind < ALONE:
+        return chain_row(question, [target], target, first=0)
+    if kind < ALONE + WANDERING:
+        earlier = _wandering(target, lambda: rng.choice(wrong), rng)
+    else:
+        earlier = rng.choices(wrong, k=rng.randint(1, CONTEXT))
+        earlier.sort(key=lambda text: Levenshtein.distance(text, target), reverse=True)
+    answers = [*earlier, *[target] * (CONTEXT + 1 - len(earlier))]
+    return chain_row(question, answers, target, first=first)
 
 
-def practice_row(problem: Problem, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """2 to 4 solutions, each with a slip or without, then the right one: what they share can be read off them."""
-    slips = random.Random(int(rng.integers(2**31)))
-    shown = [
-        solution(problem) if slips.random() < 0.5 else slipped(problem, slips)
-        for _ in range(slips.randint(2, CONTEXT))
-    ]
-    return context(problem.question, shown), [*encode(solution(problem)), EOS_ID]
+def practice_row(problem: Problem, rng: random.Random, *, first: int) -> Row:
+    """Four solutions, each with a slip or without, then the right one."""
+    right = solution(problem)
+    earlier = _wandering(right, lambda: slipped(problem, rng), rng)
+    return chain_row(problem.question, [*earlier, right], right, first=first)
+
+
+def copy_row(problem: Problem, rng: random.Random) -> Row:
+    """A solution so marred that nobody can work it out, among near copies of it: it is to be written once more."""
+    text, _ = marred(problem, 0.4, rng)
+    earlier = [text if rng.random() < 0.5 else _changed(text, rng) for _ in range(CONTEXT - 1)]
+    earlier.insert(rng.randrange(CONTEXT), text)
+    return chain_row(problem.question, [*earlier, text], text, first=earlier.index(text) + 1)
+
+
+def chain_row(question: str, answers: Sequence[str], right: str, *, first: int) -> Row:
+    """A chain of answers in which the right ones are learned, from number ``first`` (counted from 0) on."""
+    tokens, targets = [BOS_ID], [IGNORED]
+    for i, answer in enumerate(answers):
+        asked, text = encode(question), encode(answer)
+        learned = answer == right and i >= first
+        tokens += [*asked, *text, ANSWER_ID]
+        targets += [*[IGNORED] * len(asked), *([*text, EOS_ID] if learned else [IGNORED] * (len(text) + 1))]
+    return tokens, targets
+
+
+def chain_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """The mean cross-entropy of ``targets``, where there are any.
+
+    Rows this long are cheaper filled up than packed, where each attends over all: in two halves of like lengths.
+    """
+    lengths = batch.lengths.tolist()
+    tokens, targets = (torch.split(part[0], lengths) for part in (batch.tokens, batch.targets))
+    order, half = np.argsort(lengths), (len(lengths) + 1) // 2
+    total = torch.zeros(())
+    for rows in filter(len, (order[:half], order[half:])):
+        read = pad_sequence([tokens[i] for i in rows], batch_first=True)
+        aims = pad_sequence([targets[i] for i in rows], batch_first=True, padding_value=IGNORED)[:, 1:].flatten()
+        said = model(input_ids=read, use_cache=False).logits[:, :-1].flatten(0, 1)
+        total = total + functional.cross_entropy(said, aims, ignore_index=IGNORED, reduction="sum")
+    return total / max(1, int((batch.targets != IGNORED).sum()))
 
 
 def context(question: str, answers: Sequence[str]) -> list[int]:
-    """The question; then, where there are earlier answers, the last four, each closed, and the question again."""
-    tokens = encode(question)
+    """The last four of the earlier answers, each after the question and closed; then the question once more."""
+    tokens: list[int] = []
     for answer in answers[-CONTEXT:]:
-        tokens += [*encode(answer), ANSWER_ID]
-    return tokens + encode(question) if answers else tokens
+        tokens += [*encode(question), *encode(answer), ANSWER_ID]
+    return tokens + encode(question)
+
+
+def _wandering(right: str, wrong: Callable[[], str], rng: random.Random) -> list[str]:
+    """Four earlier answers as a chain may hold them, half of them right, many like the one before."""
+    answers: list[str] = []
+    for _ in range(CONTEXT):
+        again = answers and rng.random() < AGAIN
+        answers.append(answers[-1] if again else right if rng.random() < 0.5 else wrong())
+    return answers
+
+
+def _changed(text: str, rng: random.Random) -> str:
+    """The text with one other digit."""
+    at = rng.choice([i for i, c in enumerate(text) if c.isdigit()])
+    return f"{text[:at]}{(int(text[at]) + rng.randint(1, 9)) % 10}{text[at + 1 :]}"
 
 
 def revise(

@@ -87,7 +87,7 @@ SCALES = {
             # Annealed to nothing, the large policy is perfect on the easy bins: no sampling beats that.
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
             verifier=Recipe(1_500_000, decay=0.7, warm_up=20_000),
-            reviser=Recipe(1_600_000, decay=0.4, floor=0.3, warm_up=20_000),
+            reviser=Recipe(5_400_000, (0.01, 1e-3), decay=0.6, floor=0.1, warm_up=20_000, first=3_000_000),
             questions=3_000,
             samples=8,
             rollouts=4,

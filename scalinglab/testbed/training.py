@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +57,14 @@ def batch_of(rows: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Batch:
 class Recipe:
     """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, the
     tokens of the warm-up, so that a shorter training is the beginning of a longer one, and the share of the peak
-    that the decay ends at."""
+    that the decay ends at. ``first``: tokens of a first part, with a warm-up and a decay of its own."""
 
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
     decay: float = 0.0
     warm_up: int = 34_000
     floor: float = 0.02
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,11 @@ class Training:
             if self.whole:  # else weights have moved and counts have not: the checkpoint before stays
                 self.save()
             raise
+
+    @property
+    def in_first_part(self) -> bool:
+        """Whether the next step belongs to the recipe's first part."""
+        return self.tokens < self.recipe.first
 
     def save(self) -> None:
         """Write the checkpoint whole: a stop at any moment leaves the one before."""
@@ -226,7 +232,11 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def _pace(tokens: int, recipe: Recipe) -> float:
-    """Warm up, hold, then fall linearly to ``floor`` over the last ``decay`` of the tokens."""
+    """Warm up, hold, then fall linearly to ``floor`` over the last ``decay`` of the tokens, of either part."""
+    if tokens < recipe.first:
+        return _pace(tokens, replace(recipe, tokens=recipe.first, first=0))
+    if recipe.first:
+        return _pace(tokens - recipe.first, replace(recipe, tokens=recipe.tokens - recipe.first, first=0))
     left = 1 - tokens / recipe.tokens
     falling = recipe.floor + (1 - recipe.floor) * max(0.0, left) / recipe.decay if recipe.decay else 1.0
     return min(1.0, (tokens + recipe.warm_up / 20) / recipe.warm_up, falling)

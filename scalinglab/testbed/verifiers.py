@@ -12,7 +12,16 @@ from transformers import LlamaForCausalLM
 from scalinglab.errors import DataError
 from scalinglab.testbed.attempts import Attempts, beginnings
 from scalinglab.testbed.policy import load_model
-from scalinglab.testbed.proofreading import Lesson, deepened, drill, judged_row, lesson, lesson_loss, without_head
+from scalinglab.testbed.proofreading import (
+    Lesson,
+    add_head,
+    deepened,
+    drill,
+    judged_row,
+    lesson,
+    lesson_loss,
+    without_head,
+)
 from scalinglab.testbed.scales import Scale
 from scalinglab.testbed.training import Progress, Trained, Training, finished
 from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, GOOD_ID, PAD_ID, STEP_ID, encode
@@ -71,7 +80,9 @@ def train_verifier(
         return lesson([*(judged_row(*rows[i]) for i in chosen), *drilled[: scale.rows // 2]])
 
     torch.manual_seed(seed)
-    training = Training(deepened(load_model(policy)), folder, recipe=scale.verifier, batch=batch, loss=lesson_loss)
+    model = deepened(load_model(policy))
+    add_head(model)
+    training = Training(model, folder, recipe=scale.verifier, batch=batch, loss=lesson_loss)
     training.until(scale.verifier.tokens, stage=folder.name, progress=progress)
     without_head(training.model)
     return training.finish(scale=scale.name, seed=seed, data_flops=data_flops)
