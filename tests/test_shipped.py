@@ -16,13 +16,12 @@ from scalinglab.specs import from_config
 from scalinglab.tasks import problems
 from scalinglab.testbed import SCALES, load_model, score, shipped
 from scalinglab.testbed import criteria as rules
+from scalinglab.testbed.reviser import revise
 
 measuring = import_module("scalinglab.testbed.measure")  # the package's name `measure` is its function
 ROOT = Path(__file__).parents[1]
 MODELS = ("small", "large", "prm", "orm", "reviser")
 FRESH = 11
-OPEN = {"reviser pass@1 along a chain of 8"}
-"""What the shipped base does not meet, as its table says."""
 TABLE = json.loads((ROOT / "results" / "testbed" / "criteria.json").read_text())["criteria"]
 
 
@@ -57,9 +56,9 @@ def test_a_shipped_tokenizer_gives_back_the_text_it_was_given(name):
     assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
 
 
-def test_the_table_holds_every_criterion_and_hides_no_failure():
+def test_the_shipped_base_meets_every_criterion_of_its_table():
     assert len(TABLE) == 14
-    assert {row["name"] for row in TABLE if not row["pass"]} == OPEN
+    assert all(row["pass"] for row in TABLE)
     manifest = json.loads((ROOT / "results" / "testbed" / "manifest.json").read_text())
     assert manifest["seed"] != FRESH
 
@@ -88,6 +87,15 @@ def test_the_shipped_verifiers_judge_fresh_problems_as_well_as_their_table_says(
         ]
         told = next(row["value"] for row in TABLE if row["name"] == "PRM step accuracy")
         assert np.mean(hits) == pytest.approx(float(told.split(";")[0]), abs=0.08)
+
+
+def test_the_shipped_reviser_revises_fresh_problems_for_the_better(fresh):
+    few = fresh[0][:100]
+    chains = revise(load_model(shipped("base") / "reviser"), few, chains=4, length=3, seed=FRESH)
+    right = np.array([measuring._right([p] * 4, cs) for p, cs in zip(few, chains, strict=True)]).mean(axis=1)
+    low, _ = interval(right[:, 2] - right[:, 0], seed=FRESH)
+    assert low > 0
+    assert right[:, 2].mean() > 0.7
 
 
 def test_the_shipped_models_are_small_and_whole():
