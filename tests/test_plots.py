@@ -197,14 +197,19 @@ def test_a_break_even_that_was_not_crossed_points_to_its_side(charts):
 
 
 def test_every_strategy_has_its_line_in_each_panel():
-    curves = pd.concat([POLICY_ROWS, POLICY_ROWS.assign(kind="parallel", strategy="parallel, majority")])
+    drawn = {"parallel, majority": "majority", "parallel, best-of-n by prm": "best-of-n"}
+    lines = [POLICY_ROWS.assign(kind="parallel", strategy=name, selector=how) for name, how in drawn.items()]
+    curves = pd.concat([POLICY_ROWS, *lines])
     figure, axes = plots.figure(2, rows=2)
     assert len(axes) == 4
     plots.frontier(axes[:3], curves, STARS, "large")
     assert [ax.get_title() for ax in axes[:3]] == ["all, n = 20", "bin 1 (easiest), n = 20", "bin 2, n = 20"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "parallel", "policy, with 95 %", "large, one answer",
+        "parallel", "majority", "best-of-n", "policy, with 95 %", "large, one answer",
     ]  # fmt: skip
+    parallel = [line for line in axes[0].lines if line.get_marker() == "o"]
+    assert {line.get_linestyle() for line in parallel} == {":", "--"}
+    assert len({line.get_color() for line in parallel}) == 1
 
 
 # Every chart

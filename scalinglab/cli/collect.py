@@ -258,7 +258,7 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
         f"about {found.seconds / 60:,.0f} minutes\n"
     )
     notes = [
-        f"from problem {found.problem} of {found.problems}, done in {probe.seconds:.1f} s; nothing was written",
+        f"one problem of {found.problems} ({found.problem}), in {probe.seconds:.1f} s; nothing was written",
         f"FLOPs: convention {found.convention}, pretraining left out",
         "time: at the rate of that one problem; with more in flight a study is usually faster",
     ]

@@ -14,33 +14,41 @@ from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
 from scalinglab.policy import REACHED
 
 _OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+_LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-."}
 _STAR: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 13, "markeredgecolor": "black"}
 
 
 def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
     """Accuracy against FLOPs a query: every strategy a line, an Axes a bin; a star the large model at each R.
 
-    curves: of ``study_curves``. verdicts: the policy's, whose budgets are where the stars stand.
+    A line's colour says how answers were drawn, its style which of them was chosen. curves: of ``study_curves``.
+    verdicts: the policy's, whose budgets are where the stars stand.
     """
     kinds = [kind for kind in curves["kind"].unique() if kind != POLICY]
     for ax, name in zip(axes, verdicts["bin"].unique(), strict=True):
         rows, stars = curves[curves["bin"] == name], verdicts[verdicts["bin"] == name]
         for _, line in rows[rows["kind"] != POLICY].groupby("strategy", sort=False):
-            i = kinds.index(line["kind"].iloc[0])
-            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 3, "linewidth": 1}
-            ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, **style)
+            kind, selector = line[["kind", "selector"]].iloc[0]
+            i = kinds.index(kind)
+            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": _LINES[selector]}
+            ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, markersize=3, linewidth=1, **style)
         _banded(ax, rows[rows["kind"] == POLICY], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")
         for at in stars.itertuples():
             above(ax, at.flops, f"R = {at.R:g}")
         _percent(ax, f"{bin_label(str(name))}, n = {stars['problems'].iloc[0]}")
+    selectors = set(curves.loc[curves["kind"] != POLICY, "selector"])
+    _frontier_legend(axes[-1], kinds, [name for name in _LINES if name in selectors], large)
+
+
+def _frontier_legend(ax: Axes, kinds: Sequence[str], selectors: Sequence[str], large: str) -> None:
     for i, kind in enumerate(kinds):
-        axes[-1].plot([], [], color=COLOURS[i], marker=MARKERS[i], markersize=4, label=kind)
-    axes[-1].plot([], [], color="black", linewidth=2, label="policy, with 95 %")
-    axes[-1].plot([], [], color="#E8E8E8", **_STAR, label=f"{large}, one answer")
-    axes[0].figure.legend(
-        *axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False
-    )
+        ax.plot([], [], color=COLOURS[i], marker=MARKERS[i], markersize=4, label=kind)
+    for name in selectors:
+        ax.plot([], [], color="grey", linestyle=_LINES[name], linewidth=1, label=name)
+    ax.plot([], [], color="black", linewidth=2, label="policy, with 95 %")
+    ax.plot([], [], color="#E8E8E8", **_STAR, label=f"{large}, one answer")
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
 
 
 def policy_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
