@@ -2,11 +2,12 @@ import asyncio
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -530,6 +531,11 @@ def test_status_counts_what_is_done_left_and_wrong(tmp_path, monkeypatch):
     text = CliRunner().invoke(app, ["status", str(tmp_path / "run"), "--convention", "paper"]).stdout
     assert "few: 10 of 24 units done" in text
     assert "convention paper, pretraining left out" in text
+    assert "not found" not in text
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as store, store:
+        store.execute("UPDATE solutions SET grade = 'unparsed', answer = NULL")
+    text = CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    assert 'most answers were not found: "answers" of [task] says where to look' in text
 
 
 def test_a_model_without_a_spec_is_counted_and_not_priced(toml, tmp_path, monkeypatch):

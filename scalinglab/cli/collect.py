@@ -243,6 +243,8 @@ def _print_status(found: Status, as_json: bool) -> None:
     typer.echo("")
     shares = [f"{name} {_percent(getattr(found, name))}" for name in ("truncated", "unparsed", "error")]
     notes = [f"FLOPs: convention {found.convention}, pretraining left out", ", ".join(shares)]
+    if (found.unparsed or 0) > 0.5:
+        notes.append('most answers were not found: "answers" of [task] says where to look for them')
     print_rows([_readable(row) for row in found.roles], None, False, notes)
 
 

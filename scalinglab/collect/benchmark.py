@@ -75,7 +75,7 @@ def open_benchmark(
     template: str | None = None,
     chat: str | None = None,
     steps: str | None = None,
-    answers: Sequence[str] = ("boxed", "hash"),
+    answers: Sequence[str] = ("boxed", "hash", "said"),
     ends: Sequence[str] | None = None,
     max_tokens: int = 1024,
     workers: int = 2,

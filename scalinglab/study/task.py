@@ -50,7 +50,7 @@ def _benchmark(study: Study, table: Table) -> Any:
         "seed": table.number("seed", 0, least=0),
         "template": table.text("template", None),
         "steps": table.text("steps", None),
-        "answers": table.texts("answers", ("boxed", "hash")),
+        "answers": table.texts("answers", ("boxed", "hash", "said")),
         "ends": table.texts("ends", None),
         "max_tokens": table.number("max_tokens", 1024),
         "workers": table.number("workers", 2),

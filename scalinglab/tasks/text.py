@@ -54,7 +54,10 @@ def extract(text: str, places: Sequence[str]) -> str | None:
     """The final answer as it is written, from the first of the places that holds one; None where none does.
 
     boxed: in the last \\boxed{} (MATH, Hendrycks et al. 2021). hash: after the last #### (GSM8K, Cobbe et al.
-    2021). number: the last number in the text, whatever it is. Raises DataError for an unknown place.
+    2021). said: after the last "answer is" or "answer:", what follows in that sentence (Wei et al. 2022),
+    but no three words on end. number: the last number in the text, whatever it is.
+
+    Raises DataError for an unknown place.
     """
     for place in places:
         found = _named(PLACES, place, "answer place")(text)
@@ -80,11 +83,23 @@ def _boxed(text: str) -> str | None:
 
 
 def _hash(text: str) -> str | None:
-    """The line after the last ####: its number alone where only words follow that, as in "#### 18 eggs"."""
+    """The line after the last ####."""
     _, mark, after = text.rpartition("####")
-    line = after.strip().partition("\n")[0].strip()
+    return _alone(after.strip().partition("\n")[0].strip()) if mark else None
+
+
+def _said(text: str) -> str | None:
+    """The sentence after the last "answer is" or "answer:", without what marks it as bold; no prose."""
+    *earlier, after = re.split(r"\banswer(?:\s+is\b\s*:?|\s*:)", text, flags=re.IGNORECASE)
+    sentence = re.split(r"\.?\**(?:\n|$)|\.\s", after.strip("* \n"), maxsplit=1)[0].strip("* ")
+    prose = re.search(r"(?:\b[A-Za-z']+\s+){3}", sentence)
+    return _alone(sentence) if earlier and not prose else None
+
+
+def _alone(line: str) -> str:
+    """A number without the words after it, as in "18 eggs"; any other line as it is."""
     number = re.fullmatch(rf"\$?\s*({_NUMBER})(?:\s+[A-Za-z ]+)?\.?", line)
-    return None if not mark else number[1] if number else line
+    return number[1] if number else line
 
 
 def _last_number(text: str) -> str | None:
@@ -92,7 +107,12 @@ def _last_number(text: str) -> str | None:
 
 
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-PLACES: Mapping[str, Callable[[str], str | None]] = {"boxed": _boxed, "hash": _hash, "number": _last_number}
+PLACES: Mapping[str, Callable[[str], str | None]] = {
+    "boxed": _boxed,
+    "hash": _hash,
+    "said": _said,
+    "number": _last_number,
+}
 """Where an answer may stand, by name."""
 
 
