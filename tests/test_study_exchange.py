@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -284,4 +286,15 @@ def test_a_study_without_a_plan_or_a_model_is_refused(folder, tmp_path):
     (tmp_path / "study.json").write_text(json.dumps({"models": 3}))
     (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
     with pytest.raises(DataError, match="cannot read"):
+        open_study(tmp_path)
+
+
+def test_a_study_without_a_large_model_says_how_to_get_one(folder, tmp_path):
+    (tmp_path / "study.json").write_bytes((folder / "study.json").read_bytes())
+    (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as store, store:
+        for table in ("calls", "solutions"):
+            store.execute(f"DELETE FROM {table} WHERE unit IN (SELECT key FROM units WHERE role = 'large')")
+        store.execute("DELETE FROM units WHERE role = 'large'")
+    with pytest.raises(DataError, match=r"0 models of role large \(none\).*collect one as \[models.large\]"):
         open_study(tmp_path)

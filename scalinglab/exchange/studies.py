@@ -249,9 +249,8 @@ def _only(run: Run, role: str) -> str:
     names = sorted(set(run.units.loc[run.units["role"] == role, "model"]))
     if len(names) != 1:
         option = "small" if role == "policy" else "large"
-        raise DataError(
-            f"{len(names)} models of role {role} ({', '.join(names) or 'none'})", "one", f"name it with --{option}"
-        )
+        advice = f"name it with --{option}" if names else f"collect one as [models.{option}]"
+        raise DataError(f"{len(names)} models of role {role} ({', '.join(names) or 'none'})", "one", advice)
     return str(names[0])
 
 
