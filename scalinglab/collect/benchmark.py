@@ -12,7 +12,7 @@ from scalinglab.collect.recording import Prompt
 from scalinglab.collect.task import CONTEXT, Problem
 from scalinglab.errors import DataError
 from scalinglab.tasks.benchmark import FORMATS, Format, Item, read_items
-from scalinglab.tasks.text import PLACES, STEPS, Wording, extract, split_steps, word
+from scalinglab.tasks.text import PLACES, STEPS, USUAL_PLACES, Wording, extract, split_steps, word
 
 _STEPS = {"gsm8k": "line"}
 _END = "Problem:"
@@ -75,7 +75,7 @@ def open_benchmark(
     template: str | None = None,
     chat: str | None = None,
     steps: str | None = None,
-    answers: Sequence[str] = ("boxed", "hash", "said"),
+    answers: Sequence[str] = USUAL_PLACES,
     ends: Sequence[str] | None = None,
     max_tokens: int = 1024,
     workers: int = 2,

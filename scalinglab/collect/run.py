@@ -146,9 +146,9 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
         raise DataError(
             f"{unit.strategy} with parameters {options} ({error})", ", ".join(allowed), "mend parameters"
         ) from error
-    for name, value, good in _numbers(unit.parameters):
+    for name, value, good, wanted in _numbers(unit.parameters):
         if not good:
-            raise DataError(f"{unit.strategy} with {name} {value!r}", "a number it can be", f"mend {name}")
+            raise DataError(f"{unit.strategy} with {name} {value!r}", wanted, f"mend {name}")
     if unit.budget != (budget := budget_of(unit.strategy, options)):
         raise DataError(
             f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "use budget_of"
@@ -221,12 +221,12 @@ def _failure(failed: Sequence[tuple[Unit, EngineError]]) -> EngineError:
     return failure
 
 
-def _numbers(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Those numbers among the parameters that make no budget, and whether each can be what it is."""
+def _numbers(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool, str]]:
+    """Those numbers among the parameters that make no budget, whether each is good, and what is."""
     temperature, balance, rounds = (parameters.get(name, 1) for name in ("temperature", "balance", "rounds"))
-    yield "temperature", temperature, type(temperature) in (int, float) and temperature >= 0
-    yield "balance", balance, type(balance) in (int, float) and balance > 0
-    yield "rounds", rounds, type(rounds) is int and rounds > 0
+    yield "temperature", temperature, type(temperature) in (int, float) and temperature >= 0, "a number >= 0"
+    yield "balance", balance, type(balance) in (int, float) and balance > 0, "a number above 0"
+    yield "rounds", rounds, type(rounds) is int and rounds > 0, "a whole number above 0"
 
 
 def _one_of(value: object, allowed: Sequence[str] | Mapping[str, object], name: str) -> None:

@@ -261,7 +261,7 @@ class Table:
         return tuple(self.take(key, _list_of(_whole(least)), f"a list of whole numbers >= {least}", default))
 
     def real(self, key: str, default: Any = _NONE) -> Any:
-        return self.take(key, lambda v: type(v) in (int, float), "a number", default)
+        return self.take(key, lambda v: type(v) in (int, float) and v >= 0, "a number >= 0", default)
 
     def flag(self, key: str, default: bool) -> bool:
         return bool(self.take(key, lambda v: isinstance(v, bool), "true or false", default))

@@ -11,6 +11,7 @@ from scalinglab.errors import DataError
 from scalinglab.study.plan import located
 from scalinglab.study.settings import POLICIES, Study, Table
 from scalinglab.tasks import SPLITS, Level
+from scalinglab.tasks.text import USUAL_PLACES
 
 KINDS = ("testbed", "gsm8k", "math", "jsonl")
 
@@ -50,7 +51,7 @@ def _benchmark(study: Study, table: Table) -> Any:
         "seed": table.number("seed", 0, least=0),
         "template": table.text("template", None),
         "steps": table.text("steps", None),
-        "answers": table.texts("answers", ("boxed", "hash", "said")),
+        "answers": table.texts("answers", USUAL_PLACES),
         "ends": table.texts("ends", None),
         "max_tokens": table.number("max_tokens", 1024),
         "workers": table.number("workers", 2),

@@ -114,6 +114,8 @@ PLACES: Mapping[str, Callable[[str], str | None]] = {
     "number": _last_number,
 }
 """Where an answer may stand, by name."""
+USUAL_PLACES = ("boxed", "hash", "said")
+"""Where one is looked for unless told otherwise: the last number of a text may be any."""
 
 
 @dataclass(frozen=True)
