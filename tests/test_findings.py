@@ -9,7 +9,7 @@ from scalinglab.errors import DataError
 from scalinglab.exchange import findings, open_study
 from scalinglab.samples import Run
 
-STUDY = Path(__file__).parents[1] / "results" / "testbed-study"
+STUDY = Path(__file__).parent / "data" / "first-study"
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ app.command(epilog="Example: scalinglab exchange run    scalinglab exchange coun
     exchange
 )
 app.command(epilog="Example: scalinglab advise --study run --queries 1e9 --target 0.6")(advise)
-app.command(epilog="Example: scalinglab collect results/testbed-study/study.toml --out run --dry-run")(
+app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
     collect.collect
 )
 app.command(epilog="Example: scalinglab status run --json")(collect.status)

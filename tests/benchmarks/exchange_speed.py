@@ -23,7 +23,7 @@ from scalinglab.curves import SELECTORS, Graded, Pool, curve, table
 from scalinglab.flops import CONVENTIONS
 
 ROOT = Path(__file__).parents[2]
-STUDY = ROOT / "results" / "testbed-study"
+STUDY = ROOT / "tests" / "data" / "first-study"
 PROBLEMS, SAMPLES, BOOTSTRAPS = 128, 10_000, 1_000
 BUDGETS = [2**i for i in range(11)]
 
@@ -41,7 +41,7 @@ def exchange() -> dict[str, Any]:
     spent = cpu() - before
     found = json.loads(done.stdout)
     return {
-        "what": "scalinglab exchange results/testbed-study --json",
+        "what": "scalinglab exchange tests/data/first-study --json",
         "verdicts": len(found["rows"]),
         "breakevens": len(found["breakeven"]),
         "cpu_s": round(spent, 2),
