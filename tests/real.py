@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import scalinglab
-from scalinglab.collect import TokenVerifier, budget_of, collect, draw_testbed
+from scalinglab.collect import STRATEGIES, TokenVerifier, collect, draw_testbed
 from scalinglab.collect.vllm_engine import open_vllm, settings_for
 from scalinglab.samples import RunStore, Unit
 from scalinglab.tasks import Level
@@ -23,7 +23,9 @@ PARAMETERS = {
 
 def units(task):
     return [
-        Unit("real", task.name, problem, "policy", "small", strategy, options, budget_of(strategy, options))
+        Unit(
+            "real", task.name, problem, "policy", "small", strategy, options, STRATEGIES[strategy].budget(options)
+        )
         for problem in task.problems
         for strategy, options in PARAMETERS.items()
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from scalinglab.collect import (
+    STRATEGIES,
     ExactVerifier,
     Generated,
     NoisyVerifier,
@@ -21,7 +22,6 @@ from scalinglab.collect import (
     Scored,
     TestbedTask,
     TokenVerifier,
-    budget_of,
     collect,
     draw_testbed,
 )
@@ -205,7 +205,7 @@ def study(*, problems=3, seed=0, **options):
             "small",
             strategy,
             parameters,
-            budget_of(strategy, parameters),
+            STRATEGIES[strategy].budget(parameters),
             seed,
         )
         for problem in task.problems

@@ -253,13 +253,6 @@ def test_the_committed_studies_can_be_planned(path):
     assert plan_of(study.read_study(path)).total > 0
 
 
-def test_every_strategy_is_known_to_the_study():
-    from scalinglab.collect import STRATEGIES
-    from scalinglab.study.settings import _OWN
-
-    assert set(_OWN) == set(STRATEGIES)
-
-
 GSM8K = """
 [task]
 kind = "gsm8k"

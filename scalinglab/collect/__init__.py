@@ -1,23 +1,34 @@
-"""The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library."""
+"""The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library.
 
-from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
-from scalinglab.collect.grading import Grader
-from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
-from scalinglab.collect.recording import Place, Prompt, Recorder
-from scalinglab.collect.run import Progress, check, collect
-from scalinglab.collect.strategies import STRATEGIES, Draft, Policy, budget_of
-from scalinglab.collect.task import Problem, Task, TestbedTask, draw_testbed
-from scalinglab.collect.verifiers import (
-    MATH_SHEPHERD,
-    RLHFLOW,
-    ExactVerifier,
-    NoisyVerifier,
-    RewardVerifier,
-    Template,
-    TokenVerifier,
-    Verifier,
-    aggregate,
-)
+What is named here is imported when it is first asked for, so that whoever reads ``collect.strategies`` imports no
+more than that.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
+    from scalinglab.collect.grading import Grader
+    from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
+    from scalinglab.collect.recording import Place, Prompt, Recorder
+    from scalinglab.collect.run import Progress, check, collect
+    from scalinglab.collect.strategies import STRATEGIES, Draft, Policy, Selectors, Strategy
+    from scalinglab.collect.task import Problem, Task, TestbedTask, draw_testbed
+    from scalinglab.collect.verifiers import (
+        MATH_SHEPHERD,
+        RLHFLOW,
+        ExactVerifier,
+        NoisyVerifier,
+        RewardVerifier,
+        Template,
+        TokenVerifier,
+        Verifier,
+        aggregate,
+    )
+
+_HOMES = ("protocol", "recording", "task", "verifiers", "strategies", "run", "grading", "benchmark")
+"""From light to heavy."""
 
 __all__ = [
     "MATH_SHEPHERD",
@@ -39,16 +50,26 @@ __all__ = [
     "RewardVerifier",
     "Rewarded",
     "Scored",
+    "Selectors",
+    "Strategy",
     "Task",
     "Template",
     "TestbedTask",
     "TokenVerifier",
     "Verifier",
     "aggregate",
-    "budget_of",
     "chat_template",
     "check",
     "collect",
     "draw_testbed",
     "open_benchmark",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for home in _HOMES:
+            found = vars(import_module(f"{__name__}.{home}"))
+            if name in found:
+                return found[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
-from scalinglab.collect.strategies import SEARCHES, STRATEGIES, Draft, Policy, budget_of, judge
+from scalinglab.collect.strategies import Draft, Policy, Strategy, find, judge
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import Verifier
 from scalinglab.errors import DataError, EngineError
@@ -108,7 +108,7 @@ async def solve(
     policy = Policy(engines[unit.model], task, recorder, unit.parameters.get("temperature", 1.0))
     names = _verifiers(unit)
     verifier = verifiers[names[0]] if names else None
-    drafts = await STRATEGIES[unit.strategy](problem, policy, verifier, **options)
+    drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
     every = options.get("aggregate", "last") != "last"
     others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
     texts = list(dict.fromkeys(draft.text for draft in drafts))
@@ -134,31 +134,32 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
     _one_of(unit.task, [task.name], "task")
     _one_of(unit.problem, task.problems, "problem")
     _one_of(unit.model, engines, "model")
-    _one_of(unit.strategy, STRATEGIES, "strategy")
-    options = _options(unit)
+    strategy, options = find(unit.strategy), _options(unit)
     _one_of(options.get("aggregate", "last"), AGGREGATES, "aggregate")
-    _check_verifiers(unit, verifiers)
-    function = STRATEGIES[unit.strategy]
+    _check_verifiers(unit, strategy, verifiers)
+    accepted = inspect.signature(strategy.solve)
     try:
-        inspect.signature(function).bind(None, None, None, **options)
+        accepted.bind(None, None, None, **options)
     except TypeError as error:
-        allowed = list(inspect.signature(function).parameters)[3:]
+        allowed = list(accepted.parameters)[3:]
         raise DataError(
             f"{unit.strategy} with parameters {options} ({error})", ", ".join(allowed), "mend parameters"
         ) from error
-    for name, value, good, wanted in _numbers(unit.parameters):
-        if not good:
-            raise DataError(f"{unit.strategy} with {name} {value!r}", wanted, f"mend {name}")
-    if unit.budget != (budget := budget_of(unit.strategy, options)):
+    temperature = unit.parameters.get("temperature", 1)
+    if type(temperature) not in (int, float) or not temperature >= 0:
+        raise DataError(f"{unit.strategy} with temperature {temperature!r}", "a number >= 0", "mend temperature")
+    if unit.budget != (budget := strategy.budget(options)):
         raise DataError(
-            f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "use budget_of"
+            f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "mend the budget"
         )
 
 
-def _check_verifiers(unit: Unit, verifiers: Mapping[str, Verifier]) -> None:
+def _check_verifiers(unit: Unit, strategy: Strategy, verifiers: Mapping[str, Verifier]) -> None:
     given = unit.parameters.get("verifier")
-    if unit.strategy in SEARCHES:  # only one can guide it, and what that one reads is part of its price
+    if strategy.verifier == "guides":  # only one can, and what that one reads is part of its price
         _one_of(given, verifiers, f"verifier of {unit.strategy}")
+    if strategy.verifier == "none" and given is not None:
+        raise DataError(f"{unit.strategy} with verifier {given!r}", "none: it takes none", "drop verifier")
     names = _verifiers(unit)
     for name in names:
         _one_of(name, verifiers, f"verifier of {unit.strategy}")
@@ -219,14 +220,6 @@ def _failure(failed: Sequence[tuple[Unit, EngineError]]) -> EngineError:
     failure = EngineError(named, allowed, do)
     failure.__cause__ = error
     return failure
-
-
-def _numbers(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool, str]]:
-    """Those numbers among the parameters that make no budget, whether each is good, and what is."""
-    temperature, balance, rounds = (parameters.get(name, 1) for name in ("temperature", "balance", "rounds"))
-    yield "temperature", temperature, type(temperature) in (int, float) and temperature >= 0, "a number >= 0"
-    yield "balance", balance, type(balance) in (int, float) and balance > 0, "a number above 0"
-    yield "rounds", rounds, type(rounds) is int and rounds > 0, "a whole number above 0"
 
 
 def _one_of(value: object, allowed: Sequence[str] | Mapping[str, object], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
-from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, cells_of, plan_of, priced
+from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, plan_of, priced
 from scalinglab.study.policies import Policies, policies_of
 from scalinglab.study.reading import (
     Forecast,
@@ -29,7 +29,6 @@ __all__ = [
     "Probe",
     "Status",
     "Study",
-    "cells_of",
     "demo_report",
     "demo_study",
     "export_run",

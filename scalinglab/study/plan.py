@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab import specs
-from scalinglab.collect import Task, budget_of
+from scalinglab.collect import Task
 from scalinglab.errors import DataError, SpecError
 from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.samples import Call, Solution, Unit
-from scalinglab.study.settings import POLICIES, ModelSettings, StrategySettings, Study
+from scalinglab.study.settings import POLICIES, ModelSettings, Study
 
 STORE, PLAN, COLLECTED = "run.sqlite", "study.json", "collected.json"
 """The run and its plan, in the run's folder."""
@@ -72,14 +72,14 @@ class Probe:
 
 
 def plan_of(study: Study, task: Task) -> Plan:
-    """Every unit of a study. Raises DataError for budgets that a strategy cannot have."""
+    """Every unit of a study. Raises DataError where one is there twice."""
     problems = tuple(task.problems)[: study.problems]
     cells = tuple(
-        Cell(POLICIES[model], model, entry.name, parameters, budget_of(entry.name, parameters), seed)
+        Cell(POLICIES[model], model, entry.strategy.name, parameters, entry.strategy.budget(parameters), seed)
         for seed in study.seeds
         for entry in study.strategies
         for model in entry.models
-        for parameters in cells_of(entry)
+        for parameters in entry.cells
     )
     for i, cell in enumerate(cells):
         if cell in cells[:i]:
@@ -91,45 +91,6 @@ def plan_of(study: Study, task: Task) -> Plan:
     models = {name: priced(model, study.folder) for name, model in study.models.items()}
     read = {name: one.model or study.verifiers[one.of or name].model for name, one in study.verifiers.items()}
     return Plan(study.name, task.name, problems, cells, models, read)
-
-
-def cells_of(entry: StrategySettings) -> list[dict[str, Any]]:
-    """A strategy's parameters at each budget. Parallel samples need the largest only: every k is read from it."""
-    wanted = [max(entry.budgets)] if entry.name in ("parallel", "difficulty") else sorted(set(entry.budgets))
-    return [own | dict(entry.parameters) for budget in wanted for own in _own(entry, budget)]
-
-
-def _own(entry: StrategySettings, budget: int) -> list[dict[str, Any]]:
-    match entry.name:
-        case "greedy":
-            return [{}]
-        case "parallel" | "difficulty":
-            return [{"samples": budget}]
-        case "rebase":
-            return [{"beams": budget}]
-        case "revisions":
-            lengths = [length for length in sorted(set(entry.lengths)) if budget % length == 0]
-            if not lengths:
-                raise _odd(entry, budget, f"a multiple of one of the lengths {', '.join(map(str, entry.lengths))}")
-            return [{"chains": budget // length, "length": length} for length in lengths]
-        case "lookahead":
-            beams, rest = divmod(budget, entry.steps + 1)
-            if rest or not beams:
-                raise _odd(entry, budget, f"a multiple of steps + 1 = {entry.steps + 1}")
-            return [{"beams": beams, "width": _width(entry, beams), "steps": entry.steps}]
-    return [{"beams": budget, "width": _width(entry, budget)}]
-
-
-def _width(entry: StrategySettings, beams: int) -> int:
-    """The width that was asked for, or as many beams as there are."""
-    width = min(entry.width, beams)
-    if beams % width:
-        raise _odd(entry, beams, f"so many beams that width {width} divides them")
-    return width
-
-
-def _odd(entry: StrategySettings, budget: int, allowed: str) -> DataError:
-    return DataError(f"{entry.name} with budget {budget}", allowed, "change budgets, or what they are divided by")
 
 
 def located(model: ModelSettings, folder: Path) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from scalinglab.collect import MATH_SHEPHERD, RLHFLOW, STRATEGIES, Template
-from scalinglab.collect.strategies import SEARCHES
+from scalinglab.collect import MATH_SHEPHERD, RLHFLOW, Template
+from scalinglab.collect.strategies import STRATEGIES, Strategy, find
 from scalinglab.collect.vllm_start import EngineSettings
 from scalinglab.errors import DataError
 from scalinglab.samples import AGGREGATES
@@ -23,17 +23,6 @@ TEMPLATES: Mapping[str, tuple[Template | None, str, str]] = {
     "rlhflow": (RLHFLOW, "+", "-"),
 }
 """By name: the template (None: the task's own), the good token and the bad one."""
-_OWN: Mapping[str, tuple[str, ...]] = {
-    "greedy": (),
-    "parallel": (),
-    "difficulty": (),
-    "revisions": ("lengths",),
-    "beam_search": ("width", "rounds"),
-    "lookahead": ("width", "rounds", "steps"),
-    "dvts": ("width", "rounds"),
-    "rebase": ("balance", "rounds"),
-}
-"""The keys that a strategy takes besides those which all do."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +59,11 @@ class VerifierSettings:
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """One strategy for some models at some budgets; ``parameters`` are what its units take as they are."""
+    """One strategy for some models; ``cells``: the parameters of its units, at each budget that was asked for."""
 
-    name: str
+    strategy: Strategy
     models: tuple[str, ...]
-    budgets: tuple[int, ...]
-    parameters: Mapping[str, Any]
-    width: int = 4
-    steps: int = 1
-    lengths: tuple[int, ...] = ()
+    cells: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -189,27 +174,26 @@ def _verifier(table: Table, name: str, models: Sequence[str], verifiers: Sequenc
 
 
 def _strategy(table: Table, models: Mapping[str, Any], verifiers: Mapping[str, Any]) -> StrategySettings:
-    name = table.choice("name", tuple(STRATEGIES))
-    own = _OWN[name]
+    name = table.values.get("name")
+    outside = isinstance(name, str) and ":" in name
+    strategy = find(table.text("name") if outside else table.choice("name", tuple(STRATEGIES)))
+    chosen = tuple(table.each("models", [m for m in models if m in POLICIES], (strategy.model,)))
     parameters: dict[str, Any] = {
-        "temperature": table.real("temperature", None) if name != "greedy" else None,
-        "aggregate": table.choice("aggregate", tuple(AGGREGATES), None),
-        "balance": table.real("balance", None) if "balance" in own else None,
-        "rounds": table.number("rounds", None) if "rounds" in own else None,
-        "verifier": table.choice("verifier", tuple(verifiers)) if name in SEARCHES else table.names(verifiers),
+        "temperature": table.real("temperature", None) if strategy.sampled else None,
+        "aggregate": table.choice("aggregate", tuple(AGGREGATES), None) if strategy.verifier != "none" else None,
+        "verifier": _verifier_of(strategy, table, verifiers),
     }
-    usual = ("reviser" if name == "revisions" else "small",)
-    found = StrategySettings(
-        name,
-        tuple(table.each("models", [m for m in models if m in POLICIES], usual)),
-        (1,) if name == "greedy" else table.numbers("budgets"),
-        {key: value for key, value in parameters.items() if value is not None},
-        width=table.number("width", 4) if "width" in own else 4,
-        steps=table.number("steps", 1) if "steps" in own else 1,
-        lengths=table.numbers("lengths") if "lengths" in own else (),
-    )
+    shared = {key: value for key, value in parameters.items() if value is not None}
+    found = StrategySettings(strategy, chosen, tuple({**own, **shared} for own in strategy.cells(table)))
     table.close()
     return found
+
+
+def _verifier_of(strategy: Strategy, table: Table, verifiers: Mapping[str, Any]) -> str | list[str] | None:
+    if strategy.verifier == "guides":
+        guide: str = table.choice("verifier", tuple(verifiers))
+        return guide
+    return table.names(verifiers) if strategy.verifier == "judges" else None
 
 
 _NONE: Any = object()

@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import scalinglab
-from scalinglab.collect import Draft, Place, Policy, Recorder, TokenVerifier, budget_of, collect, draw_testbed
+from scalinglab.collect import STRATEGIES, Draft, Place, Policy, Recorder, TokenVerifier, collect, draw_testbed
 from scalinglab.collect.recording import derived, together
 from scalinglab.collect.strategies.drafts import judge
 from scalinglab.collect.vllm_engine import open_vllm, settings_for
@@ -94,7 +94,7 @@ class Bench:
 
 
 def units_of(task, strategy, options):
-    budget = budget_of(strategy, options)
+    budget = STRATEGIES[strategy].budget(options)
     return [Unit("bench", task.name, p, "policy", "small", strategy, options, budget) for p in task.problems]
 
 

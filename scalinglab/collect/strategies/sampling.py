@@ -1,4 +1,4 @@
-"""Whole solutions: one greedy, many in parallel, or chains of revisions."""
+"""Whole solutions: one greedy, many in parallel, or chains of revisions; and their records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from itertools import chain as chained
 
 from scalinglab.collect.recording import Place, together
 from scalinglab.collect.strategies.drafts import Draft, Policy, judge
+from scalinglab.collect.strategies.record import (
+    Entry,
+    Parameters,
+    Selectors,
+    Strategy,
+    odd,
+    register,
+    whole,
+)
 from scalinglab.collect.task import Problem
 from scalinglab.collect.verifiers import Verifier
 
@@ -73,3 +82,43 @@ async def _scored(
     every = aggregate != "last"
     scores = await judge(problem, draft, policy, verifier, place=draft.place, every=every)
     return replace(draft, scores=scores)
+
+
+def _most(entry: Entry) -> list[Parameters]:
+    """The largest budget alone: every smaller one is read from it."""
+    return [{"samples": max(entry.numbers("budgets"))}]
+
+
+def _chains(entry: Entry) -> list[Parameters]:
+    budgets, lengths = (sorted(set(entry.numbers(key))) for key in ("budgets", "lengths"))
+    for budget in budgets:
+        if all(budget % length for length in lengths):
+            some = ", ".join(map(str, lengths))
+            raise odd("revisions", budget, f"a multiple of one of the lengths {some}")
+    return [
+        {"chains": budget // length, "length": length}
+        for budget in budgets
+        for length in lengths
+        if budget % length == 0
+    ]
+
+
+def _answers(parameters: Parameters) -> int:
+    return whole("revisions", parameters, "chains") * whole("revisions", parameters, "length")
+
+
+register(Strategy("greedy", greedy, block=1, reading=lambda _: [{}], sampled=False))
+_PARALLEL = register(Strategy("parallel", parallel, ("samples",), block=1, reading=_most))
+register(replace(_PARALLEL, name="difficulty", answers=False))
+register(
+    Strategy(
+        "revisions",
+        revisions,
+        scales=("chains",),
+        block="length",
+        selectors=Selectors(("majority",), ("hierarchical", "weighted")),
+        reading=_chains,
+        size=_answers,
+        model="reviser",
+    )
+)

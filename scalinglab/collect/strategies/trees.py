@@ -1,14 +1,26 @@
-"""Searches step by step under a verifier: beams, lookahead, diverse subtrees, reward-balanced trees."""
+"""Searches step by step under a verifier: beams, lookahead, diverse subtrees, reward-balanced trees; and their
+records."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain as chained
 
 from scalinglab.collect.recording import Place, together
 from scalinglab.collect.strategies.drafts import Draft, Policy, judge
+from scalinglab.collect.strategies.record import (
+    Entry,
+    Parameters,
+    Selectors,
+    Strategy,
+    given,
+    odd,
+    register,
+    whole,
+)
 from scalinglab.collect.task import Problem
 from scalinglab.collect.verifiers import Verifier
 from scalinglab.collect.verifiers import aggregate as aggregated
@@ -177,3 +189,56 @@ class _Search:
 
     def value(self, draft: Draft) -> float:
         return aggregated(draft.scores, self.aggregate)
+
+
+def _beams(name: str, ahead: bool, entry: Entry) -> list[Parameters]:
+    """N from the budget, M as asked for, or as many as N where it is less."""
+    width, own = entry.number("width", 4), given(rounds=entry.number("rounds", None))
+    steps = entry.number("steps", 1) if ahead else 0
+    cells: list[Parameters] = []
+    for budget in sorted(set(entry.numbers("budgets"))):
+        beams, rest = divmod(budget, steps + 1)
+        if rest or not beams:
+            raise odd(name, budget, f"a multiple of steps + 1 = {steps + 1}")
+        if beams % min(width, beams):
+            raise odd(name, beams, f"so many beams that width {width} divides them")
+        cells.append({"beams": beams, "width": min(width, beams), **({"steps": steps} if ahead else {}), **own})
+    return cells
+
+
+def _balanced(entry: Entry) -> list[Parameters]:
+    own = given(balance=entry.real("balance", None), rounds=entry.number("rounds", None))
+    return [{"beams": budget, **own} for budget in sorted(set(entry.numbers("budgets")))]
+
+
+def _size(name: str, ahead: bool, parameters: Parameters) -> int:
+    """N, or N (k + 1) where each step looks k further ones ahead (PAPER section 3)."""
+    beams = whole(name, parameters, "beams")
+    groups(beams, whole(name, parameters, "width"))
+    whole(name, {"rounds": ROUNDS, **parameters}, "rounds")
+    return beams * (whole(name, parameters, "steps") + 1 if ahead else 1)
+
+
+def _balanced_size(parameters: Parameters) -> int:
+    balance = parameters.get("balance", 1)
+    if type(balance) not in (int, float) or not balance > 0:
+        raise DataError(f"rebase with balance {balance!r}", "a number above 0", "mend balance")
+    whole("rebase", {"rounds": ROUNDS, **parameters}, "rounds")
+    return whole("rebase", parameters, "beams")
+
+
+_BALANCED = Strategy(
+    "rebase",
+    rebase,
+    scales=("beams",),
+    selectors=Selectors(judged=("weighted",)),
+    verifier="guides",
+    reading=_balanced,
+    size=_balanced_size,
+)
+for _solve, _ahead in ((beam_search, False), (lookahead, True), (dvts, False)):
+    _own = (_solve.__name__, _ahead)
+    register(
+        replace(_BALANCED, name=_own[0], solve=_solve, reading=partial(_beams, *_own), size=partial(_size, *_own))
+    )
+register(_BALANCED)
