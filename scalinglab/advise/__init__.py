@@ -1,14 +1,15 @@
 """Advice from a study: which model, strategy and budget for a target or a budget at a load; and in seconds."""
 
-from scalinglab.advise.candidates import Candidate, candidates
+from scalinglab.advise.candidates import Asked, Candidate, asked, candidates
 from scalinglab.advise.choice import (
     EXTRAPOLATED,
-    INTERPOLATED,
     MEASURED,
+    MIXED,
     Advice,
     Flip,
     Number,
     Option,
+    Part,
     advise,
 )
 from scalinglab.advise.costs import Cost, costs_on
@@ -18,18 +19,21 @@ from scalinglab.advise.validated import Validated, validated
 __all__ = [
     "EXTRAPOLATED",
     "GPUS",
-    "INTERPOLATED",
     "MEASURED",
+    "MIXED",
     "Advice",
+    "Asked",
     "Candidate",
     "Cost",
     "Flip",
     "Gpu",
     "Number",
     "Option",
+    "Part",
     "Validated",
     "Work",
     "advise",
+    "asked",
     "candidates",
     "costs_on",
     "decode_seconds",

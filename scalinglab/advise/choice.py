@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from scalinglab.advise.candidates import Candidate, affording, candidates, longer, reaching
+from scalinglab.advise.candidates import Candidate, affording, asked, candidates, longer, reaching, resampled
 from scalinglab.advise.validated import Validated, validated
 from scalinglab.curves import Floats, tails
 from scalinglab.errors import DataError
-from scalinglab.exchange import StudyData, View
+from scalinglab.exchange import View
 from scalinglab.exchange.matching import positive
 
-MEASURED, INTERPOLATED, EXTRAPOLATED = "measured", "interpolated", "extrapolated"
+MEASURED, MIXED, EXTRAPOLATED = "measured", "mixture", "extrapolated"
 _LOADS = 10.0 ** np.linspace(-6, 6, 121)
 """The loads, as multiples of the one asked about, among which a flip is looked for."""
 
@@ -31,23 +31,39 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Option:
-    """One way to answer: a model, a strategy and its budget ``k``, with what it reaches and takes.
+class Part:
+    """A share of the queries, and the budget that answers them: k samples. arm: a row of the view's arms, -1 where k
+    was extrapolated."""
 
-    arm: the measured arm nearest to it, a row of the view's arms.
-    flops: of a query. total: of the training and all queries. right: how often the bootstrap chose it.
+    share: float
+    k: float
+    arm: int
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to answer: a model, a strategy and what to run, with what it reaches and takes.
+
+    parts: one budget, or two that share the queries. flops: of a query. total: of the training and all queries.
+    right: how often the bootstrap chose it.
     """
 
     model: str
     strategy: str
     verifier: str
-    k: float
+    parts: tuple[Part, ...]
     accuracy: Number
     flops: Number
     training: float
     total: Number
     right: float
-    arm: int
+
+    def plan(self) -> str:
+        """What to run, such as "k = 16 for 69 % of queries, k = 8 for 31 %"."""
+        if len(self.parts) == 1:
+            return f"k = {self.parts[0].k:g}"
+        first, *rest = sorted(self.parts, key=lambda part: -part.share)
+        return ", ".join([f"k = {first.k:g} for {first.share:.0%} of queries", *(f"k = {p.k:g} for {p.share:.0%}" for p in rest)])
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,6 @@ class Advice:
 
 def advise(
     view: View,
-    study: StudyData,
     *,
     queries: float,
     target: float | None = None,
@@ -93,14 +108,15 @@ def advise(
     """What reaches ``target`` accuracy with least lifetime FLOPs, or is most accurate within ``budget`` of them.
 
     mix: shares of the view's groups, easiest first, that the queries are made of; without it they are like the
-    study's problems. Accuracy between measured budgets is linear in log FLOPs. Beyond them there is no advice,
+    problems. Between two measured budgets stands their mixture. Beyond them there is no advice,
     unless ``extrapolate`` lets the last two budgets of each strategy be drawn on in log FLOPs.
     Raises DataError where neither or both of target and budget are given, or none of the options can do it.
     """
     queries = positive(queries, "queries")
     if (target is None) == (budget is None):
         raise DataError("neither or both of a target and a budget", "one of them", "give --target or --budget")
-    found = candidates(view, study, mix=mix, seed=seed)
+    data = asked(view, mix)
+    found = candidates(view, data, resampled(data, seed))
     if extrapolate and target is not None:
         found = [longer(one, target) for one in found]
     ranked = (
@@ -138,28 +154,28 @@ def advise(
         above,
         len(view.arms.problems),
         tuple(notes),
-        None if extrapolate else validated(view, study, ranked, queries, mix=mix, seed=seed),
+        None if extrapolate else validated(view, data, ranked, queries, seed=seed),
     )
 
 
 def _option(one: Candidate, flops: float, queries: float, right: float, problems: int) -> Option:
     """A candidate at these FLOPs a query, with intervals at that fixed budget."""
     weights = one.shares(flops)
-    used = one.family.columns[weights > 1e-9]
-    how = EXTRAPOLATED if (used < 0).any() else MEASURED if len(used) == 1 else INTERPOLATED
-    accuracy, spent = one.accuracy @ weights, np.exp(np.log(one.flops) @ weights)
-    nearest = np.where(one.family.columns < 0, -1.0, weights).argmax()
+    used = np.flatnonzero(weights > 1e-9)
+    columns, budgets = one.line.columns[used].tolist(), one.line.budgets[used].tolist()
+    parts = tuple(Part(float(weights[i]), k, at) for i, k, at in zip(used, budgets, columns, strict=True))
+    how = EXTRAPOLATED if min(columns) < 0 else MEASURED if len(used) == 1 else MIXED
+    accuracy, spent = one.accuracy @ weights, one.flops @ weights
     return Option(
-        one.family.models[0],
-        one.family.label,
-        one.family.verifier,
-        float(f"{np.exp(np.log(one.family.budgets) @ weights):.9g}"),
+        one.line.models[0],
+        one.line.label,
+        one.line.verifier,
+        parts,
         _number(accuracy, how, problems),
         _number(spent, how, problems),
         one.training,
         _number(one.training + queries * spent, how, problems),
         right,
-        int(one.family.columns[nearest]),
     )
 
 
@@ -193,7 +209,7 @@ def _flip(
     while abs(np.log(far / near)) > 1e-3:
         middle = float(np.sqrt(near * far))
         near, far = (middle, far) if winner(middle) == best else (near, middle)
-    other = found[winner(far) or 0].family
+    other = found[winner(far) or 0].line
     return Flip(queries * far, other.models[0], other.label)
 
 

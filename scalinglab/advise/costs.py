@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from scalinglab.advise.choice import Option
+from scalinglab.advise.choice import Option, Part
 from scalinglab.advise.hardware import Gpu, Work, query_seconds
+from scalinglab.collect.strategies import STRATEGIES
 from scalinglab.curves import Arms
 from scalinglab.errors import DataError
-from scalinglab.exchange import StudyData
+from scalinglab.evidence import Evidence
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
-
-_SAMPLED = ("parallel", "greedy")
+from scalinglab.samples import Run
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Cost:
 
     model: str
     strategy: str
-    k: float
+    plan: str
     gpu: str
     batch: int
     seconds: float
@@ -43,7 +43,7 @@ class Cost:
 def costs_on(
     options: Iterable[Option],
     arms: Arms,
-    study: StudyData,
+    evidence: Evidence,
     gpu: Gpu,
     *,
     queries: float,
@@ -52,42 +52,46 @@ def costs_on(
 ) -> list[Cost]:
     """Each option's seconds and dollars on one GPU, with ``batch`` sequences decoding together in BF16.
 
-    Tokens are those its nearest measured budget read and wrote, in proportion to its own budget, each prompt and
-    prefix read once. Raises DataError for a negative price, or a batch that does not fit in the GPU's memory.
+    Tokens are those that its measured budgets read and wrote, in proportion to the budgets it runs, each prompt and
+    prefix read once; where none are recorded, those that samples are taken to read and write, without a verifier's. Raises DataError for a negative price, or a batch that does not fit in the GPU's memory.
     """
     if hourly is not None and not hourly >= 0:
         raise DataError(f"a price of {hourly}", "dollars an hour, 0 or more", "mend the price")
     found = []
     for option in options:
-        works, context = _works(option, arms.table.iloc[option.arm], study)
-        by_model = {
-            work.model: query_seconds(study.specs[work.model], gpu, work, context=context, batch=batch)
-            for work in works
-        }
+        by_model: dict[str, float] = {}
+        for part in option.parts:
+            works, context = _works(part, arms.table.iloc[part.arm], option, evidence)
+            for work in works:
+                spec = evidence.spec(work.model)
+                seconds = part.share * query_seconds(spec, gpu, work, context=context, batch=batch)
+                by_model[work.model] = by_model.get(work.model, 0.0) + seconds
         seconds, training = sum(by_model.values()), option.training / gpu.peak
         total = queries * seconds
         dollars = None if hourly is None else (total + training) / 3600 * hourly
         found.append(
             Cost(
-                option.model, option.strategy, option.k, gpu.name, batch, seconds, by_model, total, training,
+                option.model, option.strategy, option.plan(), gpu.name, batch, seconds, by_model, total, training,
                 dollars, hourly,
             )
         )  # fmt: skip
     return found
 
 
-def _works(option: Option, arm: pd.Series, study: StudyData) -> tuple[list[Work], float]:
+def _works(part: Part, arm: pd.Series, option: Option, evidence: Evidence) -> tuple[list[Work], float]:
     """Tokens read and written by each model a query, and the mean context of a decoding step."""
-    units = _units(study.run.units, arm)
+    run = evidence.run
+    if run is None or not evidence.recorded(option.model):
+        read, wrote = evidence.tokens.prompt, evidence.tokens.generated
+        return [Work(option.model, float(read), part.k * wrote)], read + wrote / 2
+    units, sampled = _units(run.units, arm)
     keys = set(units["key"])
-    calls = study.run.calls[study.run.calls["unit"].isin(keys)]
-    judge = study.verifiers.get(option.verifier)
-    calls = calls[(calls["role"] != "verifier") | (calls["model"] == judge)]
-    part = type(study.run)(units, calls, study.run.solutions[study.run.solutions["unit"].isin(keys)])
-    entries = price(part, study.specs, convention=CONVENTIONS["exact"]).entries
+    calls, solutions = (frame[frame["unit"].isin(keys)] for frame in (run.calls, run.solutions))
+    calls = calls[(calls["role"] != "verifier") | (calls["model"] == evidence.verifiers.get(option.verifier))]
+    entries = price(Run(units, calls, solutions), evidence.specs, convention=CONVENTIONS["exact"]).entries
     entries = entries[entries["unit"].isin(keys)]
-    measured = len(part.solutions) / len(units) if arm["strategy"] in _SAMPLED else float(arm["budget"])
-    scale = option.k / measured / len(units)
+    measured = len(solutions) / len(units) if sampled else float(arm["budget"])
+    scale = part.k / measured / len(units)
     works = [
         Work(
             str(model),
@@ -100,17 +104,10 @@ def _works(option: Option, arm: pd.Series, study: StudyData) -> tuple[list[Work]
     return works, float((solving["prompt_tokens"] + solving["generated_tokens"] / 2).mean())
 
 
-def _units(units: pd.DataFrame, arm: pd.Series) -> pd.DataFrame:
-    """The recorded units behind an arm: of its model and strategy, with its parameters among theirs."""
-    setting = json.loads(arm["setting"]).items()
-    rows: pd.DataFrame = units[(units["model"] == arm["model"]) & (units["strategy"] == arm["strategy"])]
-    rows = rows[[setting <= json.loads(text).items() for text in rows["parameters"].map(_plain)]]
-    if arm["strategy"] not in _SAMPLED:
-        rows = rows[rows["budget"] == arm["budget"]]
-    return rows
-
-
-def _plain(parameters: str) -> str:
-    options = json.loads(parameters)
-    options.pop("verifier", None)
-    return json.dumps(options)
+def _units(units: pd.DataFrame, arm: pd.Series) -> tuple[pd.DataFrame, bool]:
+    """The recorded units behind an arm, and whether a part of their samples is what it stands for."""
+    strategy = STRATEGIES[arm["strategy"]]
+    rows = units[(units["model"] == arm["model"]) & (units["strategy"] == arm["strategy"])]
+    rows = rows[[json.dumps(strategy.family(options), sort_keys=True) == arm["setting"] for options in rows["options"]]]
+    sampled = strategy.block_of(rows["options"].iloc[0]) is not None
+    return rows[rows["budget"] == (rows["budget"].max() if sampled else arm["budget"])], sampled

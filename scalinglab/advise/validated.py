@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scalinglab.advise.candidates import Candidate, Shares, candidates, mixture
+from scalinglab.advise.candidates import Asked, Candidate, candidates
 from scalinglab.curves import DRAWS, Floats, resampled, tails
-from scalinglab.exchange import StudyData, View
+from scalinglab.exchange import View
 
 FOLDS, PARTITIONS = 5, 20
 Rank = Callable[[float], tuple[Floats, Floats]]
@@ -35,56 +35,52 @@ class Validated:
 
 def validated(
     view: View,
-    study: StudyData,
+    data: Asked,
     ranked: Callable[[Sequence[Candidate]], Rank],
     queries: float,
     *,
-    mix: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Validated | None:
     """Choose on all folds of problems but one, score on that one, over 20 seeded divisions into five folds.
 
-    ranked: how candidates rank, as by ``reaching`` or ``affording``. None where a group of the mix has fewer than
-    two problems, or a group is left for which nothing was ever advised.
+    ranked: how candidates rank, as by ``reaching`` or ``affording``. None where a stratum has fewer than two
+    problems, or one is left for which nothing was ever advised.
     """
-    shares = mixture(view, mix)
-    folds = min(FOLDS, *(len(members) for members, _ in shares))
+    folds = min(FOLDS, *(len(rows) for rows, _ in data.strata))
     if folds < 2:
         return None
-    held = _held(shares, len(view.arms.problems), folds, seed)
+    held = _held(data, folds, seed)
     weights = np.zeros(held.shape)
-    for members, share in shares:
-        kept = ~held[:, members]
-        weights[:, members] = share * kept / kept.sum(axis=1, keepdims=True)
-    found = candidates(view, study, weights=weights)
+    for rows, share in data.strata:
+        kept = ~held[:, rows]
+        weights[:, rows] = share * kept / kept.sum(axis=1, keepdims=True)
+    found = candidates(view, data, weights)
     costs, flops = ranked(found)(queries)
     values = np.full((2, *held.shape), np.nan)
     advised = np.isfinite(costs).any(axis=0)
     for j in np.flatnonzero(advised).tolist():
         i = int(costs[:, j].argmin())
-        blend = found[i].shares(float(flops[i, j]), j)
-        asked = np.ix_(held[j], found[i].family.columns)
-        values[0, j, held[j]] = view.arms.accuracy[asked] @ blend
-        values[1, j, held[j]] = np.exp(np.log(view.arms.flops[asked]) @ blend)  # as a budget between is advised
-    return _summed(values, shares, folds, float(advised.mean()), seed)
+        blend, at = found[i].shares(float(flops[i, j]), j), np.ix_(held[j], found[i].line.columns)
+        values[0, j, held[j]], values[1, j, held[j]] = data.accuracy[at] @ blend, data.flops[at] @ blend
+    return _summed(values, data, folds, float(advised.mean()), seed)
 
 
-def _held(shares: Shares, problems: int, folds: int, seed: int) -> npt.NDArray[np.bool_]:
-    """Which problems each choice is scored on, (folds x partitions, problems): a part of every group."""
-    fold, rng = np.full((PARTITIONS, problems), -1), np.random.default_rng(seed)
-    for members, _ in shares:
-        fold[:, members] = rng.permuted(np.tile(np.arange(len(members)) % folds, (PARTITIONS, 1)), axis=1)
+def _held(data: Asked, folds: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Which rows each choice is scored on, (folds x partitions, rows): a part of every stratum."""
+    fold, rng = np.full((PARTITIONS, len(data.accuracy)), -1), np.random.default_rng(seed)
+    for rows, _ in data.strata:
+        fold[:, rows] = rng.permuted(np.tile(np.arange(len(rows)) % folds, (PARTITIONS, 1)), axis=1)
     return np.concatenate([fold == part for part in range(folds)])
 
 
-def _summed(values: Floats, shares: Shares, folds: int, advised: float, seed: int) -> Validated | None:
-    """Each problem's mean over the choices that were scored on it, and their mean over problems."""
+def _summed(values: Floats, data: Asked, folds: int, advised: float, seed: int) -> Validated | None:
+    """Each row's mean over the choices that were scored on it, and their mean over rows."""
     times = (~np.isnan(values[0])).sum(axis=0)
     each = np.nansum(values, axis=1) / np.maximum(times, 1)
-    scored = [(members[times[members] > 0], share) for members, share in shares]
-    if not all(len(members) for members, _ in scored):
+    scored = [(rows[times[rows] > 0], share) for rows, share in data.strata]
+    if not all(len(rows) for rows, _ in scored):
         return None
-    accuracy, flops = (float(sum(share * row[members].mean() for members, share in scored)) for row in each)
-    drawn = [share * resampled(each[0, members], DRAWS, seed)[:, 0] for members, share in scored]
+    accuracy, flops = (float(sum(share * row[rows].mean() for rows, share in scored)) for row in each)
+    drawn = [share * resampled(each[0, rows], DRAWS, seed)[:, 0] for rows, share in scored]
     low, high = np.quantile(np.sum(drawn, axis=0), tails(int((times > 0).sum()))).tolist()
     return Validated(accuracy, low, high, flops, folds, advised)

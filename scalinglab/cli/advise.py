@@ -1,65 +1,72 @@
-"""The verb advise: what to use for a target or a budget at a load, from a study."""
+"""The verb advise: what to use for a target or a budget at a load, from any evidence."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.exchange import Specs, read_numbers, read_specs
-from scalinglab.cli.render import Json, Seed, print_rows
+from scalinglab.cli.options import Case, Json, read_numbers
+from scalinglab.cli.render import print_rows
 
 if TYPE_CHECKING:
     from scalinglab.advise import Advice, Number
 
 
 def advise(
-    study: Annotated[Path, typer.Option(help="The folder of a run of scalinglab collect.")],
+    case: Case,
     queries: Annotated[float, typer.Option(help="Queries to answer over the model's lifetime, such as 1e9.")],
     target: Annotated[float | None, typer.Option(help="The accuracy to reach, 0 to 1.")] = None,
-    budget: Annotated[float | None, typer.Option(help="FLOPs for training and all queries.")] = None,
+    flops: Annotated[float | None, typer.Option(help="FLOPs for training and all queries.")] = None,
     difficulty: Annotated[
-        str | None, typer.Option(help="Shares of easy to hard queries, by commas; default as the study's.")
+        str | None, typer.Option(help="Shares of easy to hard queries, by commas; default as in the data.")
     ] = None,
     sunk: Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")] = False,
     extrapolate: Annotated[bool, typer.Option("--extrapolate", help="Go beyond the measured budgets.")] = False,
-    convention: Annotated[str, typer.Option(help="The accounting convention.")] = "exact",
     gpu: Annotated[
         str, typer.Option(help="The GPU for seconds: H100 SXM, H200, A100 80GB, L40S or L4.")
     ] = "H100 SXM",
     batch: Annotated[int, typer.Option(help="Sequences that decode together.")] = 64,
     price: Annotated[float | None, typer.Option(help="Dollars an hour of the GPU.")] = None,
-    small: Annotated[str | None, typer.Option(help="The small model; default by its role.")] = None,
-    large: Annotated[str | None, typer.Option(help="The large model; default by its role.")] = None,
-    spec: Specs = None,
-    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """The cheapest model, strategy and budget for a target and a load, or the best within a budget."""
+    """The cheapest model, strategy and budget for a target and a load, or the best within FLOPs."""
     from scalinglab import advise as advice
-    from scalinglab.exchange import open_study, views
-    from scalinglab.flops import convention as preset
+    from scalinglab.exchange import views
 
     mix = None if difficulty is None else read_numbers(difficulty, "--difficulty", float)
-    chip, data = advice.find_gpu(gpu), open_study(study, small=small, large=large, specs=read_specs(spec))
-    found, _ = views(data, [preset(convention)], bins=len(mix or [1]), seed=seed, sunk=sunk)
-    view = found[-1]
-    told = advice.advise(
-        view, data, queries=queries, target=target, budget=budget, mix=mix, extrapolate=extrapolate, seed=seed
-    )  # fmt: skip
-    options = [option for option in (told.best, told.second) if option is not None]
-    costs = advice.costs_on(options, view.arms, data, chip, queries=queries, batch=batch, hourly=price)
+    chip, evidence, rule = advice.find_gpu(gpu), case.evidence(), case.rule()
+    bins = len(mix) if mix is not None else 1
+    found, unpriced = views(evidence, case.rules(), bins=bins, strict=case.strict, seed=case.seed, sunk=sunk)
+    asked = {"queries": queries, "target": target, "budget": flops, "mix": mix, "extrapolate": extrapolate}
+    told = {view.arms.convention: advice.tried(view, seed=case.seed, **asked) for view in found}
+    best = told.pop(rule.name, unpriced.get(rule.name))
+    if not isinstance(best, advice.Advice):
+        raise best if isinstance(best, Exception) else _unpriced(rule.name, str(best))
+    others = [f"under {name}: {_short(one)}" for name, one in told.items()]
+    options = [option for option in (best.best, best.second) if option is not None]
+    view = next(view for view in found if view.arms.convention == rule.name)
+    costs = advice.costs_on(options, view.arms, evidence, chip, queries=queries, batch=batch, hourly=price)
     if as_json:
-        print_rows([], asdict(told) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs]}, as_json)
-        return
-    _print(told, costs, sunk)
+        document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
+        return print_rows([], document | {"unpriced": dict(unpriced)}, as_json)
+    return _print(best, costs, sunk, others, str(rule))
 
 
-def _print(told: Advice, costs: list[Any], sunk: bool) -> None:
-    from scalinglab.flops import CONVENTIONS
+def _unpriced(name: str, why: str) -> Exception:
+    from scalinglab.errors import SpecError
 
+    return SpecError(f"no advice under {name} ({why})", "a convention that can price the data", "choose another")
+
+
+def _short(one: Any) -> str:
+    if isinstance(one, Exception):
+        return str(one).split(";")[0]
+    return f"{one.best.model}, {one.best.strategy}, {one.best.plan()}"
+
+
+def _print(told: Advice, costs: list[Any], sunk: bool, others: list[str], rule: str) -> None:
     wanted = f"{told.target:g} accuracy" if told.target is not None else f"the most within {told.budget:.3g} FLOPs"
     typer.echo(f"For {wanted} over {told.queries:.3g} queries:\n")
     rows = [
@@ -67,7 +74,7 @@ def _print(told: Advice, costs: list[Any], sunk: bool) -> None:
             "": name,
             "model": option.model,
             "strategy": option.strategy,
-            "k": option.k,
+            "run": option.plan(),
             "accuracy": _shown(option.accuracy),
             "FLOPs a query": _shown(option.flops),
             "training": option.training,
@@ -94,7 +101,8 @@ def _print(told: Advice, costs: list[Any], sunk: bool) -> None:
         f"the choice flips {'; '.join(flips)}"
         if flips
         else "the choice is the same at every load from 1e-6 to 1e6 times this",
-        f"convention: {CONVENTIONS[told.convention]}",
+        f"convention: {rule}",
+        *(["other rules: none can price these data"] if not others else others),
         f"{told.problems} problems; pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
         *told.notes,
         f"seconds: roofline of {costs[0].gpu}, batch {costs[0].batch}, BF16: a lower bound, verifier included",

@@ -1,40 +1,25 @@
-"""The verb exchange, and what it shares with curve and report: data, models and grids from the command line."""
+"""The verbs exchange, curve and report: what the data say, as a table, lines, or a folder of figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.render import Json, Seed, print_rows
+from scalinglab.cli.options import Case, Json, read_numbers
+from scalinglab.cli.render import command, print_files, print_rows
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
-    from scalinglab.exchange import Exchange
-    from scalinglab.specs import ModelSpec
+    import pandas as pd
 
-Number = TypeVar("Number", int, float)
-Data = Annotated[Path, typer.Argument(metavar="COUNTS_OR_RUN", help="Counts (.csv, .parquet, .jsonl) or a run.")]
-Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
-Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
-Selector = Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")]
-Ratio = Annotated[float | None, typer.Option(help="Price by this large / small ratio instead of by specs.")]
-Specs = Annotated[list[str] | None, typer.Option("--spec", help="MODEL=config.json for a model of the data.")]
-Prompt = Annotated[int | None, typer.Option(help="Prompt tokens a sample (counts only).")]
-Generate = Annotated[int | None, typer.Option(help="Generated tokens a sample (counts only).")]
-Model = Annotated[str | None, typer.Option(help="As the data name it; a study's roles name it otherwise.")]
-Chosen = Annotated[
-    str | None, typer.Option(help="Only parallel samples, by coverage, majority, best-of-n or weighted.")
-]
-Sunk = Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights (studies).")]
-Thinking = Annotated[
-    bool, typer.Option("--thinking", help="The large model at each of its own budgets too (studies).")
-]
-Weak = Annotated[
-    str | None, typer.Option(help="How good must this verifier be: random, noisy and clean scores (studies).")
-]
+    from scalinglab.exchange import Comparison
+
+Selector = Annotated[str | None, typer.Option(help="Show only lines chosen by this: coverage, majority, weighted ...")]
+Sunk = Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")]
+Thinking = Annotated[bool, typer.Option("--thinking", help="The large model at each of its own budgets too.")]
+Weak = Annotated[str | None, typer.Option(help="How good must this verifier be: random, noisy and clean scores.")]
 Sizes = Annotated[
     str | None,
     typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
@@ -45,192 +30,146 @@ Surface = Annotated[
 
 
 def exchange(
-    data: Data,
-    small: Model = None,
-    large: Model = None,
-    r: Rs = "0.16,0.79,22",
-    bins: Bins = 5,
-    convention: Annotated[str | None, typer.Option(help="One convention; default all, the paper's shown.")] = None,
-    selector: Chosen = None,
+    case: Case,
+    selector: Selector = None,
     sunk: Sunk = False,
     thinking: Thinking = False,
     weak_verifier: Weak = None,
     sizes: Sizes = None,
     surface: Surface = None,
-    ratio: Ratio = None,
-    spec: Specs = None,
-    prompt: Prompt = None,
-    generate: Generate = None,
-    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Small model with test-time compute against the large one: a verdict per difficulty bin and R.
 
-    Of a study's folder, every strategy at its measured costs, and where it breaks even; with --selector, or of
-    counts, parallel samples.
+    The compute-optimal strategy first, then every way in which the data answered, at what it cost, and where it
+    breaks even.
     """
-    from scalinglab.flops import convention as preset
-
-    chosen = None if convention is None else preset(convention).name
     if sizes is not None:
-        _sizes(data, sizes, chosen or "paper", selector or "coverage", spec, seed, as_json)
-        return
+        return _sizes(case, sizes, selector or "coverage", as_json)
     if surface is not None:
-        _surface(data, surface, spec, seed, as_json)
-        return
-    if whole_study(data, selector, ratio, prompt, generate):
-        _study(data, small, large, r, bins, chosen, sunk, thinking, weak_verifier, spec, seed, as_json)
-        return
-    asked = {"--sunk": sunk, "--thinking": thinking, "--weak-verifier": weak_verifier}
-    for option, value in asked.items():
-        if value:
-            raise DataError(f"{option} for {data}", "a study's folder, with every strategy", f"drop {option}")
-    result = compare(data, small, large, r, bins, selector or "coverage", ratio, spec, prompt, generate, seed)
-    _shown(result, chosen, as_json)
+        return _surface(case, surface, as_json)
+    found = compared(case, sunk=sunk, thinking=thinking, weak=weak_verifier)
+    shown, even = (only(frame, selector) for frame in (found.verdicts, found.breakeven))
+    return _print(found, shown, even, case, as_json)
 
 
-def whole_study(data: Path, *parallel: object) -> bool:
-    """Whether every strategy of a study is asked for: none of the options of parallel samples alone is given."""
-    from scalinglab.exchange import is_study
+def compared(case: Case, **options: Any) -> Comparison:
+    """The comparison that a command line asks for."""
+    from scalinglab.exchange import compare
 
-    return is_study(data) and all(value is None for value in parallel)
-
-
-def compare(
-    data: Path, small: str | None, large: str | None, r: str, bins: int, selector: str, ratio: float | None,
-    spec: list[str] | None, prompt: int | None, generate: int | None, seed: int,
-) -> Exchange:  # fmt: skip
-    """The exchange of parallel samples that a command line asks for."""
-    from scalinglab.exchange import exchange_recorded, open_recorded
-
-    if small is None or large is None:
-        option = "--small" if small is None else "--large"
-        raise typer.BadParameter("missing: only a study's roles name it", param_hint=option)
-    recorded = open_recorded(data, specs=read_specs(spec), prompt=prompt, generated=generate)
-    return exchange_recorded(
-        recorded, small=small, large=large, ratio=ratio, selector=selector, r=read_numbers(r, "--r", float),
-        bins=bins, seed=seed,
-    )  # fmt: skip
+    return compare(
+        case.evidence(), r=case.at(), rules=case.rules(), bins=case.bins, strict=case.strict, seed=case.seed, **options
+    )
 
 
-def read_specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
-    """MODEL=config.json as specs by model. Raises DataError for anything else, SpecError for a bad config."""
-    from scalinglab.specs import find
-
-    found = {}
-    for text in given or ():
-        name, _, config = text.partition("=")
-        if not (name and config):
-            raise DataError(f"--spec {text}", "MODEL=config.json", "name the model as the data do")
-        found[name] = find(config)
+def only(frame: pd.DataFrame, selector: str | None) -> pd.DataFrame:
+    """The rows of one selector; all where none is asked for. Raises DataError where there are none."""
+    if selector is None:
+        return frame
+    found = frame[frame["selector"] == selector]
+    if found.empty:
+        known = ", ".join(frame["selector"].unique())
+        why = "votes need answers, weights a verifier's scores"
+        raise DataError(f"selector {selector!r}", f"one of {known} ({why})", "name what the data can be chosen by")
     return found
 
 
-def read_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
-    """Numbers by commas. Raises DataError naming the option."""
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError as error:
-        wanted = "whole numbers" if kind is int else "numbers"
-        raise DataError(f"{option} {text}", f"{wanted} separated by commas", f"mend {option}") from error
+def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case, as_json: bool) -> None:
+    from scalinglab.exchange import breakeven_table, sensitivity, verdict_table
+    from scalinglab.report import Section, rows
+
+    flips, rule = sensitivity(shown), case.rule()
+    if as_json:
+        document = {"small": found.small, "large": found.large, "convention": str(rule), "rows": rows(shown)}
+        document |= {"breakeven": rows(even), "sensitivity": rows(flips)}
+        return print_rows([], document | {"unpriced": dict(found.unpriced), "notes": list(found.notes)}, as_json)
+    name = shown_rule(found, rule.name)
+    heading = f"{found.small} with test-time compute against {found.large}: accuracy points (95 %), verdict"
+    ends = "within the R that the measured budgets stand for; an end that is missing lies beyond them"
+    left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]
+    notes = [f"convention: {found.view(name).convention}", others(flips, name), *found.notes, *left_out]
+    sections = [
+        Section("verdicts", heading, notes, verdict_table(shown, name)),
+        Section("breakeven", "Break-even R (95 %)", [ends], breakeven_table(even, name)),
+    ]
+    return typer.echo("\n\n".join(section.text() for section in sections))
 
 
-def first(result: Any) -> str:
-    """The convention that is shown where none was named."""
-    return str(result.verdicts["convention"].iloc[0])
+def shown_rule(found: Comparison, name: str) -> str:
+    """The convention that is shown: the one asked for. Raises DataError where it cannot price the data."""
+    if name in found.unpriced:
+        known = ", ".join(view.arms.convention for view in found.views)
+        raise DataError(f"no verdict under {name!r} ({found.unpriced[name]})", f"one of {known}", "choose another")
+    return name
 
 
-def _study(
-    data: Path, small: str | None, large: str | None, r: str, bins: int, chosen: str | None, sunk: bool,
-    thinking: bool, weak: str | None, spec: list[str] | None, seed: int, as_json: bool,
-) -> None:  # fmt: skip
-    from scalinglab.exchange import exchange_study, open_study, sensitivity
-    from scalinglab.flops import CONVENTIONS
+def others(flips: pd.DataFrame, name: str) -> str:
+    """What other rules would say of the verdicts under this one, in a line."""
+    rules = [rule for rule in flips.columns if rule not in ("strategy", "bin", "R", "flips")]
+    count, of = int(flips["flips"].sum()), len(flips)
+    differ = [f"{rule} {int((flips[rule] != flips[name]).sum())}" for rule in rules if rule != name]
+    if not differ:
+        return "other rules: none can price these data"
+    return f"other rules: {count} of {of} verdicts flip among all; against {name} differ: {', '.join(differ)} (--json)"
+
+
+def _sizes(case: Case, k: str, selector: str, as_json: bool) -> None:
+    from scalinglab.exchange import sizes_of
     from scalinglab.report import rows
 
-    study = open_study(data, small=small, large=large, specs=read_specs(spec))
-    rules = [rule for name, rule in CONVENTIONS.items() if chosen in (None, name)]
-    found = exchange_study(
-        study,
-        r=read_numbers(r, "--r", float),
-        rules=rules,
-        bins=bins,
-        sunk=sunk,
-        thinking=thinking,
-        weak=weak,
-        seed=seed,
-    )
-    flips = sensitivity(found.verdicts)
+    budgets = read_numbers(k, "--sizes", int)
+    table, notes = sizes_of(case.evidence(), k=budgets, rule=case.rule(), selector=selector, seed=case.seed)
+    print_rows(rows(table), {"rows": rows(table), "notes": notes}, as_json, notes)
+
+
+def _surface(case: Case, k: str, as_json: bool) -> None:
+    from scalinglab.exchange import surface_of
+    from scalinglab.report import rows, text
+
+    fit, rates, iso, notes = surface_of(case.evidence(), read_numbers(k, "--surface", int), seed=case.seed)
+    found = {name: vars(estimate) for name, estimate in fit.parameters.items()}
     if not as_json:
-        _print_study(found, chosen or first(found), flips)
-        return
-    document = {"small": found.small, "large": found.large, "rows": rows(found.verdicts)}
-    document |= {"breakeven": rows(found.breakeven), "sensitivity": rows(flips)}
-    print_rows([], document | {"unpriced": found.unpriced, "notes": list(found.notes)}, as_json)
+        typer.echo(text(rates) + "\n\n" + text(iso) + "\n")
+        return print_rows([{"parameter": name, **ends} for name, ends in found.items()], None, as_json, notes)
+    document = {"law": fit.law.text, "status": fit.status, "parameters": found, "rates": rows(rates)}
+    return print_rows([], document | {"iso": rows(iso), "notes": notes}, as_json)
 
 
-def _sizes(
-    data: Path, k: str, convention: str, selector: str, spec: list[str] | None, seed: int, as_json: bool
+def curve(
+    case: Case,
+    selector: Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")] = "coverage",
+    k: Annotated[str | None, typer.Option("--k", help="Budgets, by commas; default powers of two.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model of the data; default all.")] = None,
+    as_json: Json = False,
 ) -> None:
-    from scalinglab.exchange import open_recorded, sizes_recorded
-    from scalinglab.flops import convention as preset
+    """Accuracy of parallel samples at each budget with its 95 % interval, and FLOPs per query beside it."""
+    from scalinglab.exchange import curves
     from scalinglab.report import rows
 
-    recorded = open_recorded(data, specs=read_specs(spec))
-    table, notes = sizes_recorded(
-        recorded, k=read_numbers(k, "--sizes", int), rule=preset(convention), selector=selector, seed=seed
+    budgets = None if k is None else read_numbers(k, "--k", int)
+    table, notes = curves(
+        case.evidence(), models=model, selector=selector, k=budgets, rule=case.rule(), seed=case.seed
     )
     print_rows(rows(table), {"rows": rows(table), "notes": notes}, as_json, notes)
 
 
-def _surface(data: Path, k: str, spec: list[str] | None, seed: int, as_json: bool) -> None:
-    from scalinglab.exchange import open_recorded, surface_recorded
-    from scalinglab.report import rows, text
+def report(
+    case: Case,
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    sunk: Sunk = False,
+    thinking: Thinking = False,
+    as_json: Json = False,
+) -> None:
+    """Write the comparison as figures, tables, one HTML page and a manifest."""
+    from scalinglab.exchange import choose
+    from scalinglab.report import comparison_report
 
-    recorded = open_recorded(data, specs=read_specs(spec))
-    fit, rates, iso, notes = surface_recorded(recorded, read_numbers(k, "--surface", int), seed=seed)
-    found = {name: vars(estimate) for name, estimate in fit.parameters.items()}
-    if not as_json:
-        typer.echo(text(rates) + "\n\n" + text(iso) + "\n")
-        print_rows([{"parameter": name, **ends} for name, ends in found.items()], None, as_json, notes)
-        return
-    document = {"law": fit.law.text, "status": fit.status, "parameters": found, "rates": rows(rates)}
-    print_rows([], document | {"iso": rows(iso), "notes": notes}, as_json)
-
-
-def _print_study(found: Any, convention: str, flips: Any) -> None:
-    from scalinglab.exchange import breakeven_table, verdict_table
-    from scalinglab.flops import CONVENTIONS
-    from scalinglab.report import Section
-
-    rule = f"convention: {CONVENTIONS[convention]}"
-    count, of = int(flips["flips"].sum()), len(flips)
-    rules = found.verdicts["convention"].unique()
-    flip = f"{count} of {of} verdicts flip among the conventions {', '.join(rules)} (--json: all of them)"
-    heading = (
-        f"{found.small} with test-time compute against {found.large}: accuracy points (95 % interval), verdict"
-    )
-    table = verdict_table(found.verdicts, convention)
-    ends = "within the R that the measured budgets stand for; a missing high or measured_to is infinite"
-    left_out = [f"{name} left out: {reason}" for name, reason in found.unpriced.items()]
-    sections = [
-        Section("verdicts", heading, [rule, *([flip] if len(rules) > 1 else []), *found.notes, *left_out], table),
-        Section(
-            "breakeven", "Break-even R (95 % interval)", [rule, ends], breakeven_table(found.breakeven, convention)
-        ),
-    ]
-    typer.echo("\n\n".join(section.text() for section in sections))
-
-
-def _shown(result: Exchange, chosen: str | None, as_json: bool) -> None:
-    from scalinglab.exchange import sensitivity
-    from scalinglab.report import exchange_report, rows
-
-    report = exchange_report(result, convention=chosen or first(result))
-    if not as_json:
-        verdicts, _, flips = report.sections
-        typer.echo("\n\n".join(section.text() for section in (verdicts, flips)))
-        return
-    shown = result.verdicts if chosen is None else report.sections[0].table
-    document = {"rows": rows(shown), "sensitivity": rows(sensitivity(result.verdicts))}
-    print_rows([], document | {"unpriced": result.unpriced, "notes": list(result.notes)}, as_json)
+    evidence = case.evidence()
+    found = compared(case, sunk=sunk, thinking=thinking)
+    name = shown_rule(found, case.rule().name)
+    try:
+        optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))
+    except DataError:  # no verifier to rank by, or no best-of-N: the rest stands
+        optimal = None
+    made = comparison_report(found, name, optimal=optimal)
+    print_files(made.write(out, command=command(), seed=case.seed), as_json)

@@ -1,4 +1,4 @@
-"""FLOPs of one query as a function of its samples: from token counts, or as a ledger charged them."""
+"""FLOPs of one query as a function of its samples, from token counts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalinglab import flops
-from scalinglab.errors import DataError
 from scalinglab.flops import Convention
-from scalinglab.ledger import Ledger
-from scalinglab.samples import Run
 from scalinglab.specs import ModelSpec
 
 
@@ -39,21 +36,3 @@ def spec_cost(
         writing += flops.cost(spec, generated, context=prompt, logits=1, convention=convention)
     fixed, each = {"free": (0, 0), "once": (1, 0), "per-sample": (0, 1)}[convention.prompts]
     return QueryCost(float(fixed * reading), float(each * reading + writing))
-
-
-def run_cost(
-    ledger: Ledger, run: Run, model: str, *, strategy: str = "parallel", verified: bool = True
-) -> QueryCost:
-    """QueryCost of a model's recorded queries, as the ledger charged them; without its verifier on demand.
-
-    The mean over queries: reading the question is fixed where it is paid once, all else is per sample.
-    """
-    units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
-    samples = int(run.solutions["unit"].isin(units["key"]).sum())
-    if not samples:
-        raise DataError(f"no {strategy} samples of model {model!r}", "a model of the run", "name what was run")
-    spent = ledger.entries[ledger.entries["unit"].isin(units["key"])]
-    spent = spent[verified | (spent["phase"] != "verifier")]
-    shared = (spent["part"] == "question") & (ledger.convention.prompts == "once")
-    fixed, each = (float(spent.loc[rows, "flops"].sum()) for rows in (shared, ~shared))
-    return QueryCost(fixed / len(units), each / samples)

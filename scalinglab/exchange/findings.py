@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, interval
+from scalinglab.curves import interval
 from scalinglab.errors import DataError
-from scalinglab.exchange.studies import StudyData, View, views
-from scalinglab.exchange.verdicts import ALL, UNDECIDED
-from scalinglab.flops import convention
+from scalinglab.evidence import Evidence
+from scalinglab.exchange.verdicts import UNDECIDED
+from scalinglab.exchange.views import ALL, View, views
+from scalinglab.flops import Convention
 
 HOLDS, DOES_NOT, NOT_MEASURED = "holds", "does not", "not measured"
 
@@ -45,39 +46,41 @@ _NOTHING = 0.05
 """In the hardest bin nothing works: an accuracy below this, the testbed's own bound for that bin."""
 
 
-def findings(study: StudyData, verifier: str, *, seed: int = 0) -> pd.DataFrame:
+def findings(evidence: Evidence, verifier: str, *, rule: Convention, bins: int = 5, seed: int = 0) -> pd.DataFrame:
     """One row a finding: the accuracies compared at equal budgets in samples, their paired difference with a
     95 % interval over problems, and whether the finding holds, does not, or is undecided here.
 
     Samples and the finals of searches are voted on with the weights of ``verifier``, revisions by flat majority.
     Bins are those of ``views``. Where a strategy was not run, the row says so. Raises DataError for a verifier
-    that the study has not.
+    that the evidence has not.
     """
-    if verifier not in study.verifiers:
-        known = ", ".join(study.verifiers) or "none: it has none"
+    if verifier not in evidence.verifiers:
+        known = ", ".join(evidence.verifiers) or "none: it has none"
         raise DataError(f"verifier {verifier!r}", f"one of {known}", "name a verifier of the study")
-    whole, binned = views(study, [convention("paper")], seed=seed)[0]
-    rows = [_row(claim, whole if claim.bins == (ALL,) else binned, verifier, seed) for claim in CLAIMS]
-    return pd.DataFrame([*rows, _hardest(binned, seed)])
+    (view,), _ = views(evidence, [rule], bins=bins, seed=seed)
+    rows = [_row(claim, view, verifier, seed) for claim in CLAIMS]
+    return pd.DataFrame([*rows, _hardest(view, seed)])
 
 
 def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object]:
-    members = np.concatenate([rows for name, rows in view.groups if name in claim.bins])
-    row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": len(members)}
-    pair = _pair(claim, view, verifier)
+    groups = [group for group in view.groups if group.name in claim.bins]
+    size = sum(len(group.members) for group in groups)
+    row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": size}
+    pair = _pair(claim, view, verifier) if groups else None
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
     (better, worse), budgets = pair
-    difference = better[members] - worse[members]
+    scored = np.concatenate([view.scored(group)[:, [better, worse]] for group in groups])
+    difference = scored[:, 0] - scored[:, 1]
     low, high = map(float, interval(difference, seed=seed))
     verdict = HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED
-    found = {"budgets": budgets, "first": better[members].mean(), "second": worse[members].mean()}
+    found = {"budgets": budgets, "first": scored[:, 0].mean(), "second": scored[:, 1].mean()}
     return row | found | {"difference": difference.mean(), "low": low, "high": high, "verdict": verdict}
 
 
-def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[Floats, Floats], str] | None:
-    """The accuracies of both arms, (problems,) each, and at which budgets they were measured."""
-    sides = [dict(_arms(view, side[0], verifier)) for side in (claim.better, claim.worse)]
+def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[int, int], str] | None:
+    """Both arms, and at which budgets they were measured: the least or the most that both were."""
+    sides = [_arms(view, side[0], verifier) for side in (claim.better, claim.worse)]
     shared = sorted({budget for budget, _ in sides[0]} & {budget for budget, _ in sides[1]})
     if not shared:
         return None
@@ -89,35 +92,35 @@ def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[Floats, Floats
         chosen.append((budget, length))
     if chosen[0] == chosen[1] and claim.better[0] == claim.worse[0]:
         return None
-    columns = [view.arms.accuracy[:, arms[at]] for arms, at in zip(sides, chosen, strict=True)]
-    return (columns[0], columns[1]), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
+    first, second = (arms[at] for arms, at in zip(sides, chosen, strict=True))
+    return (first, second), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
 
 
-def _arms(view: View, strategy: str, verifier: str) -> Iterator[tuple[tuple[int, int], int]]:
-    """The arms of a strategy by budget and length of chains (0 where there are none)."""
-    table = view.arms.table
-    selector = "majority" if strategy == "revisions" else "weighted"
-    judged = "" if strategy == "revisions" else verifier
-    rows = table[
-        (table["strategy"] == strategy) & (table["selector"] == selector) & (table["verifier"] == judged)
-        & (table["role"] != "large")
-    ]  # fmt: skip
-    for at, setting, budget in zip(rows.index, rows["setting"], rows["budget"], strict=True):
-        yield (int(budget), int(json.loads(setting).get("length", 0))), int(at)
+def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
+    """The arms of a strategy by budget and length of chains (0 where there are none), where they were run so.
+
+    Chains are read at any number of them; here at the budgets at which searches and samples were run too.
+    """
+    selector, judged = ("majority", "") if strategy == "revisions" else ("weighted", verifier)
+    found = {}
+    for line in view.lines():
+        if (line.strategy, line.selector, line.verifier) == (strategy, selector, judged):
+            length = int(json.loads(line.setting).get("length", 0))
+            found |= {(int(k), length): int(at) for k, at in zip(line.budgets, line.columns, strict=True)}
+    return found
 
 
 def _hardest(view: View, seed: int) -> dict[str, object]:
     """Bin 5: nothing works. The best arm is chosen on the problems it is scored on, which favours it."""
-    name, members = view.groups[-1]
-    small = np.flatnonzero(view.arms.table["role"] != "large")
-    accuracy = view.arms.accuracy[np.ix_(members, small)]
-    best = int(accuracy.mean(axis=0).argmax())
+    group = view.groups[-1]
+    accuracy = view.scored(group)
+    columns = np.concatenate([view.columns(line, group) for line in view.menu()])
+    best = int(columns[accuracy[:, columns].mean(axis=0).argmax()])
     low, high = map(float, interval(accuracy[:, best], seed=seed))
     verdict = HOLDS if high < _NOTHING else DOES_NOT if low > _NOTHING else UNDECIDED
-    arm = view.arms.table.iloc[small[best]]
+    arm, middle = view.arms.table.iloc[best], float(accuracy[:, best].mean())
     return {
-        "finding": f"hardest bin: nothing works (best here: {arm['strategy']})", "bin": name,
-        "problems": len(members), "budgets": str(arm["budget"]), "first": accuracy[:, best].mean(),
-        "second": _NOTHING, "difference": accuracy[:, best].mean() - _NOTHING, "low": low - _NOTHING,
-        "high": high - _NOTHING, "verdict": verdict,
+        "finding": f"hardest bin: nothing works (best here: {arm['strategy']})", "bin": group.name,
+        "problems": len(group.members), "budgets": str(arm["budget"]), "first": middle, "second": _NOTHING,
+        "difference": middle - _NOTHING, "low": low - _NOTHING, "high": high - _NOTHING, "verdict": verdict,
     }  # fmt: skip

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from scalinglab import flops
-from scalinglab.curves import QueryCost, run_cost, spec_cost
+from scalinglab.curves import QueryCost, spec_cost
 from scalinglab.errors import DataError, SpecError
 from scalinglab.flops import Convention
-from scalinglab.ledger import price
-from scalinglab.samples import Run
 from scalinglab.specs import ModelSpec
 
 
@@ -95,35 +92,6 @@ def match_specs(
         for spec, side in ((small, "small"), (large, "large"))
     ]
     return _match(convention, small, large, costs[0], costs[1], generated)
-
-
-def match_run(
-    run: Run,
-    specs: Mapping[str, ModelSpec],
-    *,
-    small: str,
-    large: str,
-    convention: Convention,
-    selector: str = "coverage",
-) -> Match:
-    """The match of two models of a recorded run at the costs its ledger measured.
-
-    The small model's parallel samples, with its verifier unless the selector is majority, against the large
-    model's greedy sample (or the mean of its parallel ones).
-    """
-    priced, verified = price(run, specs, convention=convention), selector != "majority"
-    ours = run_cost(priced, run, small, verified=verified)
-    theirs = run_cost(priced, run, large, strategy=reference_strategy(run, large), verified=verified)
-    keys = run.units.loc[(run.units["model"] == small) & (run.units["strategy"] == "parallel"), "key"]
-    calls = run.calls[run.calls["unit"].isin(keys) & (run.calls["role"] != "verifier")]
-    written = calls["generated_tokens"].sum() / run.solutions["unit"].isin(keys).sum()
-    return _match(convention, specs[small], specs[large], ours, theirs, float(written))
-
-
-def reference_strategy(run: Run, large: str) -> str:
-    """How the large model answers once: "greedy" where recorded, else "parallel" (the mean over samples)."""
-    strategies = set(run.units.loc[run.units["model"] == large, "strategy"])
-    return "greedy" if "greedy" in strategies else "parallel"
 
 
 def _match(

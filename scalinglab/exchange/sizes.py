@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scalinglab import flops
-from scalinglab.curves import DRAWS, Floats, Pool, accuracy, resampled, tails
+from scalinglab.curves import DRAWS, Floats, Pool, accuracy, coverage_pools, first_reach, resampled, tails
 from scalinglab.errors import DataError, SpecError
-from scalinglab.exchange.breakeven import crossing
-from scalinglab.exchange.recorded import Recorded, find_spec
+from scalinglab.evidence import Evidence
 from scalinglab.exchange.verdicts import FEWEST_PROBLEMS
 from scalinglab.flops import Convention
 
@@ -31,7 +30,7 @@ def effective_sizes(
 ) -> pd.DataFrame:
     """One row a model and budget: the factor of pretraining FLOPs that buys one sample the accuracy of k samples.
 
-    The accuracy of one sample is linear in log training FLOPs between the models; the factor leads to the first
+    The accuracy of one sample is linear in training FLOPs between the models; the factor leads to the first
     size above the model's own that reaches what its k samples do. Beyond the largest there is none.
     factor_low, factor_high: 95 % bootstrap over problems, cut at the largest model (missing: of too few problems).
     Raises DataError for fewer than three models, or models of different problems.
@@ -55,23 +54,23 @@ def effective_sizes(
     return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
-def sizes_recorded(
-    data: Recorded, *, k: Sequence[int], rule: Convention, selector: str = "coverage", seed: int = 0
+def sizes_of(
+    evidence: Evidence, *, k: Sequence[int], rule: Convention, selector: str = "coverage", seed: int = 0
 ) -> tuple[pd.DataFrame, list[str]]:
-    """``effective_sizes`` of every recorded model whose training can be priced, and notes on the others."""
+    """``effective_sizes`` of every model whose training can be priced, and notes on the others."""
     training: dict[str, float] = {}
     notes = ["pretraining grows along the recorded models: parameters and tokens as theirs do"]
-    for name in data.models():
+    pools = coverage_pools(evidence)
+    for name in pools:
         try:
-            spec = find_spec(name, data.specs)
+            spec = evidence.spec(name)
             if spec.training_tokens is None:
                 raise SpecError(f"{name}: training tokens unknown", "a spec with training tokens", "give them")
             training[name] = float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
         except SpecError as error:
             notes.append(f"{name} left out: {error}")
-    pools = {name: data.pool(name) for name in training}
-    table = effective_sizes(pools, training, k=k, convention=rule.name, selector=selector, seed=seed)
-    return table, notes
+    priced = {name: pools[name] for name in training}
+    return effective_sizes(priced, training, k=k, convention=rule.name, selector=selector, seed=seed), notes
 
 
 def _draws(values: Floats, seed: int) -> Floats:
@@ -82,7 +81,7 @@ def _draws(values: Floats, seed: int) -> Floats:
 
 def _grown(once: Floats, target: Floats, spent: Floats, own: int, problems: int) -> dict[str, Any]:
     costs = np.broadcast_to(spent, once.shape)
-    at = crossing(costs, once, target, np.full(len(once), spent[own]))
+    at = first_reach(costs, once, target, np.full(len(once), spent[own]))
     factors = np.where(at == 0, 1.0, at / spent[own])
     found: dict[str, Any] = {"accuracy": float(target[0]), "low": None, "high": None}
     found |= {"factor": None, "factor_low": None, "factor_high": None}

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, Pool, pass_at_k, tails
+from scalinglab.curves import Floats, Pool, coverage_pools, pass_at_k, tails
 from scalinglab.errors import DataError, SpecError
-from scalinglab.exchange.recorded import Recorded, find_spec
+from scalinglab.evidence import Evidence
 from scalinglab.fits import Fit, Points, fit
 from scalinglab.laws.law import Law, Parameter, power_sum
 from scalinglab.specs import ModelSpec
@@ -110,17 +110,17 @@ def iso_accuracy(
     return pd.DataFrame(rows).astype({"k": float})
 
 
-def surface_recorded(
-    data: Recorded, k: Sequence[int], *, seed: int = 0
+def surface_of(
+    evidence: Evidence, k: Sequence[int], *, seed: int = 0
 ) -> tuple[Fit, pd.DataFrame, pd.DataFrame, list[str]]:
-    """The surface of every recorded model that has a spec: fit, local rates and iso-accuracy map, and notes."""
-    specs, notes = {}, []
-    for name in data.models():
+    """The surface of every model that has a spec: fit, local rates and iso-accuracy map, and notes."""
+    specs, notes, every = {}, [], coverage_pools(evidence)
+    for name in every:
         try:
-            specs[name] = find_spec(name, data.specs)
+            specs[name] = evidence.spec(name)
         except SpecError as error:
             notes.append(f"{name} left out: {error}")
-    pools = {name: data.pool(name) for name in specs}
+    pools = {name: every[name] for name in specs}
     found, sizes = fit_surface(pools, specs, k, seed=seed), {name: float(s.total) for name, s in specs.items()}
     notes.append(f"{found.law.text}: {found.status} ({found.why}); N counts all parameters; coverage, by problem")
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))

@@ -5,7 +5,6 @@ from scalinglab.plots.drawing import (
     HATCHES,
     MARKERS,
     Drawn,
-    accuracy_by_bin,
     breakdown,
     cost_ratio,
     figure,
@@ -14,19 +13,17 @@ from scalinglab.plots.drawing import (
     matched_budgets,
     png,
     published_lines,
-    relative_bars,
     relative_frame,
     rule_effect,
     sensitivity,
 )
-from scalinglab.plots.studies import break_even, frontier, gains, policy_by_bin, policy_curves
+from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
 
 __all__ = [
     "COLOURS",
     "HATCHES",
     "MARKERS",
     "Drawn",
-    "accuracy_by_bin",
     "break_even",
     "breakdown",
     "cost_ratio",
@@ -36,11 +33,10 @@ __all__ = [
     "grouped_bars",
     "lines_by",
     "matched_budgets",
+    "optimal_by_bin",
+    "optimal_curves",
     "png",
-    "policy_by_bin",
-    "policy_curves",
     "published_lines",
-    "relative_bars",
     "relative_frame",
     "rule_effect",
     "sensitivity",

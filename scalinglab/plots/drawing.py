@@ -13,14 +13,19 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from scalinglab.exchange import OUTSIDE, PRETRAINING, R_COLUMNS, TEST_TIME, UNDECIDED, Exchange
+from scalinglab.exchange import CANNOT_PAY, OUTSIDE, PRETRAINING, R_COLUMNS, TEST_TIME, UNDECIDED
 
 Drawn = Figure
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_VERDICTS = {TEST_TIME: "#56B4E9", PRETRAINING: "#E69F00", UNDECIDED: "#E8E8E8", OUTSIDE: "#FFFFFF"}
-_SHORT = {TEST_TIME: "test-time", PRETRAINING: "pretrain", UNDECIDED: "undecided", OUTSIDE: "not\nmeasured"}
+_VERDICTS = {
+    TEST_TIME: "#56B4E9", PRETRAINING: "#E69F00", CANNOT_PAY: "#F0C66A", UNDECIDED: "#E8E8E8", OUTSIDE: "#FFFFFF",
+}  # fmt: skip
+_SHORT = {
+    TEST_TIME: "test-time", PRETRAINING: "pretrain", CANNOT_PAY: "small cannot\npay", UNDECIDED: "undecided",
+    OUTSIDE: "not\nmeasured",
+}  # fmt: skip
 
 
 def figure(
@@ -38,48 +43,10 @@ def png(drawn: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def accuracy_by_bin(ax: Axes, result: Exchange, convention: str) -> None:
-    """The paper's Fig. 9: a line per difficulty bin, and a star for the large model at each k(R)."""
-    verdicts = result.verdicts[result.verdicts["convention"] == convention]
-    bins = [name for name in result.curves["bin"].unique() if name != "all"] or ["all"]
-    for i, name in enumerate(bins):
-        line, stars = (frame[frame["bin"] == name] for frame in (result.curves, verdicts))
-        colour, label = COLOURS[i % 7], f"{bin_label(name)}, n = {line['problems'].iloc[0]}"
-        ax.plot(line["k"], line["accuracy"], color=colour, marker=shape(MARKERS, i), markersize=4, label=label)
-        if line["low"].notna().all():
-            ends = (line[end].astype(float) for end in ("low", "high"))
-            ax.fill_between(line["k"], *ends, color=colour, alpha=0.15, linewidth=0)
-        ax.plot(stars["k"], stars["large"], "*", color=colour, markersize=13, markeredgecolor="black")
-    for r, k in verdicts[["R", "k"]].drop_duplicates().itertuples(index=False):
-        ax.axvline(k, color="grey", linestyle=":", linewidth=1)
-        above(ax, k, f"R = {r:g}")
-    ax.plot([], [], "*", color="white", markersize=13, markeredgecolor="black", label=f"{result.large}, 1 sample")
-    ax.set_xscale("log", base=2)
-    ax.set(
-        xlabel=f"samples per query k ({result.small})",
-        ylabel=f"accuracy, {result.selector}",
-        ylim=(-0.03, 1.03),
-    )
-    ax.set_title(
-        f"Stars below a line: test-time compute wins\n(k(R) under {convention}; bands: 95 %)", fontsize=10, pad=18
-    )
-    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-
-
 def above(ax: Axes, x: float, text: str) -> None:
     """A note over the upper edge of the Axes, where no data are."""
     ax.annotate(text, (x, 1.0), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom",
                 xytext=(0, 2), textcoords="offset points", annotation_clip=False)  # fmt: skip
-
-
-def relative_bars(ax: Axes, result: Exchange, convention: str) -> None:
-    """The paper's Fig. 1 (right) for any study: small / large - 1 per bin and R, with 95 % intervals."""
-    rows = result.verdicts[(result.verdicts["convention"] == convention) & result.verdicts["relative"].notna()]
-    grouped_bars(ax, relative_frame(rows))
-    ax.set_title(
-        f"{result.small} with test-time compute against {result.large}\n({convention}; bars: 95 %)",
-        fontsize=10,
-    )
 
 
 def relative_frame(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +94,7 @@ def sensitivity(ax: Axes, table: pd.DataFrame) -> None:
     conventions = [name for name in table.columns if name not in ("strategy", "bin", "R", "flips")]
     order = list(_VERDICTS)
     codes = np.array([[order.index(verdict) for verdict in row] for row in table[conventions].to_numpy()])
-    ax.imshow(codes, cmap=ListedColormap(list(_VERDICTS.values())), vmin=0, vmax=3, aspect="auto")
+    ax.imshow(codes, cmap=ListedColormap(list(_VERDICTS.values())), vmin=0, vmax=len(order) - 1, aspect="auto")
     for (i, j), code in np.ndenumerate(codes):
         ax.text(j, i, _SHORT[order[code]], ha="center", va="center", fontsize=7)
     labels = [f"{row.bin}, R = {row.R:g}{'  FLIPS' if row.flips else ''}" for row in table.itertuples()]

@@ -1,4 +1,4 @@
-"""The figures of a whole study: every strategy, the policy, where it breaks even and what it gains."""
+"""The figures of a comparison: every line, the compute-optimal strategy, break-evens and the gain."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from scalinglab.exchange import POLICY, SIDES
+from scalinglab.exchange import OPTIMAL, SIDES
 from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
-from scalinglab.policy import REACHED
+from scalinglab.optimal import REACHED
 
 _OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-_LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-."}
+_LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-.", "coverage": (0, (1, 3))}
 _STAR: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 13, "markeredgecolor": "black"}
 
 
 def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
     """Accuracy against FLOPs a query: every strategy a line, an Axes a bin; a star the large model at each R.
 
-    A line's colour says how answers were drawn, its style which of them was chosen. curves: of ``study_curves``.
-    verdicts: the policy's, whose budgets are where the stars stand.
+    A line's colour says how answers were drawn, its style which of them was chosen. curves: of ``line_table``.
+    verdicts: the headline's, whose budgets are where the stars stand.
     """
-    kinds = [kind for kind in curves["kind"].unique() if kind != POLICY]
+    kinds = [kind for kind in curves["kind"].unique() if kind != OPTIMAL]
     for ax, name in zip(axes, verdicts["bin"].unique(), strict=True):
         rows, stars = curves[curves["bin"] == name], verdicts[verdicts["bin"] == name]
-        for _, line in rows[rows["kind"] != POLICY].groupby("strategy", sort=False):
+        for _, line in rows[rows["kind"] != OPTIMAL].groupby("strategy", sort=False):
             kind, selector = line[["kind", "selector"]].iloc[0]
             i = kinds.index(kind)
-            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": _LINES[selector]}
+            style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": shape(MARKERS, i), "linestyle": _LINES.get(selector, "-")}
             ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, markersize=3, linewidth=1, **style)
-        _banded(ax, rows[rows["kind"] == POLICY], "flops", "black", {"linewidth": 2})
+        _banded(ax, rows[rows["kind"] == OPTIMAL], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")
         for at in stars.itertuples():
             above(ax, at.flops, f"R = {at.R:g}")
         _percent(ax, f"{bin_label(str(name))}, n = {stars['problems'].iloc[0]}")
-    selectors = set(curves.loc[curves["kind"] != POLICY, "selector"])
+    selectors = set(curves.loc[curves["kind"] != OPTIMAL, "selector"])
     _frontier_legend(axes[-1], kinds, [name for name in _LINES if name in selectors], large)
 
 
 def _frontier_legend(ax: Axes, kinds: Sequence[str], selectors: Sequence[str], large: str) -> None:
     for i, kind in enumerate(kinds):
-        ax.plot([], [], color=COLOURS[i], marker=MARKERS[i], markersize=4, label=kind)
+        ax.plot([], [], color=COLOURS[i % 7], marker=shape(MARKERS, i), markersize=4, label=kind)
     for name in selectors:
         ax.plot([], [], color="grey", linestyle=_LINES[name], linewidth=1, label=name)
-    ax.plot([], [], color="black", linewidth=2, label="policy, with 95 %")
+    ax.plot([], [], color="black", linewidth=2, label="compute-optimal, 95 %")
     ax.plot([], [], color="#E8E8E8", **_STAR, label=f"{large}, one answer")
     ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
 
 
-def policy_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
-    """The paper's Fig. 9: the policy's line for each bin, and the large model's star at each R in its colour."""
-    names = [name for name in curves["bin"].unique() if name != "all"]
+def optimal_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
+    """The paper's Fig. 9: the compute-optimal line of each bin, and the large model's star at each R in its colour."""
+    names = [name for name in curves["bin"].unique() if name != "all"] or ["all"]
     for i, name in enumerate(names):
         line, stars = (frame[frame["bin"] == name] for frame in (curves, verdicts))
         label = f"{bin_label(str(name))}, n = {line['problems'].iloc[0]}"
@@ -67,10 +67,10 @@ def policy_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large:
     ax.legend(**_OUTSIDE)
 
 
-def policy_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> None:
+def optimal_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> None:
     """The paper's Figs. 4 and 8: compute-optimal against best-of-N over all problems, by samples a query.
 
-    policy: the table of ``Policies``. baseline: rows of ``study_curves`` over all problems, a line a strategy.
+    policy: the table of ``Policies``. baseline: rows of ``line_table`` over all problems, a line a strategy.
     """
     rows = policy[policy["bin"].astype(str) == "all"]
     for i, (name, line) in enumerate(rows.groupby("bins", sort=False)):
@@ -121,7 +121,12 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     """
     bins, names = (table[column].astype(str).unique().tolist() for column in ("bin", "strategy"))
     ends = table[["measured_from", "measured_to", "high"]].to_numpy(dtype=float)
-    least, most = float(np.nanmin(ends)) / 2, float(np.nanmax(ends)) * 4
+    known = ends[np.isfinite(ends)]
+    if not known.size:  # no budget costs more than one answer of the large model
+        ax.text(0.5, 0.5, "no break-even lies within what was measured", ha="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    least, most = float(known.min()) / 2, float(known.max()) * 4
     step = 0.8 / len(names)
     columns = ["measured_from", "measured_to", "low", "high", "R"]
     drawn = table[table["measured_from"].notna()]

@@ -1,4 +1,4 @@
-"""A comparison as a report: of two models' parallel samples, or of a whole study."""
+"""A comparison as a report: the headline first, then every line, break-evens, and what other rules would say."""
 
 from __future__ import annotations
 
@@ -8,118 +8,71 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.errors import DataError
-from scalinglab.exchange import POLICY, Compared, Exchange, StudyData, sensitivity, study_curves
-from scalinglab.flops import CONVENTIONS
-from scalinglab.policy import REACHED, Gain
+from scalinglab.exchange import FIXED, OPTIMAL, Comparison, line_table
+from scalinglab.optimal import REACHED
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
+from scalinglab.study.chosen import Chosen
 
 _UNMEASURED = (
-    "outside measured budgets (not measured): also where training small and its helpers takes more than "
-    "pretraining large, so that less is left a query than any measured budget; the policy pays for every helper"
+    "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large model's "
+    "lifetime (counted as pretraining); outside: no measured budget stands for this R, and no cheaper one already wins"
 )
 
 
-def exchange_report(result: Exchange, *, convention: str) -> Report:
-    """A matched comparison: verdicts under one convention, curves and stars, sensitivity over conventions."""
-    verdicts = result.verdicts[result.verdicts["convention"] == convention]
-    if verdicts.empty:
-        known = ", ".join(result.verdicts["convention"].unique())
-        reason = result.unpriced.get(convention, "it was not asked for")
-        raise DataError(f"no verdict under {convention!r} ({reason})", f"one of {known}", "choose another")
-    table = sensitivity(result.verdicts)
-    left_out = [f"{name} left out: {reason}" for name, reason in result.unpriced.items()]
-    rule = f"convention: {CONVENTIONS[convention]}"
-    interval = "intervals: 95 %, paired bootstrap over problems"
-    return Report(
-        f"{result.small} with test-time compute against {result.large}",
-        [
-            Section(
-                "verdicts",
-                "Who wins, by difficulty bin and R",
-                [rule, interval, *result.notes],
-                verdicts,
-                partial(draw, plots.relative_bars, result, convention),
-            ),
-            Section(
-                "curves",
-                "Accuracy against budget",
-                [interval],
-                result.curves,
-                partial(draw, plots.accuracy_by_bin, result, convention),
-            ),
-            Section(
-                "sensitivity",
-                "Does the accounting rule decide?",
-                left_out,
-                table,
-                partial(draw_sensitivity, table),
-            ),
-        ],
-    )
+def comparison_report(found: Comparison, convention: str, *, optimal: Chosen | None = None) -> Report:
+    """Verdicts on the compute-optimal strategy, every line, its gain over best-of-N, break-evens, sensitivity.
 
-
-def study_report(
-    found: Compared, study: StudyData, convention: str, *, policy: pd.DataFrame | None, gain: Gain | None
-) -> Report:
-    """A whole study: verdicts on the policy, every strategy's line, the policy's gain, break-evens, sensitivity.
-
-    policy, gain: of ``Policies`` under the same convention; None where the study has no verifier to rank by.
-    Raises DataError for a convention that was not compared, or a study without bins.
+    optimal: how it was chosen and what it gains, under the same convention; None where there is no verifier to
+    choose best-of-N by. Raises DataError for a convention that was not compared.
     """
     verdicts = found.verdicts[found.verdicts["convention"] == convention]
     if verdicts.empty:
         known = ", ".join(found.verdicts["convention"].unique())
-        raise DataError(f"no verdict under {convention!r}", f"one of {known}", "choose another")
-    curves = study_curves([view for view in found.views if view.arms.convention == convention], study)
-    best = [frame[frame["strategy"].str.startswith(POLICY)] for frame in (verdicts, curves)]
-    if best[0].empty:
-        raise DataError(
-            "a report of a study without a policy", "two bins or more, and two budgets", "raise --bins"
-        )
-    even = found.breakeven[found.breakeven["convention"] == convention]
-    flips = sensitivity(found.verdicts)
-    rule = f"convention: {CONVENTIONS[convention]}"
+        reason = found.unpriced.get(convention, "it was not asked for")
+        raise DataError(f"no verdict under {convention!r} ({reason})", f"one of {known}", "choose another")
+    view = found.view(convention)
+    curves = line_table([view])
+    head, best = verdicts[verdicts["strategy"] == OPTIMAL], curves[curves["strategy"] == OPTIMAL]
+    even, flips = found.breakeven[found.breakeven["convention"] == convention], found.sensitivity()
+    rule, pair = f"convention: {view.convention}", f"{found.small} with test-time compute against {found.large}"
     left_out = [f"{name} left out: {reason}" for name, reason in found.unpriced.items()]
-    pair = f"{found.small} with test-time compute against {found.large}"
     sections = [
-        Section("verdicts", f"The compute-optimal policy of {pair}", [rule, *found.notes], verdicts,
-                partial(_draw_bars, best[0], f"Compute-optimal policy of {pair}", convention)),
-        Section("by_bin", "The policy by difficulty bin, and the large model at each R", [rule], best[1],
-                partial(draw, plots.policy_by_bin, best[1], best[0], found.large)),
+        Section("verdicts", f"The compute-optimal strategy of {pair}", [rule, *found.notes], verdicts,
+                partial(_draw_bars, head, pair, convention)),
+        Section("by_bin", "By difficulty bin, and the large model at each R", [rule], best,
+                partial(draw, plots.optimal_by_bin, best, head, found.large)),
         Section("frontier", "Every strategy: accuracy against FLOPs a query", [rule], curves,
-                partial(_draw_frontier, curves, best[0], found.large)),
+                partial(_draw_frontier, curves, head, found.large)),
         Section("breakeven", "Break-even R", [rule, "drawn: of each kind the strategy most accurate at its most"],
                 even, partial(_draw_even, even[even["strategy"].isin(_foremost(curves))])),
         Section("sensitivity", "Does the accounting rule decide?", [_UNMEASURED, *left_out], flips,
-                partial(draw_sensitivity, flips[flips["strategy"].str.startswith(POLICY)])),
+                partial(draw_sensitivity, flips[flips["strategy"] == OPTIMAL])),
     ]  # fmt: skip
-    if policy is not None and gain is not None:
-        sections.insert(3, _policy_section(policy, gain, curves, rule))
-    return Report(f"{pair}: every strategy", sections)
+    if optimal is not None:
+        sections.insert(3, _optimal_section(optimal, curves, rule))
+    return Report(f"{pair}", sections)
 
 
-def _policy_section(policy: pd.DataFrame, gain: Gain, curves: pd.DataFrame, rule: str) -> Section:
-    names = [gain.baseline, "parallel, majority"]
-    base = curves[(curves["bin"] == "all") & curves["strategy"].isin(names)]
-    notes = [rule, "arms chosen on other problems than they are scored on, and anew in each resample"]
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in gain.table["verdict"].value_counts().items())
-    notes.append(f"the accuracy of {gain.baseline} at its budgets, in samples and in FLOPs: {verdicts}")
-    heading = "The compute-optimal policy against best-of-N"
-    return Section("policy", heading, notes, policy, partial(_draw_policy, policy, base, gain))
+def _optimal_section(optimal: Chosen, curves: pd.DataFrame, rule: str) -> Section:
+    base = curves[(curves["bin"] == "all") & (curves["kind"] == "parallel") & (curves["selector"] != "coverage")]
+    notes = [rule, *optimal.notes]
+    return Section("optimal", "The compute-optimal strategy against best-of-N", notes, optimal.table(),
+                   partial(_draw_optimal, optimal, base))  # fmt: skip
 
 
-def _draw_policy(policy: pd.DataFrame, base: pd.DataFrame, gain: Gain) -> plots.Drawn:
-    reached = bool((gain.table["verdict"] == REACHED).any())
+def _draw_optimal(optimal: Chosen, base: pd.DataFrame) -> plots.Drawn:
+    reached = bool((optimal.gain.table["verdict"] == REACHED).any())
     drawn, axes = plots.figure(1 + reached, width=6.8, height=3.8)
-    plots.policy_curves(axes[0], policy, base)
+    plots.optimal_curves(axes[0], optimal.table(), base)
     if reached:
-        plots.gains(axes[1], gain.table, gain.baseline)
+        plots.gains(axes[1], optimal.gain.table)
     return drawn
 
 
-def _draw_bars(verdicts: pd.DataFrame, pair: str, convention: str) -> plots.Drawn:
-    drawn = draw(plots.grouped_bars, plots.relative_frame(verdicts))
-    drawn.axes[0].set_title(f"{pair}\n({convention}; bars: 95 %; cross: outside measured budgets)", fontsize=10)
+def _draw_bars(head: pd.DataFrame, pair: str, convention: str) -> plots.Drawn:
+    drawn = draw(plots.grouped_bars, plots.relative_frame(head))
+    title = f"Compute-optimal strategy of {pair}\n({convention}; bars: 95 %; cross: nothing measured or cannot pay)"
+    drawn.axes[0].set_title(title, fontsize=10)
     return drawn
 
 
@@ -129,10 +82,10 @@ def _draw_even(table: pd.DataFrame) -> plots.Drawn:
     return drawn
 
 
-def _draw_frontier(curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> plots.Drawn:
-    groups = len(verdicts["bin"].unique())
+def _draw_frontier(curves: pd.DataFrame, head: pd.DataFrame, large: str) -> plots.Drawn:
+    groups = len(head["bin"].unique())
     drawn, axes = plots.figure(min(3, groups), rows=-(-groups // 3), width=3.9, height=3.2)
-    plots.frontier(axes[:groups], curves, verdicts, large)
+    plots.frontier(axes[:groups], curves, head, large)
     for ax in axes[groups:]:
         ax.remove()
     drawn.supxlabel("FLOPs a query", fontsize=10)
@@ -142,5 +95,6 @@ def _draw_frontier(curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> 
 
 def _foremost(curves: pd.DataFrame) -> list[str]:
     """Of each kind of strategy the one most accurate at its largest budget over all problems."""
-    last = curves[curves["bin"] == "all"].groupby(["kind", "strategy"], sort=False)["accuracy"].last()
-    return [str(strategy) for _, strategy in last.groupby(level="kind", sort=False).idxmax()]
+    last = curves[(curves["bin"] == "all") & (curves["strategy"] != FIXED)]
+    best = last.groupby(["kind", "strategy"], sort=False)["accuracy"].last()
+    return [str(strategy) for _, strategy in best.groupby(level="kind", sort=False).idxmax()]

@@ -1,0 +1,155 @@
+"""The options that verbs share, once: a verb that compares takes a ``Case``, and its options are added to its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from scalinglab.errors import DataError
+
+if TYPE_CHECKING:
+    from scalinglab.evidence import Evidence
+    from scalinglab.flops import Convention
+    from scalinglab.specs import ModelSpec
+
+Number = TypeVar("Number", int, float)
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Counts or samples (.csv, .parquet, .jsonl), or a run's folder.")
+]
+Small = Annotated[str | None, typer.Option(help="The small model, as the data name it; default by its role.")]
+Large = Annotated[str | None, typer.Option(help="The large model, as the data name it; default by its role.")]
+Specs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--spec",
+        metavar="MODEL=WHAT[@TOKENS]",
+        help="What prices a model of the data: a catalogue name, a config.json, or its parameters (7e9; active/total "
+        "37e9/671e9); @TOKENS it was trained on.",
+    ),
+]
+Ratio = Annotated[
+    float | None, typer.Option(help="In place of specs: the large model costs so many times the small one's.")
+]
+Rule = Annotated[str, typer.Option("--convention", help="The accounting convention that is shown.")]
+With = Annotated[
+    str | None,
+    typer.Option("--with", metavar="AXES", help="Axes over the convention: tuning,difficulty,verifier=both,no-tuning."),
+]
+Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
+Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
+Prompt = Annotated[int | None, typer.Option(help="Prompt tokens of a sample, where none are recorded.")]
+Generate = Annotated[int | None, typer.Option(help="Generated tokens of a sample, where none are recorded.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse data in which a problem is missing on one side.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits, the votes and the bootstrap.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Data, the pair compared in it, what prices them, and how they are compared, as a command line gives them."""
+
+    data: Data
+    small: Small = None
+    large: Large = None
+    spec: Specs = None
+    ratio: Ratio = None
+    convention: Rule = "paper"
+    axes: With = None
+    r: Rs = "0.16,0.79,22"
+    bins: Bins = 5
+    prompt: Prompt = None
+    generate: Generate = None
+    strict: Strict = False
+    seed: Seed = 0
+
+    def evidence(self) -> Evidence:
+        """The evidence with its cast and specs."""
+        from scalinglab.evidence import open_evidence
+
+        specs = read_specs(self.spec) | self._by_ratio()
+        return open_evidence(
+            self.data, small=self.small, large=self.large, specs=specs, prompt=self.prompt, generated=self.generate
+        )
+
+    def rule(self) -> Convention:
+        """The convention that is shown."""
+        from scalinglab.flops import convention, with_axes
+
+        chosen = convention(self.convention)
+        return chosen if self.axes is None else with_axes(chosen, self.axes)
+
+    def rules(self) -> list[Convention]:
+        """The convention that is shown, and every preset beside it."""
+        from scalinglab.flops import CONVENTIONS
+
+        shown = self.rule()
+        return [shown, *(rule for rule in CONVENTIONS.values() if rule.name != shown.name)]
+
+    def at(self) -> list[float]:
+        """The values of R."""
+        return read_numbers(self.r, "--r", float)
+
+    def _by_ratio(self) -> dict[str, ModelSpec]:
+        from scalinglab.specs import parse
+
+        if self.ratio is None:
+            return {}
+        if self.small is None or self.large is None or self.spec:
+            raise DataError("--ratio without both models, or with --spec", "--small A --large B --ratio M", "name both")
+        if not 1 < self.ratio < 1e6:
+            raise DataError(f"--ratio {self.ratio}", "a number above 1", "give large / small, such as 14")
+        sizes = {self.small: 1e9, self.large: 1e9 * self.ratio}
+        return {name: parse(f"{size:.0f}@20e9") for name, size in sizes.items()}
+
+
+def comparing(command: Callable[..., None], *, only: Sequence[str] = ()) -> Callable[..., None]:
+    """The verb with the options of a Case in place of its first argument; of some of them, with ``only``."""
+    names = [name for name in (f.name for f in fields(Case)) if not only or name in only]
+    hints, own = get_type_hints(Case, globals(), include_extras=True), inspect.signature(command)
+    defaults = {f.name: f.default for f in fields(Case)}
+    hinted = get_type_hints(command, include_extras=True)
+    rest = [p.replace(annotation=hinted[p.name]) for p in list(own.parameters.values())[1:]]
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name],
+            default=inspect.Parameter.empty if name == "data" else defaults[name],
+        )
+        for name in names
+    ]  # fmt: skip
+    every = [*shared, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest)]
+
+    def run(**given: Any) -> None:
+        case = Case(**{name: given.pop(name) for name in names})
+        command(case, **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in every} | {"return": None}
+    return run
+
+
+def read_specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
+    """MODEL=WHAT[@TOKENS] as specs by model. Raises DataError for anything else, SpecError for a bad one."""
+    from scalinglab.specs import parse
+
+    found = {}
+    for text in given or ():
+        name, _, what = text.partition("=")
+        if not (name and what):
+            raise DataError(f"--spec {text}", "MODEL=WHAT[@TOKENS]", "name the model as the data do")
+        found[name] = parse(what)
+    return found
+
+
+def read_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
+    """Numbers by commas. Raises DataError naming the option."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        wanted = "whole numbers" if kind is int else "numbers"
+        raise DataError(f"{option} {text}", f"{wanted} separated by commas", f"mend {option}") from error

@@ -1,0 +1,170 @@
+"""Lines: arms that differ only in budget, and what a line answers at FLOPs a query over a group of problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scalinglab.curves.arms import Arms
+from scalinglab.curves.mixtures import shares, whole
+from scalinglab.curves.pools import Floats, Ints
+from scalinglab.curves.readers import Reader
+
+MEASURED, BOUND, CANNOT, BELOW = "measured", "lower bound", "cannot pay", "below measured budgets"
+"""What stands at FLOPs a query: a mixture of measured budgets; beyond the dearest, the best of those within, which
+is a lower bound; nothing, since one answer costs more; or nothing, since no smaller budget was run."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Problems that are compared together.
+
+    members: their positions. inside: where bins were set on halves of the samples, in which splits each member was
+    in this bin, (splits, members), and there it is scored on the other half; None where one division is enough.
+    """
+
+    name: str
+    members: Ints
+    inside: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def weights(self) -> Floats:
+        """The share of splits in which each member counts, (members,)."""
+        return np.ones(len(self.members)) if self.inside is None else self.inside.mean(axis=0)
+
+    def mean(self, values: Floats) -> Floats:
+        """The weighted mean over members of values of these members, along the first axis."""
+        return np.asarray(np.tensordot(self.weights / self.weights.sum(), values, axes=1))
+
+    def evened(self, values: Floats) -> Floats:
+        """Values of the members whose plain mean is the weighted one, and which spread as it does, to first order.
+
+        What a member that counts half adds to the mean's doubt is half: all that resamples problems can use these.
+        """
+        if self.inside is None:
+            return values
+        middle, share = self.mean(values), self.weights / self.weights.mean()
+        return np.asarray(middle + share.reshape(-1, *[1] * (values.ndim - 1)) * (values - middle))
+
+
+@dataclass(frozen=True)
+class Line:
+    """Arms that differ only in budget. way: its number in ``Arms``; columns: its arms by rising budget.
+
+    models: all that an answer takes, its verifier's included. label tells it from every other line of its model.
+    """
+
+    way: int
+    label: str
+    role: str
+    models: tuple[str, ...]
+    strategy: str
+    setting: str
+    verifier: str
+    selector: str
+    columns: Ints
+    budgets: Floats
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A line at FLOPs a query in a group: accuracy of each member, its variance from votes, (members, points).
+
+    k: the mean budget, (points,). status: of each point, MEASURED, BOUND, CANNOT or BELOW; accuracy is NaN under the
+    last two. fewest: samples behind any one accuracy.
+    """
+
+    accuracy: Floats
+    noise: Floats
+    k: Floats
+    status: tuple[str, ...]
+    fewest: int
+
+
+def lines_of(arms: Arms, judges: Mapping[str, str | None]) -> list[Line]:
+    """Every line of the arms. judges: the model behind each verifier's name."""
+    found = []
+    for way, rows in arms.table.groupby("way", sort=False):
+        rows, first = rows.sort_values("budget"), rows.iloc[0]
+        judge = judges.get(first["verifier"])
+        models = (first["model"],) if judge is None else (first["model"], judge)
+        names = {name: str(first[name]) for name in ("role", "strategy", "setting", "verifier", "selector")}
+        label = label_of(**{name: names[name] for name in ("strategy", "setting", "verifier", "selector")})
+        at, budgets = rows.index.to_numpy(np.int64), rows["budget"].to_numpy(np.float64)
+        found.append(Line(int(way), label, models=models, columns=at, budgets=budgets, **names))  # type: ignore[call-overload]
+    return found
+
+
+def label_of(strategy: str, setting: str, verifier: str, selector: str) -> str:
+    """A line in words, such as "beam_search width=4, weighted by prm"."""
+    options = " ".join(f"{key}={value}" for key, value in json.loads(setting).items())
+    chosen = f"{selector} by {verifier}" if verifier else selector
+    return ", ".join([" ".join(filter(None, [strategy, options])), *filter(None, [chosen])])
+
+
+def read(
+    arms: Arms, line: Line, group: Group, flops: Floats, *, cheapest: float, halves: Sequence[Reader] | None = None
+) -> Reading:
+    """What a line answers at FLOPs a query, given the group's mean costs.
+
+    cheapest: what the cheapest answer of its side costs in this group: below it nobody can answer, though a search
+    may not have been run so small. halves: of each split, the reader of the samples that did not set its bins.
+    """
+    readers = [arms.readers[line.way]] if halves is None or group.inside is None else list(halves)
+    step, most = readers[0].step, min(reader.most for reader in readers)
+    grid = line.budgets[line.budgets <= most].astype(np.int64)
+    if step:
+        grid = np.union1d(grid, [most])
+    cost = group.mean(arms.prices[line.way].flops(grid)[group.members])
+    status = _status(flops, cost, float(cost[0]) if step == 1 else cheapest)
+    at = np.clip(flops, cost.min(), cost.max())
+    within = np.array([one == BOUND for one in status])
+    budgets, mix = _stepped(grid, cost, at, step, every=bool(within.any())) if step else (grid, shares(cost, at))
+    values, noise = _values(readers, group, budgets)
+    if within.any():
+        mix[:, within] = np.eye(len(budgets))[:, [int(group.mean(values).argmax())]]
+    nowhere = np.array([one in (CANNOT, BELOW) for one in status])
+    found = [values @ mix, noise @ mix**2, budgets @ mix]
+    for array in found:
+        array[..., nowhere] = np.nan
+    return Reading(*found, tuple(status), min(reader.fewest for reader in readers))
+
+
+def _status(flops: Floats, cost: Floats, cheapest: float) -> list[str]:
+    slack = 1e-9
+    found = []
+    for at in flops.tolist():
+        if at < cheapest * (1 - slack):
+            found.append(CANNOT)
+        elif at < cost.min() * (1 - slack):
+            found.append(BELOW)
+        else:
+            found.append(MEASURED if at <= cost.max() * (1 + slack) else BOUND)
+    return found
+
+
+def _stepped(grid: Ints, cost: Floats, at: Floats, step: int, *, every: bool) -> tuple[Ints, Floats]:
+    """The budgets below and above each point, with ``every`` all of the grid; and the mixtures, (budgets, points)."""
+    each = (cost[-1] - cost[0]) / (grid[-1] - grid[0]) if len(grid) > 1 else 1.0
+    k = grid[0] + np.divide(at - cost[0], each, out=np.zeros_like(at), where=each > 0)
+    low, high, share = whole(k, step, int(grid[-1]))
+    budgets = np.unique(np.concatenate([grid if every else grid[:0], low, high]))
+    mix, points = np.zeros((len(budgets), len(at))), np.arange(len(at))
+    mix[np.searchsorted(budgets, low), points] = 1 - share
+    mix[np.searchsorted(budgets, high), points] += share
+    return budgets, mix
+
+
+def _values(readers: Sequence[Reader], group: Group, budgets: Ints) -> tuple[Floats, Floats]:
+    """Accuracy and noise of each member at each budget; of halves, over the splits in which it is in the group."""
+    if group.inside is None or len(readers) == 1:
+        return readers[0].at(budgets, group.members)
+    sums = np.zeros((2, len(group.members), len(budgets)))
+    for reader, here in zip(readers, group.inside, strict=True):
+        sums[:, here] += np.stack(reader.at(budgets, group.members[here]))
+    times = group.inside.sum(axis=0)[:, None]
+    return sums[0] / times, sums[1] / times  # halves share samples: their noise is not averaged away

@@ -1,0 +1,121 @@
+"""FLOPs of a query by its samples, problem by problem: as a ledger charged the calls, or from token counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalinglab.curves.costs import spec_cost
+from scalinglab.curves.pools import Floats, Ints
+from scalinglab.evidence import Evidence, Tokens
+from scalinglab.flops import Convention
+from scalinglab.ledger import Ledger, price
+from scalinglab.samples import Run
+from scalinglab.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Price:
+    """FLOPs of one query to each problem: ``fixed`` and ``each`` sample, (problems,), or those of each budget.
+
+    runs: by budget, of searches, whose cost is known only where they were run.
+    """
+
+    fixed: Floats
+    each: Floats
+    runs: Mapping[int, Floats] | None = None
+
+    def flops(self, budgets: Ints) -> Floats:
+        """FLOPs at each budget, (problems, budgets)."""
+        if self.runs is not None:
+            return np.column_stack([self.runs[int(k)] for k in budgets])
+        return self.fixed[:, None] + self.each[:, None] * budgets
+
+    def at(self, rows: Ints) -> Price:
+        """The same of some problems."""
+        runs = None if self.runs is None else {k: spent[rows] for k, spent in self.runs.items()}
+        return Price(self.fixed[rows], self.each[rows], runs)
+
+
+def pays(rule: Convention, role: str) -> bool:
+    """Whether the side of this role pays for verification."""
+    return rule.verifier == "both" or (rule.verifier == "small" and role != "large")
+
+
+def from_tokens(
+    spec: ModelSpec, judge: ModelSpec | None, tokens: Tokens, problems: int, *, rule: Convention, verified: bool
+) -> Price:
+    """The Price of samples that read and write so many tokens each.
+
+    With ``verified``, ``judge`` (without one, a model of the answering one's own size) reads the question by the
+    convention's rule for prompts and every generated token once.
+    """
+    fixed, each = checking(judge or spec, tokens, rule) if verified else (0.0, 0.0)
+    own = spec_cost(spec, tokens.prompt, tokens.generated, convention=rule)
+    return Price(np.broadcast_to(own.fixed + fixed, problems), np.broadcast_to(own.per_sample + each, problems))
+
+
+def checking(judge: ModelSpec, tokens: Tokens, rule: Convention) -> tuple[float, float]:
+    """FLOPs of verifying answers to one question: once, and for each of them."""
+    with_, without = (
+        spec_cost(judge, tokens.prompt, tokens.generated, convention=rule, verified=verified)
+        for verified in (True, False)
+    )
+    return with_.fixed - without.fixed, with_.per_sample - without.per_sample
+
+
+@dataclass(frozen=True)
+class Charged:
+    """What a ledger charges each unit, (units, 2): reading the question where it is paid once, and the rest.
+
+    spent: under "" what answering took, under a model's name what it took to judge. samples: of each unit.
+    """
+
+    spent: Mapping[str, Floats]
+    samples: Ints
+
+    def price(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> Price:
+        """The Price of these units' samples, a mean over the units of a problem; only ``judge`` is paid to judge."""
+        fixed, rest, samples = self._means(units, judge, problems)
+        return Price(fixed, rest / samples)
+
+    def run(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> Floats:
+        """FLOPs of each problem's units as they were run."""
+        fixed, rest, _ = self._means(units, judge, problems)
+        return np.asarray(fixed + rest)
+
+    def _means(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> npt.NDArray[np.float64]:
+        place = units["place"].to_numpy()
+        paid = np.sum([self.spent[who][place] for who in ("", judge) if who is not None and who in self.spent], axis=0)
+        columns = {"fixed": paid[:, 0], "rest": paid[:, 1], "samples": self.samples[place].astype(np.float64)}
+        means = pd.DataFrame(columns).groupby(units["problem"].to_numpy(), sort=False).mean()
+        return means.reindex(list(problems)).to_numpy(np.float64).T
+
+
+def charged(evidence: Evidence, run: Run, rules: Sequence[Convention]) -> list[Charged]:
+    """What each rule charges the units of a run; models without a spec are left out."""
+    places = pd.Index(run.units["key"])
+    solved = places.get_indexer(pd.Index(run.solutions["unit"]))
+    samples = np.bincount(solved[solved >= 0], minlength=len(places))
+    priced = Run(run.units, run.calls[~run.calls["model"].isin(evidence.lacking)], run.solutions)
+    return [Charged(_by_unit(price(priced, evidence.specs, convention=rule), places), samples) for rule in rules]
+
+
+def _by_unit(ledger: Ledger, places: pd.Index) -> dict[str, Floats]:
+    entries = ledger.entries
+    at = places.get_indexer(pd.Index(entries["unit"]))
+    entries, at = entries[at >= 0], at[at >= 0]
+    flops = entries["flops"].to_numpy(np.float64)
+    rest = np.ones(len(entries), dtype=np.int64)
+    if ledger.convention.prompts == "once":
+        rest[(entries["part"] == "question").to_numpy()] = 0
+    judge = np.where(entries["phase"] == "verifier", entries["model"], "").astype(object)
+    return {
+        who: np.bincount(2 * at[mine] + rest[mine], flops[mine], 2 * len(places)).astype(np.float64).reshape(-1, 2)
+        for who in ["", *sorted(set(judge) - {""})]
+        for mine in [judge == who]
+    }

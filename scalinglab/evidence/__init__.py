@@ -1,0 +1,7 @@
+"""Who answered which problem, how, right or not, and with what tokens; with its cast. Opened by one function."""
+
+from scalinglab.evidence.opening import open_evidence
+from scalinglab.evidence.record import Evidence, Tokens
+from scalinglab.evidence.specs import find_spec, specs_in
+
+__all__ = ["Evidence", "Tokens", "find_spec", "open_evidence", "specs_in"]

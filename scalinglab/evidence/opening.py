@@ -1,0 +1,123 @@
+"""The one way in: a table of counts, a table of samples, or a run with or without its plan, as evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scalinglab import specs as shapes
+from scalinglab.errors import DataError
+from scalinglab.evidence.record import Evidence, Tokens
+from scalinglab.evidence.specs import known_specs, specs_in
+from scalinglab.ledger import Tuning, tuning_of
+from scalinglab.samples import Plan, Run, find_plan, is_run, kind_of, read_counts, read_run, read_samples, read_table
+from scalinglab.specs import ModelSpec
+
+_SHIPPED = Path(shapes.__file__).parents[1] / "data"
+
+
+def open_evidence(
+    source: str | Path | pd.DataFrame,
+    *,
+    small: str | None = None,
+    large: str | None = None,
+    specs: Mapping[str, ModelSpec] | None = None,
+    prompt: int | None = None,
+    generated: int | None = None,
+) -> Evidence:
+    """The evidence in a file, a folder or a DataFrame.
+
+    small, large: the models compared, as the data name them; without them the only ones of the roles policy and
+    large. specs price models that neither the catalogue nor a plan names. prompt, generated: tokens of a sample
+    where none are recorded.
+    Raises DataError where it cannot be read, a name is not in it, or tokens are given for data that record them.
+    """
+    given = dict(specs or {})
+    if isinstance(source, pd.DataFrame) or not is_run(source):
+        found = _of_table(source)
+        name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
+    else:
+        found, name = read_run(source), str(source)
+    if isinstance(found, Run):
+        return _of_run(name, found, None if isinstance(source, pd.DataFrame) else find_plan(source), small, large,
+                       given, prompt, generated)  # fmt: skip
+    models = sorted(map(str, found["model"].unique()))
+    _known(given, models, "--spec")
+    priced, lacking = known_specs(models, given)
+    pair = [_named(name, models) for name in (small, large)]
+    return Evidence(name, None, found, *pair, {}, priced, lacking, (), _tokens(prompt, generated))
+
+
+def _of_table(source: str | Path | pd.DataFrame) -> pd.DataFrame | Run:
+    """Counts as a frame, samples as a Run."""
+    frame = source if isinstance(source, pd.DataFrame) else read_table(source)
+    return read_samples(source) if kind_of(frame) == "samples" else read_counts(source)
+
+
+def _of_run(
+    name: str, run: Run, plan: Plan | None, small: str | None, large: str | None, given: dict[str, ModelSpec],
+    prompt: int | None, generated: int | None,
+) -> Evidence:  # fmt: skip
+    answered = sorted(map(str, run.units["model"].unique()))
+    pair = [_named(asked, answered) or _only(run, role) for asked, role in ((small, "policy"), (large, "large"))]
+    planned = {} if plan is None else specs_in(plan.models)
+    verifiers = dict(plan.verifiers) if plan is not None else _verifiers(run)
+    called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
+    everyone = sorted({*answered, *called, *(model for model in verifiers.values() if model is not None)})
+    _known(given, [*everyone, *verifiers], "--spec")
+    if len(run.calls) and (prompt is not None or generated is not None):
+        raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
+    priced, lacking = known_specs(everyone, planned | given)
+    tuning = () if plan is None else _tuning(plan, Path(name))
+    return Evidence(name, run, None, *pair, verifiers, priced, lacking, tuning, _tokens(prompt, generated))
+
+
+def _named(name: str | None, models: Sequence[str]) -> str | None:
+    if name is not None and name not in models:
+        raise DataError(f"no samples of model {name!r}", f"one of {', '.join(models)}", "name a model of the data")
+    return name
+
+
+def _only(run: Run, role: str) -> str | None:
+    """The one model of a role, where there is exactly one."""
+    names = run.units.loc[run.units["role"] == role, "model"].unique()
+    return str(names[0]) if len(names) == 1 else None
+
+
+def _known(given: Mapping[str, Any], models: Sequence[str], option: str) -> None:
+    for name in given:
+        if name not in models:
+            raise DataError(
+                f"{option} {name}, which is not in the data", f"one of {', '.join(models)}", "name it as the data do"
+            )
+
+
+def _verifiers(run: Run) -> dict[str, str | None]:
+    """The model behind each verifier of a run without a plan: its own name, or the only one that was called."""
+    names = sorted({name for listed in run.units["verifiers"] for name in listed})
+    calls = run.calls
+    called = sorted(map(str, calls.loc[calls["role"] == "verifier", "model"].unique())) if len(calls) else []
+    if len(names) == 1 and len(called) == 1:
+        return {names[0]: called[0]}
+    return {name: name for name in names}
+
+
+def _tokens(prompt: int | None, generated: int | None) -> Tokens:
+    known = {"prompt": prompt, "generated": generated}
+    return Tokens(**{name: value for name, value in known.items() if value is not None})
+
+
+def _tuning(plan: Plan, source: Path) -> tuple[Tuning, ...]:
+    """What training the verifiers and revisers took, of those whose manifest says so."""
+    found = []
+    for name, model in plan.models.items():
+        places = [base / str(model["model"]) / "manifest.json" for base in (source, source.parent, _SHIPPED)]
+        at = next((place for place in places if place.is_file()), None)
+        told = None if at is None else tuning_of(name, json.loads(at.read_text(encoding="utf-8")))
+        if told is not None:
+            found.append(told)
+    return tuple(found)

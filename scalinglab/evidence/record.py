@@ -1,0 +1,113 @@
+"""The evidence record: counts or samples of several models on the same problems, with its cast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from scalinglab.errors import DataError
+from scalinglab.evidence.specs import find_spec
+from scalinglab.ledger import Tuning
+from scalinglab.samples import Run
+from scalinglab.specs import ModelSpec
+
+SAMPLED = ("parallel", "greedy")
+"""How a model's own answers are drawn."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens that a sample is taken to read and write where none are recorded."""
+
+    prompt: int = 256
+    generated: int = 256
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Who answered which problem, how, right or not, and with what tokens, with its cast.
+
+    source: what it was read from. run: what was sampled (see ``samples.Run``); None for a table of counts.
+    counts: one row a model and problem, with n and correct; None for a run. small, large: the two models that
+    are compared; None where neither roles nor names say. verifiers: the model behind each verifier's name, None
+    behind the exact checker. specs: by model. lacking: models without a spec. tuning: of verifiers and revisers,
+    where it is known. tokens: what a sample is taken to read and write where nothing is recorded.
+    """
+
+    source: str
+    run: Run | None
+    counts: pd.DataFrame | None
+    small: str | None = None
+    large: str | None = None
+    verifiers: Mapping[str, str | None] = field(default_factory=dict)
+    specs: Mapping[str, ModelSpec] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    tuning: tuple[Tuning, ...] = ()
+    tokens: Tokens = Tokens()
+
+    def models(self) -> list[str]:
+        """The models that answered, by name."""
+        frame = self.counts if self.run is None else self.run.units
+        assert frame is not None
+        return sorted(map(str, frame["model"].unique()))
+
+    def pair(self) -> tuple[str, str]:
+        """The small and the large model. Raises DataError where one is not named."""
+        for name, option in ((self.small, "small"), (self.large, "large")):
+            if name is None:
+                known = ", ".join(self.models())
+                raise DataError(f"no {option} model named", f"one of {known}", f"name it with --{option}")
+        assert self.small is not None and self.large is not None
+        return self.small, self.large
+
+    def revisers(self) -> tuple[str, ...]:
+        """The models that revise the small one's answers."""
+        if self.run is None:
+            return ()
+        units = self.run.units
+        return tuple(sorted(map(str, units.loc[units["role"] == "reviser", "model"].unique())))
+
+    def helpers(self) -> tuple[str, ...]:
+        """The small model, its revisers and every verifier that is a model."""
+        judges = sorted(model for model in set(self.verifiers.values()) if model is not None)
+        return (self.pair()[0], *self.revisers(), *judges)
+
+    def written(self) -> float:
+        """Generated tokens of one sample of the small model: recorded, or taken to be."""
+        small, _ = self.pair()
+        if self.run is None:
+            return float(self.tokens.generated)
+        units, calls = self.run.units, self.run.calls
+        own = units[units["model"] == small]
+        for strategy in (*SAMPLED, *own["strategy"].unique()):
+            keys = own.loc[own["strategy"] == strategy, "key"]
+            made = calls[calls["unit"].isin(keys) & (calls["role"] != "verifier")]
+            solved = int(self.run.solutions["unit"].isin(keys).sum())
+            if solved and made["generated_tokens"].sum():
+                return float(made["generated_tokens"].sum()) / solved
+        return float(self.tokens.generated)
+
+    def spec(self, model: str) -> ModelSpec:
+        """What prices a model. Raises SpecError where nothing does."""
+        return find_spec(model, self.specs)
+
+    def tokens_of(self, model: str) -> Tokens:
+        """Mean tokens that one answer of a model reads and writes: recorded, or taken to be."""
+        if self.run is None or not self.recorded(model):
+            return self.tokens
+        units = self.run.units
+        keys = units.loc[(units["model"] == model) & units["strategy"].isin(SAMPLED), "key"]
+        calls = self.run.calls
+        own = calls[calls["unit"].isin(keys) & (calls["role"] != "verifier")]
+        if own.empty:
+            return self.tokens
+        return Tokens(round(float(own["question_tokens"].mean())), round(float(own["generated_tokens"].mean())))
+
+    def recorded(self, model: str) -> bool:
+        """Whether the calls of a model's answers are recorded, and so its tokens."""
+        if self.run is None:
+            return False
+        calls = self.run.calls
+        return bool(((calls["model"] == model) & (calls["role"] != "verifier")).any())

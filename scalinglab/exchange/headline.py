@@ -1,0 +1,92 @@
+"""The headline of a comparison: the compute-optimal strategy against the large model, and one arm for all beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group
+from scalinglab.exchange.views import View
+from scalinglab.optimal import Optimal, Reading
+
+OPTIMAL, FIXED = "compute-optimal", "one arm for all"
+"""The strategies of the headline rows."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One group at each FLOPs a query, over all splits of the samples.
+
+    small: of each member, evened over the group, NaN where nothing can be paid, (members, points); large: (members,).
+    ours, theirs: their means under each of the same resamples, arms chosen anew in each, (draws, points), (draws,).
+    status: of each point, (points,).
+    """
+
+    small: Floats
+    large: Floats
+    ours: Floats
+    theirs: Floats
+    status: tuple[str, ...]
+
+
+def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: bool = False) -> Headline:
+    """The compute-optimal strategy (``fixed``: one arm for all) at FLOPs a query in a group.
+
+    large: accuracy of the large model's answer to every problem, (problems,).
+    """
+    sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
+    ours, theirs, found = [], [], []
+    for at, (optimal, g, reading) in enumerate(_splits(view, group, flops, fixed)):
+        here = np.ones(len(group.members), dtype=bool) if group.inside is None else group.inside[at]
+        sums[here] += reading.accuracy
+        times[here] += 1
+        ours.append(reading.draws)
+        theirs.append(optimal.others(g, large)[:, 0])
+        found.append(reading.status)
+    small = group.evened(sums / np.maximum(times, 1))
+    return Headline(
+        small, group.evened(large[group.members]), np.mean(ours, axis=0), np.mean(theirs, axis=0),
+        tuple(_status(kinds) for kinds in zip(*found, strict=True)),
+    )  # fmt: skip
+
+
+def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
+    """FLOPs a query and accuracy of each configuration, from cheap to dear, (1 + draws, prices), and means of ``large``.
+
+    large: (problems, columns), under the same resamples, (1 + draws, columns).
+
+    The first row is the problems' own, the others resamples, about the first.
+    """
+    own, right, spent, others = [], [], [], []
+    for optimal, g in _of_group(view, group):
+        chosen, (_, members) = optimal.chosen, optimal.groups()[g]
+        own.append([chosen.spent[members].mean(axis=0), chosen.accuracy[members].mean(axis=0)])
+        spent.append(chosen.costs[:, g])
+        right.append(chosen.draws[:, g].astype(np.float64))
+        others.append(optimal.others(g, large))
+    (cost, middle), again, costs = np.mean(own, axis=0), np.mean(right, axis=0), np.mean(spent, axis=0)
+    order = np.argsort(cost, kind="stable")
+    doubt = np.random.default_rng(0).normal(0, 1 / (len(group.members) + 2), (len(again), 1))
+    accuracy = np.vstack([middle, middle + again - again.mean(axis=0) + doubt])
+    theirs = np.vstack([group.mean(large[group.members]), np.mean(others, axis=0)])
+    return np.vstack([cost, costs])[:, order], accuracy[:, order], theirs
+
+
+def _of_group(view: View, group: Group) -> Iterator[tuple[Optimal, int]]:
+    for optimal in view.optimal:
+        names = [str(name) for name, _ in optimal.groups()]
+        if group.name in names:
+            yield optimal, names.index(group.name)
+
+
+def _splits(view: View, group: Group, flops: Floats, fixed: bool) -> Iterator[tuple[Optimal, int, Reading]]:
+    for optimal, g in _of_group(view, group):
+        yield optimal, g, optimal.read(g, flops, fixed=fixed)
+
+
+def _status(kinds: tuple[str, ...]) -> str:
+    """Of several splits the one that says least."""
+    return CANNOT if CANNOT in kinds else BOUND if BOUND in kinds else MEASURED
+

@@ -1,0 +1,108 @@
+"""What every number of a comparison rests on, in sentences; and what was not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scalinglab.curves import lines_of
+from scalinglab.evidence import Evidence
+from scalinglab.exchange.matched import once_name
+from scalinglab.exchange.splits import DIFFICULTY, SPLITS
+from scalinglab.exchange.views import View, missing
+from scalinglab.exchange.weak import WEAK
+
+
+def notes_of(evidence: Evidence, found: Sequence[View], *, sunk: bool = False, weak: str | None = None) -> tuple[str, ...]:
+    """What every number here rests on."""
+    view = found[0]
+    told = [
+        _tokens(evidence),
+        f"large: {_once(view)}",
+        f"R: one sample of {view.small} a query ({evidence.written():.4g} tokens) over its training tokens",
+        *_trained(evidence),
+        *_missing(evidence, found),
+        "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
+        "budget is a lower bound, and nothing is extrapolated",
+        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; its training includes "
+        "every helper; its intervals hold for all groups and R at once; single lines are exploratory",
+        *_bins(evidence, view),
+        *_judges(evidence, found),
+    ]
+    if weak is not None:
+        told.append(WEAK)
+    if sunk:
+        told.append("sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged")
+    return (*told, *_tuned(evidence, found))
+
+
+def _tokens(evidence: Evidence) -> str:
+    if evidence.run is not None and len(evidence.run.calls):
+        return "tokens: as the run recorded them, call by call; costs a query are means over the problems compared"
+    read, wrote = evidence.tokens.prompt, evidence.tokens.generated
+    return f"tokens: none recorded; every sample is taken to read {read} and write {wrote}"
+
+
+def _once(view: View) -> str:
+    name = once_name(view)
+    if name == "greedy":
+        return "its greedy answer"
+    if name == "one sample":
+        return "its one recorded answer"
+    return f"its mean single-sample accuracy ({name}); no greedy answer is recorded"
+
+
+def _trained(evidence: Evidence) -> Iterator[str]:
+    pair = [evidence.spec(name) for name in evidence.pair()]
+    small, large = pair
+    if small.training_tokens is not None and large.training_tokens is not None:
+        tokens = [f"{spec.name} {spec.training_tokens:.4g}" for spec in pair]
+        differ = "" if small.training_tokens == large.training_tokens else ": they differ"
+        yield f"training tokens D: {', '.join(tokens)}{differ}"
+        if small.training_tokens * small.total > large.training_tokens * large.total:
+            yield f"{small.name} was trained on so many more tokens that it cost more to pretrain than {large.name}"
+
+
+def _missing(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
+    shared = len(found[0].arms.problems)
+    for name, count in missing(evidence, [view.convention for view in found[:1]]).items():
+        yield f"missing: {name} was never asked {count} of {shared + count} problems or more; compared on {shared}"
+
+
+def _bins(evidence: Evidence, view: View) -> Iterator[str]:
+    if len(view.groups) == 1:
+        return
+    run = evidence.run
+    kept = run is not None and bool((run.units["strategy"] == DIFFICULTY).any())
+    how = (
+        "samples kept for difficulty"
+        if kept
+        else f"one half of its parallel samples, scored on the other, over {SPLITS} splits; all problems on all samples"
+    )
+    yield f"bins: 1 is easiest for {view.small}, set on {how}"
+
+
+def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
+    selectors = {line.selector for line in lines_of(found[0].arms, found[0].judges)}
+    if "coverage" in selectors:
+        alone = " (the compute-optimal strategy chooses among these, as nothing else is recorded)"
+        only = selectors <= {"coverage"}
+        yield f"coverage: a perfect verifier picks the answer; real ones reach less{alone if only else ''}"
+    if evidence.lacking:
+        yield f"left out: what {', '.join(evidence.lacking)} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
+    run = evidence.run
+    called = set() if run is None or run.calls.empty else set(run.calls["model"].unique())
+    silent = sorted(name for name, model in evidence.verifiers.items() if model is not None and model not in called)
+    if silent and run is not None:
+        yield f"scores by {', '.join(silent)} have no recorded calls: what judging took is not charged"
+
+
+def _tuned(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
+    """Whether training the verifiers and the reviser is charged, under which conventions, and where unknown."""
+    small, _ = evidence.pair()
+    used = {*(model for model in evidence.verifiers.values() if model), *evidence.revisers()} - {small}
+    known = {one.model for one in evidence.tuning}
+    charged = [view.arms.convention for view in found if view.convention.tuning]
+    if charged and used & known:
+        yield f"tuning of {', '.join(sorted(used & known))} is charged under {', '.join(charged)}"
+    if used - known:
+        yield f"tuning of {', '.join(sorted(used - known))} is unknown and never charged"

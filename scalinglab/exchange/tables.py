@@ -1,0 +1,115 @@
+"""Accuracy against FLOPs a query as tables: of one model's samples, and of every line of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.curves import Floats, Group, Way, interval, ways_of
+from scalinglab.errors import DataError, SpecError
+from scalinglab.evidence import Evidence
+from scalinglab.exchange.headline import OPTIMAL, configurations
+from scalinglab.exchange.verdicts import FEWEST_PROBLEMS, widened
+from scalinglab.exchange.views import View
+from scalinglab.flops import Convention
+from scalinglab.grids import doublings
+
+
+def curves(
+    evidence: Evidence,
+    *,
+    models: Sequence[str] | None = None,
+    selector: str = "coverage",
+    k: Sequence[int] | None = None,
+    rule: Convention,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Accuracy of each model's parallel samples at each budget, and notes on what it rests on.
+
+    One row a model, verifier and budget: model, selector, verifier ("" for none), k, accuracy with its 95 % interval
+    over problems (low, high), flops_per_query (missing where it cannot be priced), convention, problems,
+    sampling_error (the standard error that comes from subsampling votes; 0: exact). Budgets default to the powers of
+    two within the samples. Raises DataError for a model or selector that the evidence has not, or k > n.
+    """
+    notes, parts = [], []
+    for name in models or evidence.models():
+        ways, why = _ways(evidence, name, rule, seed)
+        if why:
+            notes.append(f"{name} is not priced: {why}")
+        parts += [_curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == ("parallel", selector)]
+    if not parts:
+        raise DataError(
+            f"no parallel samples by {selector}", "a selector that the samples allow: votes need answers, weights scores",
+            "name another --selector",
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True), notes
+
+
+def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[list[Way], str]:
+    """How a model answered; where the rule cannot price it, without prices and with the reason."""
+    try:
+        return ways_of(evidence, [rule], models=[model], seed=seed), ""
+    except SpecError as error:
+        return ways_of(evidence, [], models=[model], seed=seed), str(error)
+
+
+def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd.DataFrame:
+    budgets, rows = doublings(way.reader.most) if k is None else np.asarray(k, dtype=np.int64), len(way.reader.problems)
+    if budgets.min() < 1 or budgets.max() > way.reader.most:
+        raise DataError(
+            f"k = {', '.join(map(str, budgets))} of model {way.model}",
+            f"budgets from 1 to n = {way.reader.most}, the samples of its least sampled problem",
+            "lower k or collect more samples",
+        )
+    values, noise = way.reader.at(budgets, np.arange(rows))
+    variance = noise.sum(axis=0) / rows**2
+    low, high = widened(values.mean(axis=0), interval(values, seed=seed), variance)
+    return pd.DataFrame({
+        "model": way.model, "selector": way.selector, "verifier": way.verifier, "k": budgets,
+        "accuracy": values.mean(axis=0), "low": np.maximum(low, 0), "high": np.minimum(high, 1),
+        "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else [None] * len(budgets),
+        "convention": rule.name, "problems": rows, "sampling_error": np.sqrt(variance),
+    })  # fmt: skip
+
+
+def line_table(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
+    """Accuracy of every line of the small side at each of its budgets, and of the compute-optimal strategy.
+
+    One row a view, group, line and budget: bin, kind (the strategy's name), strategy (the line's), verifier,
+    selector, k (missing for the compute-optimal one), accuracy with its 95 % interval over problems (low, high,
+    missing for fewer than six problems), flops (of a query), convention, problems.
+    """
+    parts = [row for view in views for group in view.groups for row in _lines(view, group, seed)]
+    return pd.DataFrame(parts).astype(dict.fromkeys(("k", "accuracy", "low", "high", "flops"), float))
+
+
+def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
+    common = {"bin": group.name, "convention": view.arms.convention, "problems": len(group.members)}
+    scored = view.scored(group)
+    accuracy, flops = scored.mean(axis=0), group.mean(view.arms.flops[group.members])
+    low, high = np.full((2, len(accuracy)), np.nan)
+    if len(group.members) >= FEWEST_PROBLEMS:
+        low, high = interval(scored, seed=seed)
+    yield from (row | common for row in _optimal(view, group))
+    for line in view.lines():
+        for at in view.columns(line, group).tolist():
+            yield {
+                "kind": line.strategy, "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
+                "k": int(view.arms.table["budget"].iloc[at]), "accuracy": accuracy[at], "low": max(low[at], 0.0),
+                "high": min(high[at], 1.0), "flops": flops[at], **common,
+            }  # fmt: skip
+
+
+def _optimal(view: View, group: Group) -> Iterator[dict[str, object]]:
+    nothing: Floats = np.zeros((len(view.arms.problems), 1))
+    spent, right, _ = configurations(view, group, nothing)
+    low, high = np.quantile(right[1:], [0.025, 0.975], axis=0)
+    enough = len(group.members) >= FEWEST_PROBLEMS
+    for i in np.flatnonzero(np.r_[True, np.diff(spent[0]) > 1e-9 * spent[0, 1:]]):
+        yield {
+            "kind": OPTIMAL, "strategy": OPTIMAL, "verifier": "", "selector": OPTIMAL, "k": np.nan,
+            "accuracy": right[0, i], "low": max(low[i], 0.0) if enough else np.nan,
+            "high": min(high[i], 1.0) if enough else np.nan, "flops": spent[0, i],
+        }  # fmt: skip

@@ -1,0 +1,268 @@
+"""Views: arms under one convention, in groups of problems, with what training cost. All that a comparison needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from scalinglab import flops
+from scalinglab.curves import (
+    Arms,
+    Floats,
+    Group,
+    Ints,
+    Line,
+    Reader,
+    Reading,
+    Sampled,
+    Way,
+    arms_from,
+    asked,
+    checking,
+    lines_of,
+    read,
+    ways_of,
+)
+from scalinglab.errors import DataError, SpecError
+from scalinglab.evidence import Evidence
+from scalinglab.exchange.splits import Division, divided
+from scalinglab.flops import Convention
+from scalinglab.ledger import Tuning, tuning_flops
+from scalinglab.optimal import Optimal, compute_optimal
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """FLOPs of training, and how many queries R = 1 stands for: R counts tokens of one small sample a query.
+
+    tuning: of verifiers and revisers, charged where ``convention`` does; data that several share is paid once.
+    The reviser is tuned from the small model, so it costs the small model's pretraining and its own tuning.
+    """
+
+    convention: Convention
+    small: float
+    large: float
+    queries_per_r: float
+    tuning: tuple[Tuning, ...] = ()
+
+    def trained(self, role: str, models: Iterable[str | None]) -> float:
+        """FLOPs of all training behind an arm of this role that uses these models."""
+        base = self.large if role == "large" else self.small
+        used = sorted({model for model in models if model is not None})
+        return base + float(tuning_flops(self.tuning, used, self.convention))
+
+
+@dataclass(frozen=True)
+class View:
+    """Arms under one convention, the groups of problems over which they are compared, training and the cast.
+
+    small, large: the models compared. judges: the model behind each verifier's name. helpers: the small model, its
+    revisers and verifiers. halves: by way, of each split the reader of samples that did not set its bins. optimal:
+    the compute-optimal strategy on each split. checks: FLOPs of checking one answer of the large model, (problems,),
+    by verifier ("": a perfect one), where the convention charges it.
+    """
+
+    arms: Arms
+    lifetime: Lifetime
+    groups: tuple[Group, ...]
+    small: str
+    large: str
+    judges: Mapping[str, str | None]
+    helpers: tuple[str, ...]
+    halves: Mapping[int, tuple[Reader, ...]] = field(default_factory=dict, repr=False)
+    optimal: tuple[Optimal, ...] = field(default=(), repr=False)
+    checks: Mapping[str, Floats] = field(default_factory=dict, repr=False)
+
+    @property
+    def convention(self) -> Convention:
+        return self.lifetime.convention
+
+    def lines(self, *, large: bool = False) -> list[Line]:
+        """The lines of the small side, or of the large model; greedy answers are none."""
+        return [line for line in self._side(large=large) if line.strategy != "greedy"]
+
+    def once(self) -> Line:
+        """The large model's one answer: greedy, or the mean of its single samples where it has no greedy one.
+
+        Raises DataError where it has neither.
+        """
+        own = self._side(large=True)
+        for wanted in ("greedy", "parallel"):
+            for line in own:
+                if line.strategy == wanted and line.verifier == "" and line.selector in ("majority", "coverage"):
+                    return replace(line, columns=line.columns[:1], budgets=line.budgets[:1])
+        raise DataError(f"no single answer of {self.large}", "a greedy or parallel sample", "collect one")
+
+    def answered(self, line: Line | None) -> Floats:
+        """FLOPs of the large model's one answer to each problem, (problems,).
+
+        Where both sides pay, checked once as the answers of ``line`` are: by its verifier, or by a perfect one;
+        of the compute-optimal strategy (None), by the first verifier.
+        """
+        spent = self.arms.flops[:, int(self.once().columns[0])]
+        verifier = next((name for name in self.judges if name in self.checks), None)
+        if line is not None:
+            verifier = line.verifier or ("" if line.selector == "coverage" else None)
+        return spent if verifier is None or verifier not in self.checks else spent + self.checks[verifier]
+
+    def cheapest(self, group: Group) -> float:
+        """FLOPs of the cheapest answer of the small side in a group."""
+        columns = [int(line.columns[0]) for line in self._side(large=False)]
+        return float(group.mean(self.arms.flops[np.ix_(group.members, columns)]).min())
+
+    def read(self, line: Line, group: Group, flops_: Floats) -> Reading:
+        """What a line of the small side answers at FLOPs a query in a group (see ``lines.read``)."""
+        halves = self.halves.get(line.way)
+        return read(self.arms, line, group, flops_, cheapest=self.cheapest(group), halves=halves)
+
+    def columns(self, line: Line, group: Group) -> Ints:
+        """The arms of a line that can be read in a group: where its samples also set the bins, half of its budgets."""
+        if group.inside is None or line.way not in self.halves:
+            return line.columns
+        return line.columns[line.budgets <= min(half.most for half in self.halves[line.way])]
+
+    def scored(self, group: Group) -> Floats:
+        """Accuracy of every arm on a group's members, evened (see ``Group.evened``), (members, arms).
+
+        Of arms whose samples also set the bins, on the other half; meaningless outside ``columns``.
+        """
+        found = self.arms.accuracy[group.members].copy()
+        for line in self._side(large=False) if group.inside is not None else []:
+            if line.way in self.halves:
+                at = self.columns(line, group)
+                spent = group.mean(self.arms.flops[np.ix_(group.members, at)])
+                found[:, at] = self.read(line, group, spent).accuracy
+        return group.evened(found)
+
+    def menu(self, *, large: bool = False) -> list[Line]:
+        """What a side can run, greedy answers among it: lines that do not know the right answers.
+
+        Where every line takes a perfect verifier, as counts do, those.
+        """
+        own = self._side(large=large)
+        honest = [line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None]
+        return honest or own
+
+    def _side(self, *, large: bool) -> list[Line]:
+        table = self.arms.table
+        mine = (table["model"] == self.large) if large else (table["model"] != self.large)
+        ways = set(table.loc[mine, "way"])
+        return [line for line in lines_of(self.arms, self.judges) if line.way in ways]
+
+
+def views(
+    evidence: Evidence,
+    rules: Sequence[Convention],
+    *,
+    bins: int = 5,
+    sunk: bool = False,
+    strict: bool = False,
+    seed: int = 0,
+    change: Callable[[list[Way]], list[Way]] | None = None,
+) -> tuple[list[View], dict[str, str]]:
+    """The evidence's arms under each rule, over all problems and in bins; and the rules that cannot price it.
+
+    Bins come from samples of strategy difficulty where there are any, else from half of the small model's parallel
+    samples, the other half scoring, over several splits; over all problems every sample scores. ``sunk``: nobody
+    pays pretraining, as with open weights. ``strict``: no problem may be missing. ``change``: other ways to
+    compare than those that were recorded. Raises DataError where no rule can price it.
+    """
+    small, large = evidence.pair()
+    paid, unpriced = _lifetimes(evidence, rules, sunk)
+    used = list(paid)
+    ways = ways_of(evidence, used, models=(small, large, *evidence.revisers()), seed=seed)
+    ways = ways if change is None else change(ways)
+    arms = arms_from(ways, used, strict=strict)
+    found = divided(evidence, arms, used, small, count=bins, seed=seed)
+    groups = (Group(ALL, np.arange(len(arms[0].problems))), *found.groups)
+    made = [
+        View(one, paid[rule], groups, small, large, evidence.verifiers, evidence.helpers(), found.halves,
+             checks=_checks(one, evidence, rule, large))
+        for one, rule in zip(arms, used, strict=True)
+    ]  # fmt: skip
+    return _chosen(made, found, used, seed), unpriced
+
+
+def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
+    """The views with the compute-optimal strategy of their small side on each split."""
+    every = [
+        compute_optimal([found.case(view.arms, view.menu(), s, i, rules[i].difficulty) for i, view in enumerate(made)], seed=seed)
+        for s in range(found.splits)
+    ]
+    return [replace(view, optimal=tuple(split[i] for split in every)) for i, view in enumerate(made)]
+
+
+def missing(evidence: Evidence, rules: Sequence[Convention]) -> Mapping[str, int]:
+    """How many problems each model's ways lack, that some other way was asked."""
+    small, large = evidence.pair()
+    return asked(ways_of(evidence, rules, models=(small, large, *evidence.revisers()))).missing
+
+
+def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:
+    """What verifying the large model's one answer takes, (problems,), by verifier; "" stands for a perfect one.
+
+    As its own samples recorded it, else by the tokens of its answer.
+    """
+    if rule.verifier != "both" or evidence.run is None:
+        return {}
+    own = arms.table[(arms.table["model"] == large) & (arms.table["budget"] == 1)]
+    tokens, found = evidence.tokens_of(large), {}
+    for verifier, judge in ({"": large} | dict(evidence.verifiers)).items():
+        if judge is None or judge not in evidence.specs:
+            continue
+        recorded = own[(own["verifier"] == verifier) & (own["verifier"] != "")]
+        plain = own[(own["verifier"] == "") & (own["selector"] == "majority")]
+        pair = recorded.merge(plain, on=["strategy", "setting"], suffixes=("", "_plain")) if len(recorded) else recorded
+        if len(pair):
+            at = [_column(own, pair[f"way{end}"].iloc[0]) for end in ("", "_plain")]
+            found[verifier] = arms.flops[:, at[0]] - arms.flops[:, at[1]]
+        else:
+            once, each = checking(evidence.spec(judge), tokens, rule)
+            found[verifier] = np.full(len(arms.problems), once + each)
+    return found
+
+
+def _column(table: pd.DataFrame, way: int) -> int:
+    return int(table.index[table["way"] == way][0])
+
+
+def _lifetimes(
+    evidence: Evidence, rules: Sequence[Convention], sunk: bool
+) -> tuple[dict[Convention, Lifetime], dict[str, str]]:
+    found, unpriced, written = {}, {}, evidence.written()
+    for rule in rules:
+        try:
+            found[rule] = _lifetime(evidence, rule, sunk, written)
+        except SpecError as error:
+            unpriced[rule.name] = str(error)
+    if not found:
+        raise DataError(
+            f"no convention can be priced ({next(iter(unpriced.values()))})",
+            "two models with specs and training tokens",
+            "give them with --spec MODEL=7e9@2e12, or --ratio M",
+        )
+    return found, unpriced
+
+
+def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
+    small, large = (evidence.spec(name) for name in evidence.pair())
+    trained = [0.0 if sunk else _training(spec, rule) for spec in (small, large)]
+    for spec in evidence.specs.values():  # a rule that a spec cannot serve is found before anything is read
+        flops.total(flops.decode(spec, 1, 1, convention=rule))
+    queries = float(small.training_tokens or 0) / written
+    if not queries:
+        raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
+    return Lifetime(rule, *trained, queries, evidence.tuning)
+
+
+def _training(spec: flops.ModelSpec, rule: Convention) -> float:
+    if spec.training_tokens is None:
+        raise SpecError(
+            f"{spec.name}: training tokens unknown", "a spec with training tokens", "give them: --spec MODEL=WHAT@2e12"
+        )
+    return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
