@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves.chains import hierarchical
 from scalinglab.curves.pools import Floats, Ints, Pool, pool_from_run
-from scalinglab.curves.selectors import accuracy, vote_at_k
+from scalinglab.curves.selectors import accuracy
 from scalinglab.errors import DataError
 from scalinglab.ledger import Ledger
 from scalinglab.samples import Run, scored_by
@@ -115,10 +114,12 @@ def _columns(
                 if model in without:
                     continue
                 seen = part if verifier == "" else scored_by(part, verifier, model=model)
-                pool = pool_from_run(seen, str(rows["model"].iloc[0]), strategy=str(rows["strategy"].iloc[0]))
+                strategy = str(rows["strategy"].iloc[0])
+                chained = strategy == "revisions"
+                pool = pool_from_run(seen, str(rows["model"].iloc[0]), strategy=strategy, chained=chained)
                 costs = [_costs(each, rows, samples, model) for each in spent]
                 for selector in selectors:
-                    yield from _arm(rows.iloc[0], seen, pool, verifier, selector, costs, seed)
+                    yield from _arm(rows.iloc[0], pool, verifier, selector, costs, seed)
 
 
 def _choosers(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -132,7 +133,7 @@ def _choosers(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 
 def _arm(
-    unit: pd.Series, seen: Run, pool: Pool, verifier: str, selector: str, costs: Sequence[pd.DataFrame], seed: int
+    unit: pd.Series, pool: Pool, verifier: str, selector: str, costs: Sequence[pd.DataFrame], seed: int
 ) -> Iterator[_Column]:
     """One strategy and selector, at every budget that it measured."""
     names = tuple(unit[["role", "model", "strategy", "setting"]])
@@ -141,7 +142,7 @@ def _arm(
         values, _ = accuracy(pool, selector, budgets, seed=seed)
     else:
         budgets = [int(unit["budget"])]
-        values = (hierarchical(seen, pool) if selector == "hierarchical" else _final(pool, selector))[:, None]
+        values, _ = accuracy(pool, selector, None)
     for k, column in zip(budgets, values.T, strict=True):
         spent = [cost["fixed"] + _share(unit, k, cost) * cost["rest"] for cost in costs]
         yield (*names, verifier, selector, k), pd.Series(column, pool.problems), spent
@@ -149,19 +150,6 @@ def _arm(
 
 def _share(unit: pd.Series, k: int, cost: pd.DataFrame) -> Any:
     return k / cost["samples"] if unit["strategy"] in POOLED else 1.0
-
-
-def _final(pool: Pool, selector: str) -> Floats:
-    """Accuracy of the vote over all of a search's finals, of which problems may have different numbers."""
-    graded, values = pool.graded, np.empty(len(pool.n))
-    assert graded is not None
-    for n in np.unique(pool.n):
-        rows = np.flatnonzero(pool.n == n)
-        group = graded.rows(rows, int(n))
-        votes = group.scores if selector == "weighted" else np.ones_like(group.scores)
-        found, _ = vote_at_k(group.answers, group.right, votes, np.array([n]), draws=2, seed=0)
-        values[rows] = found[:, 0]
-    return values
 
 
 def _by_unit(ledger: Ledger, places: pd.Index) -> dict[str, Floats]:

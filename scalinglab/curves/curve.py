@@ -20,7 +20,7 @@ class Curve:
     """Accuracy of one model and selector at budgets ``k``; ``accuracy`` has shape (problems, budgets).
 
     ``flops``: mean FLOPs per query at each budget under ``convention``; None where they cannot be priced.
-    ``sampling_error``: standard error of the mean accuracy that comes from subsampling votes (0: exact).
+    ``noise``: the variance of each accuracy that comes from subsampling votes (0: exact), (problems, budgets).
     """
 
     model: str
@@ -30,7 +30,12 @@ class Curve:
     k: Ints
     accuracy: Floats
     flops: Floats | None
-    sampling_error: Floats
+    noise: Floats
+
+    @property
+    def sampling_error(self) -> Floats:
+        """Standard error of the mean accuracy at each budget that comes from subsampling votes (0: exact)."""
+        return np.asarray(np.sqrt(self.noise.sum(axis=0)) / len(self.noise))
 
 
 def curve(
@@ -40,13 +45,14 @@ def curve(
     *,
     convention: Convention,
     cost: QueryCost | None = None,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Curve:
     """The curve of a pool under a selector at budgets ``k`` (see ``accuracy`` for the errors raised)."""
-    values, error = accuracy(pool, selector, k, seed=seed)
+    values, noise = accuracy(pool, selector, k, draws=draws, seed=seed)
     budgets = np.asarray(k, dtype=np.int64)
     spent = None if cost is None else np.asarray(cost.at(budgets), dtype=np.float64)
-    return Curve(pool.model, selector, convention.name, pool.problems, budgets, values, spent, error)
+    return Curve(pool.model, selector, convention.name, pool.problems, budgets, values, spent, noise)
 
 
 def table(curve: Curve, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
