@@ -21,7 +21,7 @@ from scalinglab.specs import catalogue, find, from_config
 SMALL, LARGE, JUDGE = "Pythia-2.8B", "Pythia-6.9B", "Pythia-160M"
 RIGHT = {"p1": 4, "p2": 3, "p3": 1, "p4": 0}
 """How many of the small model's four samples of each problem of the run are right."""
-ACCURACY = {"coverage": 0.75, "majority": 0.5, "best-of-n": 0.75, "weighted": 0.75}
+ACCURACY = {"coverage": 0.75, "majority": 0.5, "best-of-n": 0.75, "weighted": 0.75, "hierarchical": 0.75}
 """With all four samples: on p3 one well-scored right answer stands against three poor wrong ones."""
 CONFIG = {
     "model_type": "llama",

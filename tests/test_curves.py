@@ -1,6 +1,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -14,10 +15,14 @@ from scipy import stats
 
 from scalinglab import flops
 from scalinglab.curves import (
+    CHAINS,
+    FINALS,
+    INDEPENDENT,
     SELECTORS,
     Graded,
     Pool,
     QueryCost,
+    Selector,
     accuracy,
     best_of_k,
     curve,
@@ -192,7 +197,7 @@ def test_best_of_k_stays_exact_for_ten_thousand_samples():
 
 # Votes
 
-VOTES = st.lists(st.tuples(st.integers(-1, 2), st.integers(1, 4)), min_size=1, max_size=7)
+VOTES = st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 4)), min_size=1, max_size=7)
 
 
 def enumerated_vote_at_k(answers, votes, k):
@@ -208,30 +213,70 @@ def enumerated_vote_at_k(answers, votes, k):
     return float(sum(found) / len(found))
 
 
-def votes_of(answers, votes, k, *, rows=1, draws=64, seed=0):
+def votes_of(answers, votes, k, *, rows=1, draws=None, seed=0):
     answers = np.tile(np.asarray(answers, dtype=np.int64), (rows, 1))
     votes = np.tile(np.asarray(votes, dtype=np.float64), (rows, 1))
     return vote_at_k(answers, answers == 0, votes, np.asarray(k), draws=draws, seed=seed)
 
 
 @given(VOTES)
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_votes_are_the_mean_over_all_subsets_within_their_reported_error(samples):
+@QUICK
+def test_votes_of_few_samples_are_exactly_the_mean_over_all_subsets(samples):
     answers, votes = zip(*samples, strict=True)
     k = np.arange(1, len(samples) + 1)
-    values, errors = votes_of(answers, votes, k, rows=60)
+    values, noise = votes_of(answers, votes, k)
+    np.testing.assert_allclose(values[0], [enumerated_vote_at_k(answers, votes, i) for i in k], atol=1e-12)
+    assert (noise == 0).all()
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 4)), min_size=6, max_size=9))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_votes_of_random_subsets_are_the_mean_over_all_within_their_reported_error(samples):
+    answers, votes = zip(*samples, strict=True)
+    k = np.arange(3, len(samples) - 1)
+    values, noise = votes_of(answers, votes, k, rows=300, draws=2)
     exact = np.array([enumerated_vote_at_k(answers, votes, i) for i in k])
-    assert (np.abs(values.mean(axis=0) - exact) <= 5 * errors + 1e-12).all()
+    assert (np.abs(values.mean(axis=0) - exact) <= 5 * np.sqrt(noise.sum(axis=0)) / 300 + 1e-12).all()
 
 
 @given(VOTES)
 @QUICK
-def test_votes_of_one_sample_and_of_all_are_exact(samples):
+def test_votes_of_one_sample_of_two_and_of_all_are_exact_however_few_the_draws(samples):
     answers, votes = zip(*samples, strict=True)
-    values, errors = votes_of(answers, votes, [1, len(samples)], draws=2)
-    assert errors.tolist() == [0, 0]
-    exact = [enumerated_vote_at_k(answers, votes, k) for k in (1, len(samples))]
-    np.testing.assert_allclose(values[0], exact, atol=1e-12)
+    k = [1, min(2, len(samples)), len(samples)]
+    values, noise = votes_of(answers, votes, k, draws=2)
+    assert (noise == 0).all()
+    np.testing.assert_allclose(values[0], [enumerated_vote_at_k(answers, votes, i) for i in k], atol=1e-12)
+
+
+def test_two_of_many_votes_are_exact():
+    rng = np.random.default_rng(3)
+    answers, votes = rng.integers(-1, 5, 60), rng.integers(0, 4, 60)
+    values, noise = votes_of(answers, votes, [2], draws=2)
+    assert values[0, 0] == pytest.approx(enumerated_vote_at_k(answers.tolist(), votes.tolist(), 2), rel=1e-12)
+    assert noise[0, 0] == 0
+
+
+def test_the_noise_of_votes_is_the_variance_that_seeds_show():
+    """Of one row, whose orders share their shuffles, and of the mean over rows of the same and other answers."""
+    rng = np.random.default_rng(4)
+    answers, votes = rng.integers(-1, 4, (8, 30)), rng.random((8, 30))
+    answers[4:], votes[4:] = answers[:4], votes[:4]
+    found = [
+        vote_at_k(answers, answers == 0, votes, np.array([5, 9]), draws=12, seed=seed) for seed in range(1500)
+    ]
+    values, noise = (np.array(part) for part in zip(*found, strict=True))
+    np.testing.assert_allclose(noise.mean(axis=0), values.var(axis=0, ddof=1), rtol=0.2)
+    of_mean = noise.sum(axis=1).mean(axis=0) / 8**2
+    np.testing.assert_allclose(of_mean, values.mean(axis=1).var(axis=0, ddof=1), rtol=0.15)
+
+
+def test_random_subsets_agree_with_all_of_them():
+    rng = np.random.default_rng(5)
+    answers, votes = rng.integers(-1, 3, 16), rng.random(16)
+    (exact, none), (drawn, noise) = (votes_of(answers, votes, [6], rows=50, draws=d) for d in (8008, 64))
+    assert (none == 0).all()
+    assert abs(drawn.mean() - exact[0, 0]) < 4 * np.sqrt(noise.sum()) / 50
 
 
 def test_unparsed_answers_never_vote():
@@ -239,6 +284,11 @@ def test_unparsed_answers_never_vote():
     assert values.tolist() == [[0.25, 1.0]]
     values, _ = votes_of([-1, -1], [1, 1], [1, 2])
     assert values.tolist() == [[0.0, 0.0]]
+
+
+def test_answers_without_a_vote_win_only_where_there_are_no_others():
+    assert votes_of([0, 1, -1], [0, 0, 9], [3])[0].tolist() == [[0.5]]
+    assert votes_of([0, 0, 1], [0, 0, 1], [3])[0].tolist() == [[0.0]]
 
 
 def test_tied_answers_share_the_vote():
@@ -257,25 +307,142 @@ def test_votes_tie_whatever_the_order_in_which_floats_were_added():
 
 
 def test_the_same_seed_gives_the_same_votes():
-    answers, k = np.random.default_rng(4).integers(-1, 3, 30), [3, 9]
-    first, again, other = (votes_of(answers, np.ones(30), k, seed=seed)[0] for seed in (1, 1, 2))
+    answers, k = np.random.default_rng(4).integers(-1, 3, 30), [5, 9]
+    first, again, other = (votes_of(answers, np.ones(30), k, draws=20, seed=seed)[0] for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
 
 def test_budgets_may_come_in_any_order_and_twice():
     answers = np.random.default_rng(5).integers(-1, 3, 12)
-    values, errors = votes_of(answers, np.ones(12), [7, 1, 12, 3, 7])
-    ordered, _ = votes_of(answers, np.ones(12), [1, 3, 7, 12])
+    values, noise = votes_of(answers, np.ones(12), [7, 1, 12, 3, 7], draws=9)
+    ordered, _ = votes_of(answers, np.ones(12), [1, 3, 7, 12], draws=9)
     assert values[0, [1, 3, 0, 2]].tolist() == ordered[0].tolist()
     assert values[0, 0] == values[0, 4]
-    assert errors[0] == errors[4]
+    assert noise[0, 0] == noise[0, 4] > 0
 
 
-def test_more_draws_shrink_the_reported_error():
+def test_more_draws_shrink_the_noise():
     answers = np.random.default_rng(6).integers(0, 3, 50)
-    errors = [votes_of(answers, np.ones(50), [5], draws=draws)[1][0] for draws in (80, 2000)]
-    assert errors[0] / errors[1] == pytest.approx(5, rel=0.3)
+    noise = [votes_of(answers, np.ones(50), [5], rows=40, draws=draws)[1].mean() for draws in (80, 2000)]
+    assert noise[0] / noise[1] == pytest.approx(25, rel=0.4)
+
+
+def test_fewer_than_two_draws_know_no_error():
+    with pytest.raises(DataError, match="2 or more"):
+        votes_of([0, 1, 1], [1, 1, 1], [1], draws=1)
+
+
+# Chains of revisions
+
+
+def enumerated_chains(chains, k, choose):
+    """The mean over all subsets of k chains, each a list of (answer, right, score), of what ``choose`` gets."""
+    found = [choose(subset) for subset in combinations(chains, k)]
+    return float(sum(found) / len(found))
+
+
+def top(tally):
+    return [answer for answer, cast in tally.items() if cast >= max(tally.values()) * (1 - 1e-12)]
+
+
+def by_hand(chains):
+    """PAPER section 3: best-of-N weighted within each chain, then across the chains."""
+    across = Counter()
+    for chain in chains:
+        total, best = Counter(), {}
+        for answer, score in chain:
+            if answer >= 0:
+                total[answer] += score
+                best[answer] = max(best.get(answer, 0), score)
+        named = top(total) if total else []
+        for answer in named:
+            across[answer] += best[answer] / len(named)
+    first = top(across) if across else []
+    return first.count(0) / max(len(first), 1)
+
+
+def flat(chains):
+    tally = Counter()
+    for answer, _ in (sample for chain in chains for sample in chain):
+        if answer >= 0:
+            tally[answer] += 1
+    return top(tally).count(0) / len(top(tally)) if tally else 0.0
+
+
+def chained_pool(problems):
+    """A pool of chains of (answer, score), of which answer 0 is right; chains interleave as they were sampled."""
+    longest = max(sum(map(len, chains)) for chains in problems)
+    answers, chain = (np.full((len(problems), longest), -1) for _ in range(2))
+    scores = np.full(answers.shape, np.nan)
+    for i, chains in enumerate(problems):
+        steps = [(at, j, *sample) for j, one in enumerate(chains) for at, sample in enumerate(one)]
+        for place, (_, j, answer, score) in enumerate(sorted(steps, key=lambda step: step[:2])):
+            answers[i, place], scores[i, place], chain[i, place] = answer, score, j
+    n = np.array([sum(map(len, chains)) for chains in problems])
+    right = answers == 0
+    names = tuple(f"p{i}" for i in range(len(problems)))
+    return Pool("m", names, n, right.sum(axis=1), Graded(right, answers, scores, chain))
+
+
+SAMPLE = st.tuples(st.integers(-1, 2), st.integers(0, 3))
+CHAINED = st.lists(st.lists(SAMPLE, min_size=1, max_size=4), min_size=2, max_size=4)
+
+
+@given(st.lists(CHAINED, min_size=1, max_size=3))
+@FEW
+def test_chains_are_chosen_among_at_every_number_of_chains(problems):
+    pool = chained_pool(problems)
+    k = list(range(1, min(map(len, problems)) + 1))
+    expected = {"hierarchical": by_hand, "majority": flat, "coverage": lambda chains: any(
+        answer == 0 for chain in chains for answer, _ in chain)}  # fmt: skip
+    for selector, choose in expected.items():
+        values, noise = accuracy(pool, selector, k)
+        exact = [[enumerated_chains(chains, i, choose) for i in k] for chains in problems]
+        np.testing.assert_allclose(values, exact, atol=1e-12, err_msg=selector)
+        assert (noise == 0).all()
+        every, _ = accuracy(pool, selector, None)
+        np.testing.assert_allclose(every[:, 0], [choose(chains) for chains in problems], atol=1e-12)
+
+
+def test_the_best_of_chains_is_their_best_revision():
+    pool = chained_pool([[[(1, 0.2), (0, 0.9)], [(1, 0.5)]], [[(0, 0.1)], [(1, 0.3), (0, 0.2)]]])
+    values, _ = accuracy(pool, "best-of-n", [1, 2])
+    assert values.tolist() == [[0.5, 1.0], [0.5, 0.0]]
+
+
+def test_budgets_of_chains_count_chains():
+    pool = chained_pool([[[(0, 1.0)] * 4, [(1, 1.0)] * 2], [[(0, 1.0)], [(0, 1.0)], [(0, 1.0)]]])
+    assert pool.sizes.tolist() == [2, 3]
+    with pytest.raises(DataError, match="from 1 to n = 2"):
+        accuracy(pool, "majority", [3])
+
+
+def test_chains_of_one_are_independent_samples_under_every_selector():
+    rng = np.random.default_rng(30)
+    answers, scores = rng.integers(-1, 3, (6, 9)), rng.random((6, 9))
+    alone = graded_pool(answers == 0, answers, scores)
+    chained = chained_pool(
+        [[[(a, s)] for a, s in zip(*row, strict=True)] for row in zip(answers, scores, strict=True)]
+    )
+    for selector in SELECTORS:
+        found = [accuracy(pool, selector, [1, 2, 4, 9])[0] for pool in (alone, chained)]
+        np.testing.assert_allclose(*found, atol=1e-12, err_msg=selector)
+
+
+def test_a_run_of_chains_knows_them(tmp_path):
+    found = [
+        solution("right", "a", [0.5]),
+        solution("wrong", "b", [0.1]),
+        solution("error"),
+        solution("wrong", "b", [0.3]),
+    ]
+    found = [replace(each, sample=i, chain=i // 2) for i, each in enumerate(found)]
+    run = recorded(tmp_path, {"p": found}, strategy="revisions")
+    pool = pool_from_run(run, "m", strategy="revisions", chained=True)
+    assert pool.graded.chains.tolist() == [[0, 0, 1]]
+    assert pool.sizes.tolist() == [2]
+    assert pool_from_run(run, "m", strategy="revisions").sizes.tolist() == [3]
 
 
 # Accuracy of a pool
@@ -307,25 +474,27 @@ def test_one_sample_is_as_good_under_every_selector():
     for selector in SELECTORS:
         found, error = accuracy(pool, selector, [1])
         np.testing.assert_allclose(found[:, 0], right.mean(axis=1), rtol=1e-12)
-        assert error.tolist() == [0]
+        assert (error == 0).all()
 
 
-def test_only_votes_carry_a_subsampling_error():
+def test_only_votes_carry_noise():
     rng = np.random.default_rng(10)
     pool = graded_pool(rng.random((6, 10)) < 0.5, scores=rng.random((6, 10)))
-    errors = {selector: accuracy(pool, selector, [3])[1][0] for selector in SELECTORS}
-    assert errors["coverage"] == errors["best-of-n"] == 0
-    assert errors["majority"] > 0
-    assert errors["weighted"] > 0
+    noise = {selector: accuracy(pool, selector, [4], draws=8)[1].sum() for selector in SELECTORS}
+    assert noise["coverage"] == noise["best-of-n"] == 0
+    assert noise["majority"] > 0
+    assert noise["weighted"] > 0
 
 
-def test_the_subsampling_error_of_a_ragged_pool_is_that_of_its_mean():
+def test_the_noise_of_a_ragged_pool_gives_that_of_its_mean():
     rng, n = np.random.default_rng(11), np.repeat([9, 15], 10)
     answers = rng.integers(0, 3, (20, 15))
     pool = graded_pool(answers == 0, answers, n=n)
-    found = [accuracy(pool, "majority", [5], draws=8, seed=seed) for seed in range(150)]
-    means, errors = [values.mean() for values, _ in found], [error[0] for _, error in found]
-    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(means, ddof=1), rel=0.2)
+    curves = [
+        curve(pool, "majority", [5], convention=CONVENTIONS["paper"], draws=8, seed=seed) for seed in range(300)
+    ]
+    means, errors = [found.accuracy.mean() for found in curves], [found.sampling_error[0] for found in curves]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(means, ddof=1), rel=0.15)
 
 
 @pytest.mark.parametrize("k", [[6], [0], [-1], [1, 99], [], [1.5], [[1]]])
@@ -367,6 +536,58 @@ def test_negative_weights_are_refused_but_rank():
 def test_an_unknown_selector_is_refused():
     with pytest.raises(DataError, match="coverage, majority, best-of-n, weighted"):
         accuracy(graded_pool([[True]]), "oracle", [1])
+
+
+# Samples without answers
+
+
+def test_votes_of_samples_without_answers_are_refused_in_three_parts():
+    right = np.random.default_rng(31).random((60, 16)) < 0.5
+    pool = graded_pool(right, np.full(right.shape, -1), np.ones(right.shape))
+    for selector in ("majority", "weighted", "hierarchical"):
+        with pytest.raises(DataError, match="votes need answers; 0 of 960 samples have one") as refusal:
+            accuracy(pool, selector, [4])
+        assert len(refusal.value.args) == 3
+    for selector in ("coverage", "best-of-n"):
+        assert accuracy(pool, selector, [4])[0].mean() > 0.4
+
+
+def test_a_run_graded_without_answers_cannot_vote(tmp_path):
+    run = recorded(tmp_path, {"a": [solution("right", None)] * 2, "b": [solution("wrong", None)] * 2})
+    with pytest.raises(DataError, match="0 of 4 samples have one"):
+        accuracy(pool_from_run(run, "m"), "majority", [1])
+
+
+def test_a_problem_whose_every_sample_is_unparsed_is_no_missing_answer():
+    pool = graded_pool([[True, True], [False, False]], [[0, 0], [-1, -1]])
+    assert accuracy(pool, "majority", [1, 2])[0].tolist() == [[1, 1], [0, 0]]
+
+
+# The registry
+
+
+def test_a_selector_from_outside_is_a_record_like_any_other(monkeypatch):
+    def first(pool, budgets, **_):
+        values = np.repeat(pool.graded.right[:, :1].astype(float), budgets.shape[1], axis=1)
+        return values, np.zeros(values.shape)
+
+    monkeypatch.setitem(SELECTORS, "first", Selector("first", first, "the first answer", needs_answers=True))
+    assert accuracy(graded_pool([[True, False], [False, True]]), "first", [1, 2])[0].tolist() == [[1, 1], [0, 0]]
+    with pytest.raises(DataError, match="counts hold no answers"):
+        accuracy(Pool("m", ("a",), np.array([4]), np.array([2])), "first", [1])
+
+
+def test_every_selector_says_what_it_needs_and_among_which_samples_it_chooses():
+    assert {name: (s.needs_answers, s.needs_verifier) for name, s in SELECTORS.items()} == {
+        "coverage": (False, False),
+        "majority": (True, False),
+        "best-of-n": (False, True),
+        "weighted": (True, True),
+        "hierarchical": (True, True),
+    }
+    assert all(name == s.name and s.text for name, s in SELECTORS.items())
+    assert SELECTORS["coverage"].kinds == ()
+    assert SELECTORS["weighted"].kinds == (INDEPENDENT, FINALS, CHAINS)
 
 
 # Pools

@@ -1,43 +1,54 @@
-"""Choosing among revisions: within each chain, then across the chains."""
+"""Samples stacked by chain, and the choice among revisions: within each chain, then across the chains."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
-from scalinglab.curves.pools import Floats, Pool
-from scalinglab.samples import Run
+from scalinglab.curves.pools import Floats, Graded, Ints
 
 
-def hierarchical(run: Run, pool: Pool) -> Floats:
-    """Whether the answer is right that a verifier picks within chains, then across them; shape (problems,).
+def stacked(graded: Graded) -> Graded:
+    """The samples of some problems as (problems, chains, samples of a chain); independent ones are chains of one.
 
-    Best-of-N weighted within a chain names its answer, whose weight across chains is its best score there; the
-    answer with most weight is taken, ties shared evenly (PAPER section 3, Sequential vs parallel, where the
-    weight across chains is left open).
+    Short chains are padded on the right: wrong, without an answer (-1) and of score NaN.
     """
-    units = run.units.loc[run.units["strategy"] == "revisions"].set_index("key")["problem"]
-    rows = run.solutions[run.solutions["unit"].isin(units.index) & (run.solutions["grade"] != "error")]
-    rows = rows.assign(
-        problem=rows["unit"].map(units),
-        score=[float(scores[-1]) if len(scores) else np.nan for scores in rows["scores"]],
-        right=(rows["grade"] == "right").astype(float),
-    )
-    parsed = rows[rows["grade"] != "unparsed"]
-    answers = parsed.groupby(["problem", "chain", "answer"], sort=False).agg(
-        total=("score", "sum"), best=("score", "max"), right=("right", "mean")
-    )
-    named = _tops(answers, "total", ["problem", "chain"])
-    weight = named["best"] * named["share"]
-    across = named.assign(weight=weight).groupby(["problem", "answer"], sort=False)
-    finals = across.agg(weight=("weight", "sum"), right=("right", "mean"))
-    chosen = _tops(finals, "weight", ["problem"])
-    found = (chosen["right"] * chosen["share"]).groupby(level="problem").sum()
-    return np.asarray(found.reindex(list(pool.problems), fill_value=0.0).to_numpy(np.float64))
+    if graded.chains is None:
+        return graded.take(lambda array: array[..., None])
+    row, sample = np.nonzero(graded.chains >= 0)
+    chain = graded.chains[row, sample]
+    order = np.lexsort((sample, chain, row))
+    row, sample, chain = row[order], sample[order], chain[order]
+    starts = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(chain, prepend=-1))
+    lengths = np.diff(starts, append=len(row))
+    at = (row, chain, np.arange(len(row)) - np.repeat(starts, lengths))
+    shape = (len(graded.right), int(chain.max(initial=-1)) + 1, int(lengths.max(initial=1)))
+
+    def laid(array: npt.NDArray[Any], empty: object) -> npt.NDArray[Any]:
+        out: npt.NDArray[Any] = np.full(shape, empty, dtype=array.dtype)
+        out[at] = array[row, sample]
+        return out
+
+    return Graded(laid(graded.right, False), laid(graded.answers, -1), laid(graded.scores, np.nan))
 
 
-def _tops(answers: pd.DataFrame, by: str, group: list[str]) -> pd.DataFrame:
-    """The answers with most of a column in their group, and the share each has of a tie."""
-    most = answers.groupby(level=group)[by].transform("max")
-    tied = answers[answers[by] >= most * (1 - 1e-12)]
-    return tied.assign(share=1 / tied.groupby(level=group)[by].transform("size"))
+def named_in_chains(answers: Ints, scores: Floats) -> Floats:
+    """What each sample brings to the vote across chains; all arrays (problems, chains, samples of a chain).
+
+    Best-of-N weighted within a chain names its answer, whose weight across chains is its best score there, ties
+    shared evenly (PAPER section 3, Sequential vs parallel, where the weight across chains is left open). The
+    first sample of a chain that gives the answer brings it, the others bring NaN.
+    """
+    known = answers >= 0
+    scores = np.where(known, scores, 0.0)
+    same = (answers[..., :, None] == answers[..., None, :]) & known[..., None]
+    total = (same * scores[..., None, :]).sum(axis=-1)
+    best = np.where(same, scores[..., None, :], -np.inf).max(axis=-1)
+    again = np.tril(same, k=-1).any(axis=-1)
+    first = known & ~again
+    top = np.where(first, total, -np.inf).max(axis=-1, keepdims=True)
+    won = first & (total >= top * (1 - 1e-12))
+    share = np.maximum(won.sum(axis=-1, keepdims=True), 1)
+    return np.where(won, best / share, np.nan)

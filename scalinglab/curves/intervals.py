@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from scalinglab.curves.pools import Floats
 from scalinglab.errors import DataError
@@ -45,8 +45,8 @@ def resampled(values: Floats, draws: int, seed: int) -> Floats:
 
 def tails(problems: int, level: float = 0.95) -> list[float]:
     """The two quantiles of a bootstrap over so many problems that hold ``level``, widened for few of them."""
-    widened = stats.t.ppf((1 - level) / 2, problems - 1) * np.sqrt(problems / (problems - 1))
-    tail = float(stats.norm.cdf(widened))
+    widened = special.stdtrit(problems - 1, (1 - level) / 2) * np.sqrt(problems / (problems - 1))
+    tail = float(special.ndtr(widened))
     return [tail, 1 - tail]
 
 

@@ -21,19 +21,22 @@ Ints = npt.NDArray[np.int64]
 class Graded:
     """Each sample's grade, answer and score, all of one shape (problems, samples).
 
-    answers are codes within the problem (-1: unparsed); scores are a verifier's (NaN: none).
+    answers are codes within the problem (-1: unparsed); scores are a verifier's (NaN: none). chains: the number
+    from 0 of each sample's chain of revisions within its problem (-1: padding); None for independent samples.
     """
 
     right: npt.NDArray[np.bool_]
     answers: Ints
     scores: Floats
+    chains: Ints | None = None
 
     def rows(self, rows: Ints, n: int) -> Graded:
         """The first n samples of some rows."""
         return self.take(lambda array: array[rows, :n])
 
     def take(self, pick: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Graded:
-        return Graded(pick(self.right), pick(self.answers), pick(self.scores))
+        chains = None if self.chains is None else pick(self.chains)
+        return Graded(pick(self.right), pick(self.answers), pick(self.scores), chains)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class Pool:
     correct: Ints
     graded: Graded | None = None
 
+    @property
+    def sizes(self) -> Ints:
+        """The independent draws of each problem, which budgets count: chains where there are any, else samples."""
+        if self.graded is None or self.graded.chains is None:
+            return self.n
+        return np.asarray(self.graded.chains.max(axis=1) + 1)
+
 
 def pool_from_counts(counts: pd.DataFrame, model: str) -> Pool:
     """The pool of one model of a table of counts (see ``samples.read_counts``)."""
@@ -61,9 +71,12 @@ def pool_from_counts(counts: pd.DataFrame, model: str) -> Pool:
     return Pool(model, tuple(rows["problem"]), n, correct)
 
 
-def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate: str = "last") -> Pool:
+def pool_from_run(
+    run: Run, model: str, *, strategy: str = "parallel", aggregate: str = "last", chained: bool = False
+) -> Pool:
     """The pool of one model of a recorded run; a solution's score aggregates its step scores.
 
+    chained: whether the samples of a unit's chain depend on each other, so that budgets count chains.
     Samples whose grader failed are left out. Raises DataError where nothing is left of a problem.
     """
     if aggregate not in AGGREGATES:
@@ -83,10 +96,10 @@ def pool_from_run(run: Run, model: str, *, strategy: str = "parallel", aggregate
             "a graded sample for each problem",
             "grade the run again",
         )
-    return _stack(model, graded.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate])
+    return _stack(model, graded.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate], chained)
 
 
-def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float]) -> Pool:
+def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float], chained: bool) -> Pool:
     row, problems = pd.factorize(graded["problem"], sort=True)
     n = np.bincount(row)
     place = (row, np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n))
@@ -96,8 +109,12 @@ def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float
     right[place] = graded["grade"] == "right"
     answers[place] = _codes(graded["answer"].where(graded["grade"] != "unparsed"), row)
     scores[place] = [aggregate(steps) if len(steps) else np.nan for steps in graded["scores"]]
+    chains = None
+    if chained:
+        chains = np.full(shape, -1, dtype=np.int64)
+        chains[place] = _codes(pd.Series(graded.groupby(["unit", "chain"], sort=False).ngroup().to_numpy()), row)
     found = tuple(map(str, problems))
-    return Pool(model, found, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores))
+    return Pool(model, found, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores, chains))
 
 
 def _codes(answers: pd.Series, row: Ints) -> Ints:
