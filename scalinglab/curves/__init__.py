@@ -1,43 +1,69 @@
-"""Samples x ledger -> accuracy against FLOPs, for each selector and budget, with intervals over problems."""
+"""Evidence -> arms: accuracy against FLOPs of every way to answer, as lines, with intervals over problems."""
 
-from scalinglab.curves.arms import ARM, Arms, arms_of, arms_under
-from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
-from scalinglab.curves.curve import Curve, curve, table
+from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
+from scalinglab.curves.costs import QueryCost, spec_cost
 from scalinglab.curves.estimators import best_of_k, pass_at_k
-from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, tails
-from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
+from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, simultaneous, tails
+from scalinglab.curves.lines import BELOW, BOUND, CANNOT, MEASURED, Group, Line, Reading, label_of, lines_of, read
+from scalinglab.curves.mixtures import first_reach, held, shares
+from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run, pools_from_counts
+from scalinglab.curves.prices import Price, checking
+from scalinglab.curves.readers import Finals, Placed, Reader, Sampled
 from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
 from scalinglab.curves.votes import vote_at_k
+from scalinglab.curves.ways import Way, coverage_pools, ways_of
 
 __all__ = [
     "ARM",
+    "BELOW",
+    "BOUND",
+    "CANNOT",
     "CHAINS",
     "DRAWS",
     "FINALS",
     "INDEPENDENT",
+    "MEASURED",
     "SELECTORS",
     "Arms",
-    "Curve",
+    "Asked",
+    "Finals",
     "Floats",
     "Graded",
+    "Group",
     "Ints",
+    "Line",
+    "Placed",
     "Pool",
+    "Price",
     "QueryCost",
+    "Reader",
+    "Reading",
+    "Sampled",
     "Selector",
+    "Way",
     "accuracy",
+    "arms_from",
     "arms_of",
-    "arms_under",
+    "asked",
     "best_of_k",
-    "curve",
+    "checking",
+    "coverage_pools",
+    "first_reach",
+    "held",
     "interval",
+    "label_of",
+    "lines_of",
     "pass_at_k",
     "pool_from_counts",
     "pool_from_run",
+    "pools_from_counts",
     "ratio_interval",
+    "read",
     "resampled",
-    "run_cost",
+    "shares",
+    "simultaneous",
     "spec_cost",
-    "table",
     "tails",
     "vote_at_k",
+    "ways_of",
 ]

@@ -53,3 +53,12 @@ def tails(problems: int, level: float = 0.95) -> list[float]:
 def _enough(problems: int) -> None:
     if problems < 2:
         raise DataError(f"an interval over {problems} problem", "2 problems or more", "pool the bins")
+
+
+def simultaneous(draws, middle, *, problems, extra=0.0, level=0.95):
+    off = draws - draws.mean(axis=0)
+    se = np.sqrt(off.var(axis=0) + np.asarray(extra) ** 2)
+    rng = np.random.default_rng(0)
+    noisy = off + rng.normal(size=(len(off), 1)) * extra
+    top = np.quantile(np.abs(noisy / se).max(axis=1), level)
+    return middle - top * se, middle + top * se

@@ -126,3 +126,7 @@ def _codes(answers: pd.Series, row: Ints) -> Ints:
     found = np.full(len(codes), -1, dtype=np.int64)
     found[known] = within - firsts[row[known]]
     return found
+
+
+def pools_from_counts(counts, models):
+    return {m: pool_from_counts(counts, m) for m in models}

@@ -127,7 +127,7 @@ class _Group:
         first = self.rows.iloc[0]
         strategy: Strategy = STRATEGIES[first["strategy"]]
         choosers = strategy.choosers(first["options"], first["verifiers"])
-        if strategy.independent(first["options"]):
+        if strategy.independent(first["options"]) and strategy.scales:  # of one answer there is nothing to choose
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
         for verifier, selectors in choosers.items():
             judge = self._judge(verifier)

@@ -14,7 +14,7 @@ from scalinglab.errors import DataError
 from scalinglab.evidence.record import Evidence, Tokens
 from scalinglab.evidence.specs import known_specs, specs_in
 from scalinglab.ledger import Tuning, tuning_of
-from scalinglab.samples import Plan, Run, find_plan, is_run, kind_of, read_counts, read_run, read_samples, read_table
+from scalinglab.samples import Plan, Run, find_plan, is_run, kind_of, read_counts, read_run, read_plan, read_samples, read_table
 from scalinglab.specs import ModelSpec
 
 _SHIPPED = Path(shapes.__file__).parents[1] / "data"
@@ -41,9 +41,9 @@ def open_evidence(
         found = _of_table(source)
         name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
     else:
-        found, name = read_run(source), str(source)
+        found, name = _typed(read_run(source)), str(source)
     if isinstance(found, Run):
-        return _of_run(name, found, None if isinstance(source, pd.DataFrame) else find_plan(source), small, large,
+        return _of_run(name, found, _plan(source), small, large,
                        given, prompt, generated)  # fmt: skip
     models = sorted(map(str, found["model"].unique()))
     _known(given, models, "--spec")
@@ -115,9 +115,20 @@ def _tuning(plan: Plan, source: Path) -> tuple[Tuning, ...]:
     """What training the verifiers and revisers took, of those whose manifest says so."""
     found = []
     for name, model in plan.models.items():
-        places = [base / str(model["model"]) / "manifest.json" for base in (source, source.parent, _SHIPPED)]
+        places = [base / model.model / "manifest.json" for base in (source, source.parent, _SHIPPED)]
         at = next((place for place in places if place.is_file()), None)
         told = None if at is None else tuning_of(name, json.loads(at.read_text(encoding="utf-8")))
         if told is not None:
             found.append(told)
     return tuple(found)
+
+
+def _plan(source):
+    return None if isinstance(source, pd.DataFrame) or find_plan(source) is None else read_plan(source)
+def _typed(run):
+    from dataclasses import replace
+    parsed={t: json.loads(t) for t in run.units["parameters"].unique()}
+    def names(o):
+        v=o.get("verifier"); return (v,) if isinstance(v,str) else tuple(v or ())
+    vs={t: names(o) for t,o in parsed.items()}
+    return replace(run, units=run.units.assign(options=[parsed[t] for t in run.units["parameters"]], verifiers=[vs[t] for t in run.units["parameters"]]))

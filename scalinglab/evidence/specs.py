@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from scalinglab import specs as shapes
 from scalinglab.errors import SpecError
+from scalinglab.samples import PlanModel
 from scalinglab.specs import ModelSpec
 
 
@@ -25,9 +25,9 @@ def find_spec(name: str, specs: Mapping[str, ModelSpec]) -> ModelSpec:
         ) from error
 
 
-def specs_in(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSpec]:
+def specs_in(models: Mapping[str, PlanModel]) -> dict[str, ModelSpec]:
     """The specs among a plan's models, by name: of each a config or a catalogue name, and its training."""
-    return {name: _spec(name, model) for name, model in models.items() if model["spec"] is not None}
+    return {name: _spec(name, model) for name, model in models.items() if model.spec is not None}
 
 
 def known_specs(
@@ -43,8 +43,9 @@ def known_specs(
     return found, tuple(lacking)
 
 
-def _spec(name: str, model: Mapping[str, Any]) -> ModelSpec:
-    known = model["spec"]
-    spec = shapes.find(known) if isinstance(known, str) else shapes.from_config(known, name=name)
-    trained = {key: model[key] for key in ("training_tokens", "training_sequence")}
-    return replace(spec, name=name, **trained)
+def _spec(name: str, model: PlanModel) -> ModelSpec:
+    known = model.spec
+    spec = shapes.find(known) if isinstance(known, str) else shapes.from_config(dict(known or {}), name=name)
+    return replace(
+        spec, name=name, training_tokens=model.training_tokens, training_sequence=model.training_sequence
+    )

@@ -1,6 +1,8 @@
 """Exchanging pretraining and test-time compute: one comparison, its views, verdicts, break-evens and notes."""
 
 from scalinglab.exchange.breakeven import SIDES, breakeven
+from scalinglab.exchange.charges import charged_to
+from scalinglab.exchange.chosen import Chosen, choose
 from scalinglab.exchange.comparison import Comparison, compare
 from scalinglab.exchange.findings import findings
 from scalinglab.exchange.headline import FIXED, OPTIMAL
@@ -36,12 +38,15 @@ __all__ = [
     "SIMULTANEOUS",
     "TEST_TIME",
     "UNDECIDED",
+    "Chosen",
     "Comparison",
     "Lifetime",
     "Match",
     "View",
     "breakeven",
     "breakeven_table",
+    "charged_to",
+    "choose",
     "compare",
     "curves",
     "effective_sizes",

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from scalinglab.curves import Arms, QueryCost, pool_from_run
+from scalinglab.curves import QueryCost, pool_from_run
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.splits import DIFFICULTY, Division, divided, kept_apart

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import DRAWS, Floats, doubt, interval, ratio_interval, simultaneous
+from scalinglab.curves import Floats, interval, ratio_interval, simultaneous
 
 PAPER_R = (0.16, 0.79, 22.0)
 TEST_TIME, PRETRAINING, UNDECIDED = "test-time", "pretraining", "undecided"

@@ -91,10 +91,10 @@ class View:
 
         Raises DataError where it has neither.
         """
-        own = self._side(large=True)
-        for wanted in ("greedy", "parallel"):
+        own = [line for line in self._side(large=True) if line.verifier == ""]
+        for wanted in (("greedy", "majority"), ("parallel", "majority"), ("greedy", "coverage"), ("parallel", "coverage")):
             for line in own:
-                if line.strategy == wanted and line.verifier == "" and line.selector in ("majority", "coverage"):
+                if (line.strategy, line.selector) == wanted:
                     return replace(line, columns=line.columns[:1], budgets=line.budgets[:1])
         raise DataError(f"no single answer of {self.large}", "a greedy or parallel sample", "collect one")
 

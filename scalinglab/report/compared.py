@@ -8,10 +8,9 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.errors import DataError
-from scalinglab.exchange import FIXED, OPTIMAL, Comparison, line_table
+from scalinglab.exchange import FIXED, OPTIMAL, Chosen, Comparison, line_table
 from scalinglab.optimal import REACHED
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
-from scalinglab.study.chosen import Chosen
 
 _UNMEASURED = (
     "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large model's "
