@@ -24,8 +24,3 @@ __all__ = [
     "write_jsonl",
     "write_parquet",
 ]
-
-
-from scalinglab.samples.plan import Plan, PlanModel, find_plan, read_plan
-def kind_of(frame): return "counts" if "n" in frame or "num_samples" in frame or "samples" in frame else "samples"
-def read_samples(x): raise NotImplementedError
