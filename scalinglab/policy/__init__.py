@@ -1,8 +1,8 @@
 """Difficulty bins, the compute-optimal choice per bin, allocation per question, and the gain over best-of-N."""
 
-from scalinglab.policy.agreement import Agreement, agreement
-from scalinglab.policy.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
-from scalinglab.policy.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
+from scalinglab.optimal.agreement import Agreement, agreement
+from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
+from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
 from scalinglab.policy.choosing import spread
 from scalinglab.policy.gain import NOT_REACHED, OUTSIDE, REACHED, Gain, efficiency_gain, first_reach
 from scalinglab.policy.optimal import ABOVE, BELOW, MEASURED, Optimal, arm_name, compute_optimal, optimal_under

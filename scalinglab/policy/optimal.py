@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalinglab.curves import DRAWS, Arms, Floats, Ints
 from scalinglab.errors import DataError
-from scalinglab.policy.bins import Bins
+from scalinglab.optimal.bins import Bins
 from scalinglab.policy.choosing import Mask, Places, best, crossed, redrawn, rounded, spread, weights
 
 MEASURED, BELOW, ABOVE = "measured", "below every arm", "above every arm"

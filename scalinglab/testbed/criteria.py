@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalinglab.curves import Floats, Pool, accuracy, interval, pass_at_k
-from scalinglab.policy import difficulty_bins, halves
+from scalinglab.optimal import difficulty_bins, halves
 from scalinglab.testbed.measure import Measured
 
 BINS = 5

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalinglab.curves import Floats, interval
 from scalinglab.errors import DataError
-from scalinglab.policy.bins import Bins
+from scalinglab.optimal.bins import Bins
 
 
 @dataclass(frozen=True)
