@@ -7,19 +7,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scalinglab"
 ROWS = {
-    "errors": 0,
+    **dict.fromkeys(("errors", "grids", "files"), 0),
     **dict.fromkeys(("specs", "tasks", "samples", "laws"), 1),
     "flops": 2,
     "ledger": 3,
     "collect": 4,
-    "curves": 5,
-    **dict.fromkeys(("policy", "fits"), 6),
-    "exchange": 7,
-    "advise": 8,
-    "plots": 9,
-    "report": 10,
-    **dict.fromkeys(("study", "testbed"), 11),
-    "cli": 12,
+    "evidence": 5,
+    "curves": 6,
+    **dict.fromkeys(("optimal", "fits"), 7),
+    "exchange": 8,
+    "advise": 9,
+    "plots": 10,
+    "report": 11,
+    **dict.fromkeys(("study", "testbed"), 12),
+    "cli": 13,
 }
 HOMES = {
     "matplotlib": "plots",

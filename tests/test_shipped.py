@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from scalinglab.curves import accuracy, interval
-from scalinglab.policy import difficulty_bins, halves
+from scalinglab.optimal import difficulty_bins, halves
 from scalinglab.specs import from_config
 from scalinglab.tasks import problems
 from scalinglab.testbed import SCALES, load_model, score, shipped

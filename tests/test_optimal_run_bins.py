@@ -8,7 +8,7 @@ from scalinglab.curves import arms_of, pool_from_run
 from scalinglab.errors import DataError
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
-from scalinglab.policy import ORACLE, apart, bins_of, compute_optimal
+from scalinglab.optimal import ORACLE, apart, bins_of, compute_optimal
 from scalinglab.samples import Call, RunStore, Solution, Unit
 from scalinglab.specs import find
 
@@ -101,7 +101,7 @@ def test_estimating_difficulty_costs_what_the_ledger_says(recorded, name):
         assert (bins.cost.sum() > 0) == CONVENTIONS[name].difficulty
 
 
-def test_arms_are_scored_on_the_other_half_and_the_policy_pays_for_both(halved):
+def test_arms_are_scored_on_the_other_half_and_who_chooses_by_bin_pays_for_both(halved):
     run = apart(halved, "m")
     ledger = priced(run)
     arms = arms_of(run, ledger, verifiers=JUDGES)
@@ -110,8 +110,8 @@ def test_arms_are_scored_on_the_other_half_and_the_policy_pays_for_both(halved):
     one = arms.where((arms.table["budget"] == 1) & (arms.table["selector"] == "majority"))
     assert one.accuracy[:, 0] == pytest.approx(left.correct / left.n)
     bins = bins_of(run, ledger, "m", count=2)
-    found = compute_optimal(one, bins)
-    assert found.flops[:, 0] == pytest.approx(one.flops[:, 0] + bins.cost)
+    found = compute_optimal([(one, bins)], draws=10)[0]
+    assert found.chosen.spent[:, 0] == pytest.approx(one.flops[:, 0])  # one arm for all needs no bins
     both = ledger.entries["strategy"].isin(["parallel", "difficulty"]) & (ledger.entries["role"] == "policy")
     four = arms.where((arms.table["budget"] == 4) & (arms.table["selector"] == "majority"))
     assert four.flops.sum() + bins.cost.sum() == pytest.approx(float(ledger.entries[both]["flops"].sum()))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scalinglab.curves import Graded, Pool, accuracy
 from scalinglab.errors import DataError
-from scalinglab.policy import difficulty_bins, halves
+from scalinglab.optimal import difficulty_bins, halves
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 

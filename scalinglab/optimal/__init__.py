@@ -1,0 +1,42 @@
+"""Difficulty bins, the compute-optimal strategy, allocation per question, and the gain over parallel sampling."""
+
+from scalinglab.optimal.agreement import Agreement, agreement
+from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
+from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
+from scalinglab.optimal.compute import compute_optimal
+from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
+from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, ends
+from scalinglab.optimal.strategy import ALL, Optimal
+from scalinglab.optimal.words import Part, arm_name, described
+
+__all__ = [
+    "ALL",
+    "CANNOT_PAY",
+    "FEWEST_PROBLEMS",
+    "LOWER_BOUND",
+    "MEASURED",
+    "ORACLE",
+    "Agreement",
+    "Allocation",
+    "Bins",
+    "Configurations",
+    "Mixture",
+    "Optimal",
+    "Part",
+    "Reading",
+    "agreement",
+    "allocate",
+    "allocation",
+    "apart",
+    "arm_name",
+    "bins_of",
+    "compute_optimal",
+    "described",
+    "difficulty_bins",
+    "ends",
+    "halves",
+    "marginal_gains",
+    "mean_score",
+    "mixture",
+    "shrunk",
+]

@@ -1,0 +1,53 @@
+"""Between two configurations stands their mixture: a share of queries by one, the rest by the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scalinglab.curves import Floats, Ints
+
+MEASURED, CANNOT_PAY, LOWER_BOUND = "measured", "cannot pay", "lower bound"
+_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Two configurations that together cost what was asked, and the share of the dearer; (rows, points)."""
+
+    cheap: Ints
+    dear: Ints
+    share: Floats
+
+    def of(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Values, (rows, configurations), mixed: (rows, points). A mixture of one row serves all rows."""
+        if len(self.share) == 1:
+            return np.asarray((1 - self.share) * values[:, self.cheap[0]] + self.share * values[:, self.dear[0]])
+        low, high = np.take_along_axis(values, self.cheap, axis=1), np.take_along_axis(values, self.dear, axis=1)
+        return np.asarray((1 - self.share) * low + self.share * high)
+
+
+def mixture(spent: Floats, cost: Floats) -> Mixture:
+    """The mixture that costs ``cost``, (points,), a query: of the neighbours by what they have ``spent``.
+
+    spent: of each configuration, (rows, configurations). Outside of them the cheapest or the dearest stands alone.
+    """
+    order = np.argsort(spent, axis=1, kind="stable")
+    rising = np.take_along_axis(spent, order, axis=1)
+    above = (rising[:, :, None] < cost).sum(axis=1)
+    right = np.clip(above, min(1, spent.shape[1] - 1), spent.shape[1] - 1)
+    left = np.maximum(right - 1, 0)
+    low, high = (np.take_along_axis(rising, at, axis=1) for at in (left, right))
+    share = np.divide(cost - low, high - low, out=np.zeros(low.shape), where=high > low)
+    cheap, dear = (np.take_along_axis(order, at, axis=1) for at in (left, right))
+    return Mixture(cheap, dear, np.clip(share, 0, 1))
+
+
+def status(spent: Floats, dearest: float, cost: Floats) -> npt.NDArray[np.object_]:
+    """Whether ``cost``, (points,), pays any configuration, (configurations,), or more than the dearest arm."""
+    poor, rich = cost < spent.min() * (1 - _SLACK), cost > max(spent.max(), dearest) * (1 + _SLACK)
+    found = np.where(poor, CANNOT_PAY, np.where(rich, LOWER_BOUND, MEASURED))
+    return found.astype(object)

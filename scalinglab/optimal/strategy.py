@@ -1,0 +1,130 @@
+"""The compute-optimal strategy: configurations by price, and what they give at a mean cost of a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from scalinglab.curves import Floats
+from scalinglab.optimal.bins import Bins
+from scalinglab.optimal.folds import Places, resampled_means
+from scalinglab.optimal.mixtures import CANNOT_PAY, mixture
+from scalinglab.optimal.readings import Configurations, Reading, ends, reading
+from scalinglab.optimal.words import described
+
+Unit = Literal["flops", "samples"]
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Optimal:
+    """The compute-optimal strategy over measured arms under one convention, and one arm for all beside it.
+
+    unit: what a cost counts, "flops" or "samples" of a query. arms: their table. prices: accuracy per unit of
+    cost, (prices,). one_for_all: how often, over folds and partitions, the choice was one arm for all, (prices,).
+    dearest: the mean cost of the dearest arm over all problems and over each bin, (1 + bins,). chosen: what arms
+    chosen by bin, or one for all where that is better, give; fixed: what one arm for all gives.
+    """
+
+    convention: str
+    unit: Unit
+    bins: Bins
+    problems: tuple[str, ...]
+    arms: pd.DataFrame
+    prices: Floats
+    one_for_all: Floats
+    dearest: Floats
+    chosen: Configurations
+    fixed: Configurations
+    seed: int
+
+    def __repr__(self) -> str:
+        spent = self.chosen.spent.mean(axis=0)
+        return (
+            f"Optimal({self.convention}: {len(self.arms)} arms, {len(self.groups()) - 1} bins, "
+            f"{len(self.problems)} problems,\n  {spent.min():.4g} to {spent.max():.4g} {self.unit} a query, "
+            f"accuracy {self.chosen.accuracy[:, 0].mean():.3f} to {self.chosen.accuracy[:, -1].mean():.3f},\n"
+            f"  one arm for all in {self.one_for_all.mean():.0%} of choices)"
+        )
+
+    def groups(self) -> list[tuple[int | str, Places]]:
+        """All problems, then each bin that holds any: a name and positions."""
+        return [(ALL, np.arange(len(self.problems))), *self.bins.groups()]
+
+    def read(self, g: int, cost: Floats, *, fixed: bool = False) -> Reading:
+        """The g-th of ``groups`` at each mean cost of a query, (points,); ``fixed``: by one arm for all."""
+        own, members = self.fixed if fixed else self.chosen, self.groups()[g][1]
+        return reading(own, g, members, float(self.dearest[g]), np.asarray(cost, dtype=np.float64))
+
+    def others(self, g: int, values: Floats) -> Floats:
+        """Means over the g-th of ``groups`` of ``values``, (problems, columns), under the same resamples.
+
+        (draws, columns): what is compared with ``Reading.draws`` is paired.
+        """
+        draws = len(self.chosen.draws)
+        return resampled_means(values.reshape(len(values), -1), self.groups()[g][1], draws, self.seed)
+
+    def difference(
+        self, g: int, other: Floats, cost: Floats, *, fixed: bool = False
+    ) -> tuple[Floats, Floats, Floats]:
+        """Mean accuracy at each cost less that of ``other`` over the g-th group, and its paired 95 % ends.
+
+        (points,) each. other: (problems,), such as a large model's greedy accuracy, or a column a point.
+        """
+        ours, members = self.read(g, cost, fixed=fixed), self.groups()[g][1]
+        middle = ours.accuracy.mean(axis=0) - other[members].reshape(len(members), -1).mean(axis=0)
+        low, high = ends(middle, ours.draws - self.others(g, other), len(members))
+        return middle, np.clip(low, -1, 1), np.clip(high, -1, 1)
+
+    def budgets(self) -> Floats:
+        """The samples of the arms, or doublings of the cheapest configuration's FLOPs up to the dearest arm's."""
+        if self.unit == "samples":
+            return np.unique(self.arms["budget"].to_numpy(np.float64))
+        least, most = float(self.chosen.spent.mean(axis=0, dtype=np.float64).min()), float(self.dearest[0])
+        doublings = np.ceil(np.log2(most / least) - 1e-9) if least > 0 else 0
+        return np.asarray(least * 2.0 ** np.arange(doublings + 1))
+
+    def table(self, budgets: Floats | None = None) -> pd.DataFrame:
+        """One row a group and budget, the mean cost of a query at most.
+
+        bin: all, or the bin; budget; status; accuracy with its 95 % ends low and high; in_sample: of the arms that
+        are to be run, on the problems that chose them, which flatters; spent: in the unit, of the budget; flops;
+        arms: what is to be run, as shares of queries; fixed, fixed_arms: accuracy and arms of one arm for all;
+        one_for_all: how often the choice was that; convention; problems.
+        """
+        asked = self.budgets() if budgets is None else np.asarray(budgets, dtype=np.float64)
+        return pd.DataFrame([row for g in range(len(self.groups())) for row in self._rows(g, asked)])
+
+    def _rows(self, g: int, asked: Floats) -> list[dict[str, Any]]:
+        (name, members), names = self.groups()[g], [name for name, _ in self.bins.groups()]
+        best, fixed, own = self.read(g, asked), self.read(g, asked, fixed=True), names if g == 0 else [name]
+        spent = self.chosen.spent[members].mean(axis=0, dtype=np.float64)
+        one = mixture(spent[None], asked).of(self.one_for_all[None])[0]
+        columns = {
+            "bin": [name] * len(asked),
+            "budget": asked,
+            "status": best.status,
+            "accuracy": best.accuracy.mean(axis=0),
+            "low": best.low.clip(0, 1),
+            "high": best.high.clip(0, 1),
+            "in_sample": best.in_sample,
+            "spent": best.spent.mean(axis=0),
+            "flops": best.flops.mean(axis=0),
+            "arms": [described(part, own, self.arms) if part else None for part in best.parts],
+            "fixed": fixed.accuracy.mean(axis=0),
+            "fixed_arms": [described(part, own, self.arms) if part else None for part in fixed.parts],
+            "one_for_all": np.where(best.status == CANNOT_PAY, np.nan, one),
+        }
+        every = zip(*columns.values(), strict=True)
+        rows = [dict(zip(columns, map(_plain, values), strict=True)) for values in every]
+        return [row | {"convention": self.convention, "problems": len(members)} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON has it: None where there is none."""
+    if isinstance(value, float):
+        return None if np.isnan(value) else float(value)
+    return value

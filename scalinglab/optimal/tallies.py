@@ -1,0 +1,187 @@
+"""What choices add up to: accuracy and cost of each problem, and of each bin under resampled problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalinglab.curves import Arms, Floats, Ints
+from scalinglab.optimal.bins import Bins
+from scalinglab.optimal.choosing import Mask, Picked, Terms, best
+from scalinglab.optimal.folds import Places, means
+from scalinglab.optimal.prices import Singles, gathered, menu, prices, steady
+from scalinglab.optimal.readings import Configurations
+from scalinglab.optimal.strategy import Optimal, Unit
+
+
+@dataclass(frozen=True)
+class Case:
+    """One convention's arms and bins in the unit that is paid.
+
+    cost: of each problem under each arm, (problems, arms); extra: of estimating its difficulty, (problems,).
+    """
+
+    arms: Arms
+    bins: Bins
+    unit: Unit
+    groups: Sequence[Places]
+    cost: Floats
+    extra: Floats
+    terms: Terms
+
+
+def case_of(arms: Arms, bins: Bins, unit: Unit) -> Case:
+    """The case with its menus: the mean cost of each arm in each bin and over all problems, at every price."""
+    cost, extra, groups = arms.flops, bins.cost, [members for _, members in bins.groups()]
+    if unit == "samples":
+        cost = np.broadcast_to(arms.table["budget"].to_numpy(np.float64), arms.flops.shape)
+        extra = np.full(len(bins.labels), float(bins.samples if bins.charged else 0))
+    whole, by_bin = cost.mean(axis=0), np.stack([cost[at].mean(axis=0) for at in groups])
+    at = prices(whole)
+    terms = Terms(
+        at,
+        [menu(own, at) for own in by_bin],
+        menu(whole, at),
+        by_bin,
+        np.array([extra[here].mean() for here in groups]),
+    )
+    return Case(arms, bins, unit, groups, cost, extra, terms)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums of what one way to choose gives: of each problem, over partitions, and of each bin, over re-divisions.
+
+    accuracy, spent, flops: (problems, prices), the last empty where FLOPs are the unit; draws, costs:
+    (bins, draws, prices).
+    """
+
+    accuracy: Singles
+    spent: Singles
+    flops: Singles
+    draws: Floats
+    costs: Floats
+
+
+@dataclass(frozen=True)
+class Work:
+    """A case with its tallies: the best choice, and one arm for all.
+
+    together: how often the choice was one arm for all, ahead: by how much bins that choose apart were better,
+    accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (bins, draws).
+    """
+
+    case: Case
+    chosen: Tally
+    fixed: Tally
+    together: Floats
+    ahead: Floats
+    weight: Floats
+    singles: Singles
+
+    def score(self, choice: Picked, partitions: Sequence[Sequence[Places]]) -> None:
+        """Add a fold of each partition: its problems, by bin, under arms that were chosen without them."""
+        case, terms, taken = self.case, self.case.terms, choice.taken
+        self.together[:] += choice.together.sum(axis=0)
+        for row, places in enumerate(partitions):
+            for b, here in enumerate(places):
+                apart, one = choice.apart[b, row], choice.one[row]
+                self._answered(self.chosen, here, taken[b, row], ~choice.together[row])
+                self._answered(self.fixed, here, one, np.zeros(len(one), dtype=bool))
+                right, cost = case.arms.accuracy[here], case.cost[here]
+                dearer = cost[:, apart] - cost[:, one] + case.extra[here, None]
+                self.ahead[:] += (right[:, apart] - right[:, one] - terms.prices * dearer).sum(axis=0)
+
+    def _answered(self, tally: Tally, here: Places, arms: Ints, estimated: Mask) -> None:
+        case = self.case
+        tally.accuracy[here] += case.arms.accuracy[here][:, arms]
+        tally.spent[here] += case.cost[here][:, arms] + case.extra[here, None] * estimated
+        if case.unit == "samples":
+            tally.flops[here] += case.arms.flops[here][:, arms] + case.bins.cost[here, None] * estimated
+
+    def add(
+        self,
+        choice: Picked,
+        held: Singles,
+        blocks: Sequence[Singles],
+        folds: Sequence[Sequence[Places]],
+        rows: slice,
+    ) -> None:
+        """Add a fold of some resamples, by bin, under arms chosen without it.
+
+        held: sums of accuracy over the fold, (bins, rows, arms); blocks: the weights of problems, (rows,
+        problems); folds: the fold's problems by bin, of each block.
+        """
+        taken = choice.taken
+        for b, sums in enumerate(held):
+            parts = [(share[:, places[b]], places[b]) for share, places in zip(blocks, folds, strict=True)]
+            spent = np.concatenate([share @ self.singles[here] for share, here in parts])
+            extra = np.concatenate([share @ self.case.extra[here] for share, here in parts])
+            self.weight[b, rows] += np.concatenate([share.sum(axis=1) for share, _ in parts])
+            for tally, arms in ((self.chosen, taken[b]), (self.fixed, choice.one)):
+                tally.draws[b, rows] += gathered(sums, arms)
+                tally.costs[b, rows] += gathered(spent, arms)
+            self.chosen.costs[b, rows] += ~choice.together * extra[:, None]
+
+    def ended(self, seed: int, partitions: int, folds: int) -> Optimal:
+        """The strategy; the arms to run are those that all problems choose."""
+        case, accuracy = self.case, self.case.arms.accuracy
+        everyone = [*case.groups, np.arange(len(accuracy))]
+        told = [steady(accuracy[at].sum(axis=0, keepdims=True), np.array([len(at)])) for at in everyone]
+        apart, one = best(case.terms, np.stack(told))
+        single = np.broadcast_to(one, apart[:, 0].shape)
+        estimated = self.ahead > 1e-9 * len(accuracy)
+        arms, never = np.where(estimated, apart[:, 0], single), np.zeros(len(estimated), dtype=bool)
+        dearest = [float(case.cost[at].mean(axis=0).max()) for at in (everyone[-1], *case.groups)]
+        return Optimal(
+            case.arms.convention, case.unit, case.bins, case.arms.problems, case.arms.table,
+            case.terms.prices, self.together / (partitions * folds), np.array(dearest),
+            self._configured(self.chosen, arms, estimated, partitions),
+            self._configured(self.fixed, single, never, partitions), seed,
+        )  # fmt: skip
+
+    def _configured(self, tally: Tally, arms: Ints, estimated: Mask, partitions: int) -> Configurations:
+        case = self.case
+        sizes, extra = np.array([len(at) for at in case.groups]), case.terms.extra[:, None]
+        right = np.stack([case.arms.accuracy[at].mean(axis=0) for at in case.groups])
+        for sums in (tally.accuracy, tally.spent, tally.flops):
+            sums /= partitions
+        return Configurations(
+            accuracy=tally.accuracy,
+            spent=tally.spent,
+            flops=tally.flops if case.unit == "samples" else tally.spent,
+            in_sample=_with_all(gathered(right, arms), sizes),
+            paid=_with_all(gathered(case.terms.cost, arms) + extra * estimated, sizes),
+            arms=arms,
+            estimated=estimated,
+            draws=self._over_groups(tally.draws),
+            costs=self._over_groups(tally.costs),
+        )
+
+    def _over_groups(self, sums: Floats) -> Floats:
+        """Means over all problems and over each bin, (draws, 1 + bins, prices), of (bins, draws, prices)."""
+        pairs = [(sums.sum(axis=0), self.weight.sum(axis=0)), *zip(sums, self.weight, strict=True)]
+        return np.stack([means(*pair) for pair in pairs], axis=1)
+
+
+def _with_all(by_bin: Floats, sizes: Ints) -> Floats:
+    """The mean over all problems above those of each bin, (1 + bins, prices)."""
+    return np.concatenate([sizes @ by_bin[None] / sizes.sum(), by_bin])
+
+
+def begun(case: Case, draws: int) -> Work:
+    """The case with nothing added yet."""
+    bins, count = len(case.groups), len(case.terms.prices)
+    chosen, fixed = (_tally(case, draws) for _ in range(2))
+    ahead, together = np.zeros((2, count))
+    return Work(case, chosen, fixed, together, ahead, np.zeros((bins, draws)), case.cost.astype(np.float32))
+
+
+def _tally(case: Case, draws: int) -> Tally:
+    (problems, _), bins, count = case.cost.shape, len(case.groups), len(case.terms.prices)
+    counted = problems if case.unit == "samples" else 0  # else what is spent is FLOPs already
+    accuracy, spent = np.zeros((2, problems, count), dtype=np.float32)
+    drawn, costs = np.zeros((2, bins, draws, count))
+    return Tally(accuracy, spent, np.zeros((counted, count), dtype=np.float32), drawn, costs)
