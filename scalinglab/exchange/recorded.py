@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from scalinglab.exchange.verdicts import PAPER_R, Exchange, exchange
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.flops import convention as preset
 from scalinglab.ledger import price
-from scalinglab.samples import Run, is_run, read_counts, read_run
+from scalinglab.samples import PlanModel, Run, find_plan, is_run, read_counts, read_plan, read_run
 from scalinglab.specs import ModelSpec
 
 
@@ -157,28 +156,21 @@ def study_specs(path: str | Path) -> dict[str, ModelSpec]:
 
     Raises DataError where that file cannot be read.
     """
-    path = Path(path)
-    beside = next((at / "study.json" for at in (path, path.parent) if (at / "study.json").is_file()), None)
-    if beside is None:
-        return {}
-    try:
-        return specs_in(json.loads(beside.read_text(encoding="utf-8"))["models"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"cannot read {beside} ({error!r:.80})", "the plan of a study", "run its study again, or move the file"
-        ) from error
+    return {} if find_plan(path) is None else specs_in(read_plan(path).models)
 
 
-def specs_in(models: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSpec]:
+def specs_in(models: Mapping[str, PlanModel]) -> dict[str, ModelSpec]:
     """The specs among a plan's models, by name: of each a config or a catalogue name, and its training."""
-    return {name: _spec(name, model) for name, model in models.items() if model["spec"] is not None}
+    return {
+        name: _spec(name, model.spec, model.training_tokens, model.training_sequence)
+        for name, model in models.items()
+        if model.spec is not None
+    }
 
 
-def _spec(name: str, model: Mapping[str, Any]) -> ModelSpec:
-    known = model["spec"]
+def _spec(name: str, known: str | Mapping[str, Any], tokens: int | None, sequence: int | None) -> ModelSpec:
     spec = shapes.find(known) if isinstance(known, str) else shapes.from_config(known, name=name)
-    trained = {key: model[key] for key in ("training_tokens", "training_sequence")}
-    return replace(spec, name=name, **trained)
+    return replace(spec, name=name, training_tokens=tokens, training_sequence=sequence)
 
 
 def exchange_recorded(

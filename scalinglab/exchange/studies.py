@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from scalinglab.exchange.verdicts import ALL
 from scalinglab.flops import Convention
 from scalinglab.ledger import Ledger, price
 from scalinglab.policy import Bins, Optimal, apart, bins_of
-from scalinglab.samples import Run, is_run, read_run
+from scalinglab.samples import Run, find_plan, is_run, read_plan, read_run
 from scalinglab.specs import ModelSpec
 
 _SHIPPED = Path(shapes.__file__).parents[1] / "data"
@@ -94,7 +93,7 @@ class View:
 
 def is_study(path: str | Path) -> bool:
     """Whether the path holds a run with its plan, the study.json beside it."""
-    return is_run(path) and _plan(Path(path)) is not None
+    return is_run(path) and find_plan(path) is not None
 
 
 def open_study(
@@ -108,19 +107,10 @@ def open_study(
 
     Raises DataError where there is none, or a role has several models or none.
     """
-    beside = _plan(Path(path))
-    if beside is None:
-        raise DataError(f"no study.json beside {path}", "the folder of `scalinglab collect`", "check the path")
-    run = read_run(path)
-    try:
-        plan = json.loads(beside.read_text(encoding="utf-8"))
-        known, verifiers = specs_in(plan["models"]), dict(plan["verifiers"])
-        tuning = {name: _tuning(model, beside.parent) for name, model in plan["models"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"cannot read {beside} ({error!r:.80})", "the plan of a study", "collect it again"
-        ) from error
-    known |= specs or {}
+    plan, run = read_plan(path), read_run(path)
+    beside = find_plan(path) or Path(path)
+    known = specs_in(plan.models) | dict(specs or {})
+    tuning = {name: _tuning(model.model, beside.parent) for name, model in plan.models.items()}
     pair = (small or _only(run, "policy"), large or _only(run, "large"))
     for name in pair:
         if name not in set(run.units["model"]):
@@ -128,7 +118,7 @@ def open_study(
             raise DataError(f"no samples of model {name!r}", f"one of {answered}", "name a model of the study")
     priced, unpriced = _priced(run, known, pair)
     charged = {name: found for name, found in tuning.items() if found}
-    return StudyData(run, priced, verifiers, *pair, charged, unpriced)
+    return StudyData(run, priced, plan.verifiers, *pair, charged, unpriced)
 
 
 def _priced(
@@ -241,10 +231,6 @@ def side_by_side(first: Arms, second: Arms) -> Arms:
     )
 
 
-def _plan(path: Path) -> Path | None:
-    return next((at / "study.json" for at in (path, path.parent) if (at / "study.json").is_file()), None)
-
-
 def _only(run: Run, role: str) -> str:
     names = sorted(set(run.units.loc[run.units["role"] == role, "model"]))
     if len(names) != 1:
@@ -254,9 +240,9 @@ def _only(run: Run, role: str) -> str:
     return str(names[0])
 
 
-def _tuning(model: Mapping[str, Any], folder: Path) -> dict[str, int]:
+def _tuning(model: str, folder: Path) -> dict[str, int]:
     """FLOPs of training a testbed model and of its data, from its manifest; empty where there is none."""
-    places = [base / model["model"] / "manifest.json" for base in (folder, _SHIPPED)]
+    places = [base / model / "manifest.json" for base in (folder, _SHIPPED)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         return {}

@@ -29,8 +29,7 @@ from scalinglab.policy import (
     efficiency_gain,
     shrunk,
 )
-from scalinglab.samples import Run, read_run, scored_by
-from scalinglab.study.reading import read_plan
+from scalinglab.samples import Run, read_plan, read_run, scored_by
 
 SELECTOR = "weighted"
 """How the baseline, best-of-N weighted, chooses (PAPER section 3: the default everywhere)."""
