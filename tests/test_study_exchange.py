@@ -285,7 +285,7 @@ def test_a_study_without_a_plan_or_a_model_is_refused(folder, tmp_path):
         open_study(tmp_path)
     (tmp_path / "study.json").write_text(json.dumps({"models": 3}))
     (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="models is 3; expected a table"):
         open_study(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from scalinglab.samples.counts import read_counts, read_table
 from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
+from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
 from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
 from scalinglab.samples.store import RunStore
 from scalinglab.samples.verifiers import AGGREGATES, scored_by
@@ -9,14 +10,20 @@ from scalinglab.samples.verifiers import AGGREGATES, scored_by
 __all__ = [
     "AGGREGATES",
     "GRADES",
+    "PLAN",
     "ROLES",
     "Call",
+    "Cell",
+    "Plan",
+    "PlanModel",
     "Run",
     "RunStore",
     "Solution",
     "Unit",
+    "find_plan",
     "is_run",
     "read_counts",
+    "read_plan",
     "read_run",
     "read_table",
     "scored_by",

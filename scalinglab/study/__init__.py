@@ -1,8 +1,9 @@
 """A study.toml, run end to end and resumed; what it will take, and how far it is."""
 
+from scalinglab.samples import PLAN, Cell, Plan, read_plan
 from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
-from scalinglab.study.plan import PLAN, STORE, Cell, Plan, Probe, plan_of, priced
+from scalinglab.study.plan import STORE, Probe, plan_of, priced
 from scalinglab.study.policies import Policies, policies_of
 from scalinglab.study.reading import (
     Forecast,
@@ -10,7 +11,6 @@ from scalinglab.study.reading import (
     forecast,
     frames,
     read_collected,
-    read_plan,
     roles,
     status_of,
 )

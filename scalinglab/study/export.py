@@ -8,9 +8,9 @@ from pathlib import Path
 
 from scalinglab.errors import DataError
 from scalinglab.report import manifest, save
-from scalinglab.samples import read_run, write_parquet
-from scalinglab.study.plan import COLLECTED, PLAN
-from scalinglab.study.reading import read_collected, read_plan
+from scalinglab.samples import PLAN, read_plan, read_run, write_parquet
+from scalinglab.study.plan import COLLECTED
+from scalinglab.study.reading import read_collected
 
 SAMPLES = "samples"
 

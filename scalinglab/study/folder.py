@@ -12,9 +12,9 @@ from scalinglab.collect import Engine
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError
 from scalinglab.report import manifest
-from scalinglab.samples import RunStore
-from scalinglab.study.plan import COLLECTED, PLAN, STORE, Plan
-from scalinglab.study.reading import read_collected, read_plan
+from scalinglab.samples import PLAN, Plan, RunStore, read_plan
+from scalinglab.study.plan import COLLECTED, STORE
+from scalinglab.study.reading import read_collected
 from scalinglab.study.settings import Study
 
 _BEFORE_THE_PLAN = {f"{STORE}.lock", f"{PLAN}.partial"}

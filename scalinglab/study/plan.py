@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from scalinglab import specs
 from scalinglab.collect import Task
 from scalinglab.errors import DataError, SpecError
 from scalinglab.flops import CONVENTIONS, total, training
-from scalinglab.samples import Call, Solution, Unit
+from scalinglab.samples import Call, Cell, Plan, PlanModel, Solution, Unit
 from scalinglab.study.settings import POLICIES, ModelSettings, Study
 
-STORE, PLAN, COLLECTED = "run.sqlite", "study.json", "collected.json"
-"""The run and its plan, in the run's folder."""
+STORE, COLLECTED = "run.sqlite", "collected.json"
+"""The run and what collected it, in the run's folder."""
 SHIPPED = Path(specs.__file__).parents[1] / "data"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is done on every problem: a Unit without its problem."""
-
-    role: str
-    model: str
-    strategy: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    budget: int = 1
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The cells of a study on each of its problems.
-
-    models: by name, what each is and its spec (see ``priced``). verifiers: the model behind each one's name; None
-    behind the exact checker.
-    """
-
-    run: str
-    task: str
-    problems: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    models: Mapping[str, Mapping[str, Any]]
-    verifiers: Mapping[str, str | None]
-
-    @property
-    def total(self) -> int:
-        """How many units there are."""
-        return len(self.problems) * len(self.cells)
-
-    def units(self) -> Iterator[Unit]:
-        """Every unit, problem by problem."""
-        for problem in self.problems:
-            for cell in self.cells:
-                yield Unit(self.run, self.task, problem, **vars(cell))
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -101,34 +58,33 @@ def located(model: ModelSettings, folder: Path) -> str:
     return model.model
 
 
-def priced(model: ModelSettings, folder: Path) -> dict[str, Any]:
+def priced(model: ModelSettings, folder: Path) -> PlanModel:
     """What is kept of a model: what it was, and its spec as a config (None: unknown) with its training.
 
     A testbed model's training is in its manifest. Raises SpecError for a spec that was given and is not one.
     """
-    found: dict[str, Any] = {"model": model.model, "url": list(model.url), "spec": None}
+    bare = PlanModel(model.model, model.url, None, model.training_tokens, model.training_sequence)
     place = Path(located(model, folder))
-    given = model.spec is not None
     source = str(folder / model.spec) if model.spec and (folder / model.spec).exists() else model.spec
     try:
         spec = specs.find(source or place)
     except SpecError:
-        if given:
+        if model.spec is not None:
             raise
-        return found
+        return bare
     config = place if source is None else Path(source)
     config = config / "config.json" if config.is_dir() else config
-    found["spec"] = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else spec.name
-    trained = {"training_tokens": spec.training_tokens, "training_sequence": spec.training_sequence}
-    trained |= _manifest(place)
-    asked = {"training_tokens": model.training_tokens, "training_sequence": model.training_sequence}
-    return found | trained | {key: value for key, value in asked.items() if value is not None}
+    kept = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else spec.name
+    trained = _manifest(place) or (spec.training_tokens, spec.training_sequence)
+    asked = (model.training_tokens, model.training_sequence)
+    tokens, sequence = (known if own is None else own for own, known in zip(asked, trained, strict=True))
+    return replace(bare, spec=kept, training_tokens=tokens, training_sequence=sequence)
 
 
-def _manifest(place: Path) -> dict[str, Any]:
-    """The training of a testbed model; its row length is the one at which the closed form gives its FLOPs."""
+def _manifest(place: Path) -> tuple[int, int] | None:
+    """The training tokens of a testbed model, and the row length at which the closed form gives its FLOPs."""
     if not (place / "manifest.json").is_file():
-        return {}
+        return None
     manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
     spec, tokens, rule = specs.find(place), int(manifest["tokens"]), CONVENTIONS["exact"]
     spent = float(manifest["flops"]["exact"])
@@ -136,4 +92,4 @@ def _manifest(place: Path) -> dict[str, Any]:
     def off(length: int) -> float:
         return abs(float(total(training(spec, tokens, sequence=length, convention=rule))) - spent)
 
-    return {"training_tokens": tokens, "training_sequence": min(range(1, 513), key=off)}
+    return tokens, min(range(1, 513), key=off)

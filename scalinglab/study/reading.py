@@ -15,9 +15,9 @@ from scalinglab.errors import DataError
 from scalinglab.exchange import specs_in, study_specs
 from scalinglab.flops import Convention, convention
 from scalinglab.ledger import price
-from scalinglab.samples import Call, Run, Solution, Unit, read_run
+from scalinglab.samples import Call, Plan, Run, Solution, Unit, read_plan, read_run
 from scalinglab.specs import ModelSpec
-from scalinglab.study.plan import COLLECTED, PLAN, Cell, Plan, Probe
+from scalinglab.study.plan import COLLECTED, Probe
 
 WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
 
@@ -75,19 +75,6 @@ def forecast(probe: Probe, *, rule: str = "exact") -> Forecast:
         found,
         chosen.name,
     )
-
-
-def read_plan(out: str | Path) -> Plan:
-    """The plan in a run's folder. Raises DataError where there is none, or it cannot be read."""
-    path = Path(out) / PLAN
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        cells = tuple(Cell(**cell) for cell in found.pop("cells"))
-        return Plan(**found | {"problems": tuple(found["problems"])}, cells=cells)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"no readable {path}", "the folder of a run of `scalinglab collect`", "check the path"
-        ) from error
 
 
 def read_collected(out: str | Path) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ from scalinglab.collect.opening import open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
-from scalinglab.samples import Unit
+from scalinglab.samples import Plan, Unit
 from scalinglab.study.folder import held, note
-from scalinglab.study.plan import Plan, Probe, located, plan_of
+from scalinglab.study.plan import Probe, located, plan_of
 from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
 from scalinglab.study.task import opened_task
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from scalinglab.collect.strategies import STRATEGIES, Strategy, find
 from scalinglab.collect.vllm_start import EngineSettings
 from scalinglab.errors import DataError
 from scalinglab.samples import AGGREGATES
+from scalinglab.samples.document import Table
 
 POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
 """The models that solve problems, and the role each is recorded under; prm and orm verify."""
@@ -94,7 +95,7 @@ def read_study(path: str | Path) -> Study:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        top = Table(path.name, "", tomllib.loads(text))
+        top = Entries(path.name, "", tomllib.loads(text))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror})", "a study.toml", "check the path") from error
     except ValueError as error:
@@ -122,7 +123,7 @@ def read_study(path: str | Path) -> Study:
     return study
 
 
-def _models(table: Table) -> dict[str, ModelSettings]:
+def _models(table: Entries) -> dict[str, ModelSettings]:
     found = {}
     for name in MODELS:
         if name in table.values:
@@ -143,7 +144,7 @@ def _models(table: Table) -> dict[str, ModelSettings]:
     return found
 
 
-def _verifiers(table: Table, models: Mapping[str, ModelSettings]) -> dict[str, VerifierSettings]:
+def _verifiers(table: Entries, models: Mapping[str, ModelSettings]) -> dict[str, VerifierSettings]:
     names = list(table.values)
     found = {name: _verifier(table.table(name), name, list(models), names) for name in names}
     for name, one in found.items():
@@ -152,7 +153,7 @@ def _verifiers(table: Table, models: Mapping[str, ModelSettings]) -> dict[str, V
     return found
 
 
-def _verifier(table: Table, name: str, models: Sequence[str], verifiers: Sequence[str]) -> VerifierSettings:
+def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Sequence[str]) -> VerifierSettings:
     kind = table.choice("kind", ("token", "reward", "exact", "noisy"), "token")
     template, good, bad = table.template() if kind in ("token", "reward") else (None, "", "")
     token, noisy = kind == "token", kind == "noisy"
@@ -173,7 +174,7 @@ def _verifier(table: Table, name: str, models: Sequence[str], verifiers: Sequenc
     return found
 
 
-def _strategy(table: Table, models: Mapping[str, Any], verifiers: Mapping[str, Any]) -> StrategySettings:
+def _strategy(table: Entries, models: Mapping[str, Any], verifiers: Mapping[str, Any]) -> StrategySettings:
     name = table.values.get("name")
     outside = isinstance(name, str) and ":" in name
     strategy = find(table.text("name") if outside else table.choice("name", tuple(STRATEGIES)))
@@ -189,78 +190,15 @@ def _strategy(table: Table, models: Mapping[str, Any], verifiers: Mapping[str, A
     return found
 
 
-def _verifier_of(strategy: Strategy, table: Table, verifiers: Mapping[str, Any]) -> str | list[str] | None:
+def _verifier_of(strategy: Strategy, table: Entries, verifiers: Mapping[str, Any]) -> str | list[str] | None:
     if strategy.verifier == "guides":
         guide: str = table.choice("verifier", tuple(verifiers))
         return guide
     return table.names(verifiers) if strategy.verifier == "judges" else None
 
 
-_NONE: Any = object()
-
-
-class Table:
-    """A table of a TOML file, read key by key; ``close`` refuses what nobody read."""
-
-    def __init__(self, file: str, name: str, values: Mapping[str, Any]) -> None:
-        self.file, self.name, self.values = file, name, values
-        self._read: set[str] = set()
-
-    def wrong(self, key: str, value: object, allowed: str) -> DataError:
-        """The error that a key has a value it cannot have."""
-        return DataError(f"{self.file}: {self._path(key)} is {value!r:.80}", allowed, f"mend {key}")
-
-    def take(self, key: str, good: Callable[[Any], bool], allowed: str, default: Any = _NONE) -> Any:
-        """A value that is as allowed, or the default where the key is not there."""
-        self._read.add(key)
-        if key not in self.values:
-            if default is _NONE:
-                raise DataError(f"{self.file}: no {self._path(key)}", allowed, f"add {key}")
-            return default
-        if not good(self.values[key]):
-            raise self.wrong(key, self.values[key], allowed)
-        return self.values[key]
-
-    def close(self, *, also: Sequence[str] = ()) -> None:
-        """Raises DataError where a key is left that nobody read."""
-        known = {*self._read, *also}
-        unknown = [key for key in self.values if key not in known]
-        if unknown:
-            raise DataError(
-                f"{self.file}: {self._path(unknown[0])} is no key",
-                f"one of {', '.join(sorted(known)) or 'none'}",
-                f"mend or drop {unknown[0]}",
-            )
-
-    def text(self, key: str, default: Any = _NONE) -> Any:
-        return self.take(key, lambda v: isinstance(v, str) and v != "", "a text", default)
-
-    def texts(self, key: str, default: Any = _NONE) -> Any:
-        return self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
-
-    def number(self, key: str, default: Any = _NONE, *, least: int = 1) -> Any:
-        return self.take(key, _whole(least), f"a whole number >= {least}", default)
-
-    def numbers(self, key: str, default: Any = _NONE, *, least: int = 1) -> tuple[int, ...]:
-        return tuple(self.take(key, _list_of(_whole(least)), f"a list of whole numbers >= {least}", default))
-
-    def real(self, key: str, default: Any = _NONE) -> Any:
-        return self.take(key, lambda v: type(v) in (int, float) and v >= 0, "a number >= 0", default)
-
-    def flag(self, key: str, default: bool) -> bool:
-        return bool(self.take(key, lambda v: isinstance(v, bool), "true or false", default))
-
-    def choice(self, key: str, allowed: Sequence[str], default: Any = _NONE) -> Any:
-        some = f"one of {', '.join(allowed) or 'none: there are none'}"
-        return self.take(key, lambda v: isinstance(v, str) and v in allowed, some, default)
-
-    def each(self, key: str, allowed: Sequence[str], default: tuple[str, ...]) -> Sequence[str]:
-        """A list of some of the allowed names; the default must be among them too."""
-        some = f"a list of some of {', '.join(allowed)}"
-        chosen: Sequence[str] = self.take(key, _list_of(lambda v: v in allowed), some, default)
-        if not set(chosen) <= set(allowed):
-            raise DataError(f"{self.file}: no {self._path(key)}, and no model {chosen[0]}", some, f"add {key}")
-        return chosen
+class Entries(Table):
+    """A table of a study.toml, which may name verifiers and templates."""
 
     def names(self, verifiers: Mapping[str, Any]) -> str | list[str] | None:
         """``verifier``: one of the names, or a list of different ones, the first of which counts."""
@@ -272,14 +210,6 @@ class Table:
             raise self.wrong("verifier", several, "different verifiers")
         return several if len(several) > 1 else several[0]
 
-    def table(self, key: str, default: Any = _NONE) -> Table:
-        values = self.take(key, lambda v: isinstance(v, dict), "a table", default)
-        return Table(self.file, self._path(key), values)
-
-    def tables(self, key: str) -> list[Table]:
-        values = self.take(key, _list_of(lambda v: isinstance(v, dict)), f"tables [[{key}]]")
-        return [Table(self.file, f"{self._path(key)}[{i}]", one) for i, one in enumerate(values)]
-
     def template(self) -> tuple[Template | None, str, str]:
         """A template by its name, or as a table of its strings; and its good and bad tokens."""
         if not isinstance(self.values.get("template"), dict):
@@ -290,14 +220,3 @@ class Table:
         }
         parts.close()
         return Template(**given), "+", "-"
-
-    def _path(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
-
-
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and value >= least
-
-
-def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and bool(value) and all(good(one) for one in value)

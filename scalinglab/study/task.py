@@ -9,7 +9,7 @@ from typing import Any
 from scalinglab.collect import Task, chat_template, draw_testbed, open_benchmark
 from scalinglab.errors import DataError
 from scalinglab.study.plan import located
-from scalinglab.study.settings import POLICIES, Study, Table
+from scalinglab.study.settings import POLICIES, Entries, Study
 from scalinglab.tasks import SPLITS, Level
 from scalinglab.tasks.text import USUAL_PLACES
 
@@ -22,7 +22,7 @@ def opened_task(study: Study) -> Iterator[Task]:
 
     Raises DataError for a kind or a key that there is not, or a file that cannot be read.
     """
-    table = Table("task", "task", study.task)
+    table = Entries("task", "task", study.task)
     if table.choice("kind", KINDS) == "testbed":
         yield _testbed(table)
         return
@@ -33,7 +33,7 @@ def opened_task(study: Study) -> Iterator[Task]:
         task.close()
 
 
-def _testbed(table: Table) -> Task:
+def _testbed(table: Entries) -> Task:
     levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more")
     count, seed = table.number("count"), table.number("seed", 0, least=0)
     split = table.choice("split", tuple(SPLITS), "test")
@@ -41,7 +41,7 @@ def _testbed(table: Table) -> Task:
     return draw_testbed([Level(*level) for level in levels], count, split=split, seed=seed)
 
 
-def _benchmark(study: Study, table: Table) -> Any:
+def _benchmark(study: Study, table: Entries) -> Any:
     """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study for its own template."""
     path, kind, chat = table.text("path"), table.text("kind"), table.text("chat", None)
     options: dict[str, Any] = {

@@ -1,0 +1,102 @@
+"""A document that somebody wrote, TOML or JSON, read key by key: what is wrong is refused by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from scalinglab.errors import DataError
+
+_NONE: Any = object()
+
+
+class Table:
+    """A table of a TOML or JSON file, read key by key; ``close`` refuses what nobody read.
+
+    Each method raises DataError in three parts that name the file and the key, where it is not as the method says,
+    or is not there and has no default.
+    """
+
+    def __init__(self, file: str, name: str, values: Mapping[str, Any]) -> None:
+        self.file, self.name, self.values = file, name, values
+        self._read: set[str] = set()
+
+    def wrong(self, key: str, value: object, allowed: str) -> DataError:
+        """The error that a key has a value it cannot have."""
+        return DataError(f"{self.file}: {self._path(key)} is {value!r:.80}", allowed, f"mend {key}")
+
+    def take(self, key: str, good: Callable[[Any], bool], allowed: str, default: Any = _NONE) -> Any:
+        """A value that is as allowed, or the default where the key is not there."""
+        self._read.add(key)
+        if key not in self.values:
+            if default is _NONE:
+                raise DataError(f"{self.file}: no {self._path(key)}", allowed, f"add {key}")
+            return default
+        if not good(self.values[key]):
+            raise self.wrong(key, self.values[key], allowed)
+        return self.values[key]
+
+    def close(self, *, also: Sequence[str] = ()) -> None:
+        """Raises DataError where a key is left that nobody read."""
+        known = {*self._read, *also}
+        unknown = [key for key in self.values if key not in known]
+        if unknown:
+            raise DataError(
+                f"{self.file}: {self._path(unknown[0])} is no key",
+                f"one of {', '.join(sorted(known)) or 'none'}",
+                f"mend or drop {unknown[0]}",
+            )
+
+    def text(self, key: str, default: Any = _NONE) -> Any:
+        return self.take(key, lambda v: isinstance(v, str) and v != "", "a text", default)
+
+    def texts(self, key: str, default: Any = _NONE) -> Any:
+        return self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
+
+    def number(self, key: str, default: Any = _NONE, *, least: int = 1) -> Any:
+        return self.take(key, _whole(least), f"a whole number >= {least}", default)
+
+    def numbers(self, key: str, default: Any = _NONE, *, least: int = 1) -> tuple[int, ...]:
+        return tuple(self.take(key, _list_of(_whole(least)), f"a list of whole numbers >= {least}", default))
+
+    def real(self, key: str, default: Any = _NONE) -> Any:
+        return self.take(key, lambda v: type(v) in (int, float) and v >= 0, "a number >= 0", default)
+
+    def flag(self, key: str, default: bool) -> bool:
+        return bool(self.take(key, lambda v: isinstance(v, bool), "true or false", default))
+
+    def choice(self, key: str, allowed: Sequence[str], default: Any = _NONE) -> Any:
+        some = f"one of {', '.join(allowed) or 'none: there are none'}"
+        return self.take(key, lambda v: isinstance(v, str) and v in allowed, some, default)
+
+    def each(self, key: str, allowed: Sequence[str], default: tuple[str, ...]) -> Sequence[str]:
+        """A list of some of the allowed names; the default must be among them too."""
+        some = f"a list of some of {', '.join(allowed)}"
+        chosen: Sequence[str] = self.take(key, _list_of(lambda v: v in allowed), some, default)
+        if not set(chosen) <= set(allowed):
+            raise DataError(f"{self.file}: no {self._path(key)}, and no model {chosen[0]}", some, f"add {key}")
+        return chosen
+
+    def table(self, key: str, default: Any = _NONE) -> Self:
+        values = self.take(key, lambda v: isinstance(v, dict), "a table", default)
+        return type(self)(self.file, self._path(key), values)
+
+    def tables(self, key: str, *, least: int = 1) -> list[Self]:
+        """A list of tables, so many of them at least."""
+        values = self.take(
+            key,
+            lambda v: isinstance(v, list) and len(v) >= least and all(isinstance(one, dict) for one in v),
+            f"tables [[{key}]]",
+        )
+        return [type(self)(self.file, f"{self._path(key)}[{i}]", one) for i, one in enumerate(values)]
+
+    def _path(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= least
+
+
+def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and bool(value) and all(good(one) for one in value)
