@@ -85,17 +85,22 @@ class Reading:
     fewest: int
 
 
+_NAMES = ("role", "model", "strategy", "setting", "verifier", "selector")
+
+
 def lines_of(arms: Arms, judges: Mapping[str, str | None]) -> list[Line]:
     """Every line of the arms. judges: the model behind each verifier's name."""
+    columns: dict[int, list[int]] = {}
+    for at, way in enumerate(arms.table["way"].tolist()):
+        columns.setdefault(way, []).append(at)
+    names, budgets = arms.table[list(_NAMES)].to_numpy(object), arms.table["budget"].to_numpy(np.float64)
     found = []
-    for way, rows in arms.table.groupby("way", sort=False):
-        rows, first = rows.sort_values("budget"), rows.iloc[0]
-        judge = judges.get(first["verifier"])
-        models = (first["model"],) if judge is None else (first["model"], judge)
-        names = {name: str(first[name]) for name in ("role", "strategy", "setting", "verifier", "selector")}
-        label = label_of(**{name: names[name] for name in ("strategy", "setting", "verifier", "selector")})
-        at, budgets = rows.index.to_numpy(np.int64), rows["budget"].to_numpy(np.float64)
-        found.append(Line(int(way), label, models=models, columns=at, budgets=budgets, **names))  # type: ignore[call-overload]
+    for way, listed in columns.items():
+        at = np.array(listed)[np.argsort(budgets[listed], kind="stable")]
+        role, model, strategy, setting, verifier, selector = map(str, names[at[0]])
+        judge, label = judges.get(verifier), label_of(strategy, setting, verifier, selector)
+        models = (model,) if judge is None else (model, judge)
+        found.append(Line(way, label, role, models, strategy, setting, verifier, selector, at, budgets[at]))
     return found
 
 

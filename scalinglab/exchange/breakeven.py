@@ -78,7 +78,7 @@ def _draws(view: View, group: Group, seed: int) -> tuple[Floats, Floats]:
     first = [accuracy.mean(axis=0), flops.mean(axis=0)]
     if len(group.members) < FEWEST_PROBLEMS:
         return first[0][None], first[1][None]
-    once = int(view.once().columns[0])
+    once = int(view.once.columns[0])
     doubt = np.sqrt((accuracy - accuracy[:, [once]]).var(axis=0, ddof=1) + 1)
     doubt[once] = 0
     ends = np.array([first[0] + doubt, first[0] - doubt])

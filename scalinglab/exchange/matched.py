@@ -71,7 +71,7 @@ def verdicts(views: Sequence[View], r: Sequence[float], *, thinking: bool = Fals
 
 def rivals(view: View, *, thinking: bool, line: Line | None) -> list[Rival]:
     """The large model's one answer, and with ``thinking`` each of its budgets."""
-    once = view.once()
+    once = view.once
     found = [Rival(once_name(view), once, int(once.columns[0]), view.answered(line))]
     for other in view.lines(large=True) if thinking else []:
         for k, column in zip(other.budgets, other.columns.tolist(), strict=True):
@@ -81,7 +81,7 @@ def rivals(view: View, *, thinking: bool, line: Line | None) -> list[Rival]:
 
 def once_name(view: View) -> str:
     """What the large model's one answer is: greedy, or the mean of its single samples."""
-    line = view.once()
+    line = view.once
     if line.strategy == "greedy":
         return "greedy"
     most = view.arms.readers[line.way].most

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,7 @@ class View:
         """The lines of the small side, or of the large model; greedy answers are none."""
         return [line for line in self._side(large=large) if line.strategy != "greedy"]
 
+    @cached_property
     def once(self) -> Line:
         """The large model's one answer: greedy, or the mean of its single samples where it has no greedy one.
 
@@ -104,7 +106,7 @@ class View:
         Where both sides pay, checked once as the answers of ``line`` are: by its verifier, or by a perfect one;
         of the compute-optimal strategy (None), by the first verifier.
         """
-        spent = self.arms.flops[:, int(self.once().columns[0])]
+        spent = self.arms.flops[:, int(self.once.columns[0])]
         verifier = next((name for name in self.judges if name in self.checks), None)
         if line is not None:
             verifier = line.verifier or ("" if line.selector == "coverage" else None)
@@ -112,8 +114,11 @@ class View:
 
     def cheapest(self, group: Group) -> float:
         """FLOPs of the cheapest answer of the small side in a group."""
-        columns = [int(line.columns[0]) for line in self._side(large=False)]
-        return float(group.mean(self.arms.flops[np.ix_(group.members, columns)]).min())
+        if group.name not in self._cheapest:
+            columns = [int(line.columns[0]) for line in self._side(large=False)]
+            spent = group.mean(self.arms.flops[np.ix_(group.members, columns)])
+            self._cheapest[group.name] = float(spent.min())
+        return self._cheapest[group.name]
 
     def read(self, line: Line, group: Group, flops_: Floats) -> Reading:
         """What a line of the small side answers at FLOPs a query in a group (see ``lines.read``)."""
@@ -148,11 +153,20 @@ class View:
         honest = [line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None]
         return honest or own
 
-    def _side(self, *, large: bool) -> list[Line]:
+    @cached_property
+    def _cheapest(self) -> dict[str, float]:
+        return {}
+
+    @cached_property
+    def _sides(self) -> tuple[list[Line], list[Line]]:
+        """The lines of the small side and of the large model, greedy answers among them."""
         table = self.arms.table
-        mine = (table["model"] == self.large) if large else (table["model"] != self.large)
-        ways = set(table.loc[mine, "way"])
-        return [line for line in lines_of(self.arms, self.judges) if line.way in ways]
+        theirs = set(table.loc[table["model"] == self.large, "way"])
+        every = lines_of(self.arms, self.judges)
+        return [line for line in every if line.way not in theirs], [line for line in every if line.way in theirs]
+
+    def _side(self, *, large: bool) -> list[Line]:
+        return self._sides[large]
 
 
 def views(

@@ -40,3 +40,7 @@ __all__ = [
     "mixture",
     "shrunk",
 ]
+
+REACHED="reached"
+class Gain: ...
+def mechanism_gains(*a, **k): ...
