@@ -128,6 +128,8 @@ def _rows(reader: Reader, problems: Sequence[str]) -> Ints:
 
 def _read(way: Way, rows: Ints) -> tuple[Ints, Floats, Floats]:
     """The budgets at which a way is read, and its accuracy and noise there."""
-    budgets = way.budgets if way.reader.step == 0 else way.reader.step * doublings(way.reader.most // way.reader.step)
+    reader, budgets = way.reader, way.reader.budgets
+    if reader.step:
+        budgets = reader.step * doublings(reader.fewest)
     values, noise = way.reader.at(budgets, rows)
     return budgets, values, noise

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalinglab.curves.arms import Arms
-from scalinglab.curves.mixtures import shares, whole
+from scalinglab.curves.mixtures import shares
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.curves.readers import Reader
 
@@ -120,19 +120,17 @@ def read(
     may not have been run so small. halves: of each split, the reader of the samples that did not set its bins.
     """
     readers = [arms.readers[line.way]] if halves is None or group.inside is None else list(halves)
-    step, most = readers[0].step, min(reader.most for reader in readers)
-    grid = line.budgets[line.budgets <= most].astype(np.int64)
-    if step:
-        grid = np.union1d(grid, [most])
-    cost = group.mean(arms.prices[line.way].flops(grid)[group.members])
-    status = _status(flops, cost, float(cost[0]) if step == 1 else cheapest)
-    at = np.clip(flops, cost.min(), cost.max())
-    within = np.array([one == BOUND for one in status])
-    budgets, mix = _stepped(grid, cost, at, step, every=bool(within.any())) if step else (grid, shares(cost, at))
+    budgets = min((reader.budgets for reader in readers), key=len)
+    cost = arms.prices[line.way].mean(budgets, group.members, group.weights)
+    status = _status(flops, cost, float(cost[0]) if readers[0].step == 1 else cheapest)
+    within, nowhere = (np.array([one in kinds for one in status]) for kinds in ((BOUND,), (CANNOT, BELOW)))
+    mix = shares(cost, np.clip(flops, cost.min(), cost.max()))
+    used = np.isin(budgets, line.budgets) if within.any() else mix.any(axis=1)  # a bound is the best of all
+    used |= mix.any(axis=1)
+    budgets, mix = budgets[used], mix[used]
     values, noise = _values(readers, group, budgets)
     if within.any():
         mix[:, within] = np.eye(len(budgets))[:, [int(group.mean(values).argmax())]]
-    nowhere = np.array([one in (CANNOT, BELOW) for one in status])
     found = [values @ mix, noise @ mix**2, budgets @ mix]
     for array in found:
         array[..., nowhere] = np.nan
@@ -150,18 +148,6 @@ def _status(flops: Floats, cost: Floats, cheapest: float) -> list[str]:
         else:
             found.append(MEASURED if at <= cost.max() * (1 + slack) else BOUND)
     return found
-
-
-def _stepped(grid: Ints, cost: Floats, at: Floats, step: int, *, every: bool) -> tuple[Ints, Floats]:
-    """The budgets below and above each point, with ``every`` all of the grid; and the mixtures, (budgets, points)."""
-    each = (cost[-1] - cost[0]) / (grid[-1] - grid[0]) if len(grid) > 1 else 1.0
-    k = grid[0] + np.divide(at - cost[0], each, out=np.zeros_like(at), where=each > 0)
-    low, high, share = whole(k, step, int(grid[-1]))
-    budgets = np.unique(np.concatenate([grid if every else grid[:0], low, high]))
-    mix, points = np.zeros((len(budgets), len(at))), np.arange(len(at))
-    mix[np.searchsorted(budgets, low), points] = 1 - share
-    mix[np.searchsorted(budgets, high), points] += share
-    return budgets, mix
 
 
 def _values(readers: Sequence[Reader], group: Group, budgets: Ints) -> tuple[Floats, Floats]:

@@ -34,15 +34,6 @@ def shares(cost: Floats, at: Floats) -> Floats:
     return found
 
 
-def whole(k: Floats, step: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """The multiples of ``step`` below and above each budget within ``most``, and the share of the upper one."""
-    blocks = np.clip(k / step, 1, most // step)
-    near = np.round(blocks)
-    blocks = np.where(np.abs(blocks - near) < 1e-9 * near, near, blocks)
-    low, high = np.floor(blocks).astype(np.int64), np.ceil(blocks).astype(np.int64)
-    return low * step, high * step, blocks - low
-
-
 def first_reach(cost: Floats, value: Floats, target: Floats, least: Floats) -> Floats:
     """The cost, at ``least`` or above, at which a mixture first reaches ``target``, in each draw; shape (draws,).
 

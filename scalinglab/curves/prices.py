@@ -35,6 +35,13 @@ class Price:
             return np.column_stack([self.runs[int(k)] for k in budgets])
         return self.fixed[:, None] + self.each[:, None] * budgets
 
+    def mean(self, budgets: Ints, rows: Ints, weights: Floats) -> Floats:
+        """Mean FLOPs over some problems, weighted, at each budget, (budgets,)."""
+        share = weights / weights.sum()
+        if self.runs is not None:
+            return np.array([share @ self.runs[int(k)][rows] for k in budgets])
+        return np.asarray(share @ self.fixed[rows] + share @ self.each[rows] * budgets)
+
     def at(self, rows: Ints) -> Price:
         """The same of some problems."""
         runs = None if self.runs is None else {k: spent[rows] for k, spent in self.runs.items()}

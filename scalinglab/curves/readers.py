@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from scalinglab.curves.pools import Floats, Ints, Pool
 from scalinglab.curves.selectors import accuracy
 
+_DRAWS = 128
+"""Subsets behind a vote, at least; what they leave open is in every interval."""
 Read = tuple[Floats, Floats]
 """Accuracies and the variance of each that comes from subsampling votes, (problems, budgets) both."""
 
@@ -17,8 +20,8 @@ Read = tuple[Floats, Floats]
 class Reader(Protocol):
     """What knows the accuracy of each problem at budgets in samples.
 
-    problems: in the order of rows. step: budgets are its multiples (0: those that were run). most: the largest.
-    fewest: independent draws behind an accuracy, of the problem with fewest.
+    problems: in the order of rows. step: samples that are drawn together (0: a search, known where it was run).
+    budgets: at which it is read, rising; between two of them stands a mixture. fewest: independent draws behind an accuracy, of the problem with fewest.
     """
 
     @property
@@ -26,7 +29,7 @@ class Reader(Protocol):
     @property
     def step(self) -> int: ...
     @property
-    def most(self) -> int: ...
+    def budgets(self) -> Ints: ...
     @property
     def fewest(self) -> int: ...
     def at(self, budgets: Ints, rows: Ints) -> Read:
@@ -48,9 +51,14 @@ class Sampled:
     def problems(self) -> tuple[str, ...]:
         return self.pool.problems
 
-    @property
-    def most(self) -> int:
-        return self.fewest * self.step
+    @cached_property
+    def budgets(self) -> Ints:
+        """Every number of draws; of votes, which are worked out from subsets, eight in each doubling."""
+        every = np.arange(1, self.fewest + 1, dtype=np.int64)
+        if self.selector not in ("coverage", "best-of-n"):
+            every = every[every % 2 ** np.maximum(0, np.floor(np.log2(every)).astype(np.int64) - 3) == 0]
+            every = np.union1d(every, [self.fewest])
+        return every * self.step
 
     @property
     def fewest(self) -> int:
@@ -63,7 +71,7 @@ class Sampled:
             return accuracy(part, self.selector, counts, seed=self.seed)
         lacking = [k for k in dict.fromkeys(counts) if k not in self.known]
         if lacking:
-            values, noise = accuracy(self.pool, self.selector, lacking, seed=self.seed)
+            values, noise = accuracy(self.pool, self.selector, lacking, draws=_DRAWS, seed=self.seed)
             self.known.update((k, (values[:, j], noise[:, j])) for j, k in enumerate(lacking))
         kept = [self.known[k] for k in counts]
         return np.column_stack([one[rows] for one, _ in kept]), np.column_stack([two[rows] for _, two in kept])
@@ -78,10 +86,6 @@ class Finals:
     values: Floats
     step: int = 0
     fewest: int = 1
-
-    @property
-    def most(self) -> int:
-        return int(self.budgets[-1])
 
     def at(self, budgets: Ints, rows: Ints) -> Read:
         found = self.values[np.ix_(rows, np.searchsorted(self.budgets, budgets))]
@@ -104,8 +108,8 @@ class Placed:
         return self.reader.step
 
     @property
-    def most(self) -> int:
-        return self.reader.most
+    def budgets(self) -> Ints:
+        return self.reader.budgets
 
     @property
     def fewest(self) -> int:

@@ -84,7 +84,7 @@ def once_name(view: View) -> str:
     line = view.once
     if line.strategy == "greedy":
         return "greedy"
-    most = view.arms.readers[line.way].most
+    most = view.arms.readers[line.way].fewest
     return f"pass@1 of {most} samples" if most > 1 else "one sample"
 
 

@@ -56,7 +56,7 @@ class Division:
         if line.way not in self.halves:
             return line.columns, arms.accuracy[:, line.columns]
         half = self.halves[line.way][split]
-        kept = line.budgets <= half.most
+        kept = line.budgets <= half.budgets[-1]
         budgets = line.budgets[kept].astype(np.int64)
         return line.columns[kept], half.at(budgets, np.arange(len(arms.problems)))[0]
 

@@ -56,11 +56,11 @@ def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[
 
 
 def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd.DataFrame:
-    budgets, rows = doublings(way.reader.most) if k is None else np.asarray(k, dtype=np.int64), len(way.reader.problems)
-    if budgets.min() < 1 or budgets.max() > way.reader.most:
+    budgets, rows = doublings(way.reader.fewest) if k is None else np.asarray(k, dtype=np.int64), len(way.reader.problems)
+    if budgets.min() < 1 or budgets.max() > way.reader.fewest:
         raise DataError(
             f"k = {', '.join(map(str, budgets))} of model {way.model}",
-            f"budgets from 1 to n = {way.reader.most}, the samples of its least sampled problem",
+            f"budgets from 1 to n = {way.reader.fewest}, the samples of its least sampled problem",
             "lower k or collect more samples",
         )
     values, noise = way.reader.at(budgets, np.arange(rows))

@@ -129,7 +129,7 @@ class View:
         """The arms of a line that can be read in a group: where its samples also set the bins, half of its budgets."""
         if group.inside is None or line.way not in self.halves:
             return line.columns
-        return line.columns[line.budgets <= min(half.most for half in self.halves[line.way])]
+        return line.columns[line.budgets <= min(int(half.budgets[-1]) for half in self.halves[line.way])]
 
     def scored(self, group: Group) -> Floats:
         """Accuracy of every arm on a group's members, evened (see ``Group.evened``), (members, arms).
