@@ -19,7 +19,7 @@ from scalinglab.samples import (
     write_jsonl,
     write_parquet,
 )
-from scalinglab.specs import Block, Linear, ModelSpec, find
+from scalinglab.specs import Block, Linear, ModelSpec, Shape, find
 
 QUICK = settings(max_examples=5, deadline=None, derandomize=True)
 KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
@@ -28,9 +28,9 @@ KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
 # A token costs 300 FLOPs under 2N (N = 150), 200 without the embedding (N = 100) and 200 in matrix products;
 # a logit 100; a query-key pair 4.
 BLOCK = Block(1, (Linear(10, 10),), heads=1, qk_dim=1, v_dim=1, cached=2, window=None, vectors=0)
-TOY = ModelSpec("toy", "llama", 10, 5, (BLOCK,), tied=True)
+TOY = ModelSpec("toy", Shape(10, 5, (BLOCK,), tied=True))
 ALL_2N, BODY, LOGIT, PAIR = 300, 200, 100, 4
-LARGE = replace(TOY, name="large", blocks=(replace(BLOCK, count=3),))
+LARGE = ModelSpec("large", Shape(10, 5, (replace(BLOCK, count=3),), tied=True))
 SPECS = {"small": TOY, "large": LARGE, "prm": TOY, "unused": TOY}
 
 UNIT = Unit("run", "math", "p1", "policy", "small", "parallel")
