@@ -14,7 +14,7 @@ import pytest
 from scalinglab import __version__, cli
 from scalinglab.curves import SELECTORS
 from scalinglab.exchange import OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED, match_ratio, match_specs
-from scalinglab.flops import CONVENTIONS
+from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.samples import Call, RunStore, Solution, Unit, write_jsonl, write_parquet
 from scalinglab.specs import catalogue, find, from_config
 
@@ -239,6 +239,8 @@ def test_no_command_shows_the_help_as_wrong_usage(scalinglab):
         "specs --ratio many",
         "flops",
         "flops Qwen3-8B --prompt 5",
+        "flops Qwen3-8B --train 2T --prompt 5",
+        "flops Qwen3-8B --prompt 5 --generate 6 --sequence 7",
         "flops Qwen3-8B --prompt five --generate 6",
         "flops Qwen3-8B --prompt 1.5 --generate 6",
         "budget",
@@ -274,8 +276,9 @@ def test_the_list_of_specs_is_the_catalogue(scalinglab, document):
 @pytest.mark.parametrize("name", ["Pythia-1B", "pythia 1b", "Mixtral-8x7B", "Qwen3-0.6B"])
 def test_a_spec_shows_its_exact_counts(document, name):
     shown, spec = document(f"specs '{name}'"), find(name)
-    for key in ("name", "series", "family", "total", "active", "embedding", "non_embedding", "layers", "hidden"):
+    for key in ("name", "series", "family", "total", "active", "embedding", "non_embedding", "training_tokens"):
         assert shown[key] == getattr(spec, key)
+    assert (shown["layers"], shown["hidden"]) == (spec.shape.layers, spec.shape.hidden)
     assert shown["embedding"] + shown["non_embedding"] == shown["total"]
 
 
@@ -294,7 +297,8 @@ def test_a_config_file_is_a_spec(document, tmp_path):
 def test_pairs_near_14_hold_pythia_1b_and_12b(document, scalinglab):
     found = {(row["small"], row["large"]): row for row in document("specs --ratio 14")["pairs"]}
     pair = found["Pythia-1B", "Pythia-12B"]
-    assert set(pair) == {"small", "large", "total", "active", "non_embedding"}
+    tokens = {"small_tokens", "large_tokens", "pretraining", "remark"}
+    assert set(pair) == {"small", "large", "total", "active", "non_embedding", *tokens}
     assert pair["non_embedding"] == pytest.approx(14.06, abs=0.005)
     assert "Pythia-12B" in scalinglab("specs --ratio 14").out
 
@@ -302,6 +306,28 @@ def test_pairs_near_14_hold_pythia_1b_and_12b(document, scalinglab):
 def test_pairs_of_different_series_are_found_on_demand(document):
     one, across = (document(f"specs --ratio 14 {option}")["pairs"] for option in ("", "--across"))
     assert len(across) > len(one) > 0
+
+
+def test_a_pair_says_the_tokens_of_both_and_the_ratio_of_their_pretraining(document, scalinglab):
+    found = {(row["small"], row["large"]): row for row in document("specs --ratio 12 --across")["pairs"]}
+    same, apart = found["Pythia-1B", "Pythia-12B"], found["Gemma-2-2B", "Gemma-2-27B"]
+    assert (same["remark"], same["pretraining"]) == ("", same["total"])
+    assert (apart["small_tokens"], apart["large_tokens"]) == (2 * 10**12, 13 * 10**12)
+    assert apart["remark"] == "D differs"
+    assert apart["pretraining"] == pytest.approx(6.5 * apart["total"])
+    unknown = next(row for row in found.values() if "GPT-2" in row["small"])
+    assert unknown["pretraining"] is None
+    assert unknown["remark"].startswith(f"D of {unknown['small']}")
+    assert unknown["remark"].endswith("unknown")
+    assert "D differs" in scalinglab("specs --ratio 12").out
+
+
+def test_a_spec_may_be_a_number_and_say_its_training_tokens(document):
+    shown = document("specs 37e9/671e9@14.8T")
+    assert (shown["active"], shown["total"]) == (37 * 10**9, 671 * 10**9)
+    assert shown["training_tokens"] == 14_800 * 10**9
+    assert shown["non_embedding"] is shown["layers"] is shown["cached_per_token"] is None
+    assert document("specs Pythia-1B@20B")["training_tokens"] == 20 * 10**9
 
 
 def test_no_pair_is_an_empty_list_and_no_broken_table(document, scalinglab):
@@ -367,6 +393,9 @@ def test_the_table_of_flops_names_every_preset_and_its_bias(scalinglab):
     ("line", "phrase"),
     [
         ("flops nonsense --prompt 1 --generate 1", "no model or file"),
+        ("flops Pythia-1B --train many", "training tokens 'many'"),
+        ("flops Pythia-1B --train 5 --sequence 0", "sequence is 0"),
+        ("flops Pythia-1B@many --prompt 1 --generate 1", "training tokens 'many'"),
         ("flops Pythia-1B --prompt -1 --generate 1", "prompt is -1"),
         ("flops Pythia-1B --prompt 1 --generate -1", "generated is -1"),
         ("flops Pythia-1B --prompt 1 --generate 1 --samples -1", "samples is -1"),
@@ -374,6 +403,39 @@ def test_the_table_of_flops_names_every_preset_and_its_bias(scalinglab):
 )
 def test_a_query_that_makes_no_sense_is_refused(scalinglab, line, phrase):
     assert_refused(scalinglab(line), phrase)
+
+
+def test_training_is_priced_under_every_preset(document, scalinglab):
+    shown = document("flops Pythia-1B --train 20B")
+    spec = find("Pythia-1B")
+    assert (shown["tokens"], shown["sequence"]) == (20 * 10**9, 2048)
+    assert {name: row["total"] for name, row in shown["conventions"].items()} == {
+        name: total(training(spec, 20 * 10**9, convention=rule)) for name, rule in CONVENTIONS.items()
+    }
+    assert shown["conventions"]["paper"]["total"] == 6 * spec.total * 20 * 10**9
+    assert shown["conventions"]["paper"]["bias"] > 0 == shown["conventions"]["exact"]["bias"]
+    assert "projections" in scalinglab("flops Pythia-1B --train 20B").out
+
+
+def test_training_is_unpriced_by_name_where_attention_counts_and_no_length_is_known(document, scalinglab):
+    rows = document("flops Mixtral-8x22B --train 1e12")["conventions"]
+    assert {name for name, row in rows.items() if "unpriced" in row} == {"exact", "exact-measured"}
+    assert rows["paper"]["bias"] is None
+    assert (
+        "exact unpriced: Mixtral-8x22B: training sequence length unknown"
+        in scalinglab("flops Mixtral-8x22B --train 1e12").out
+    )
+    known = document("flops Mixtral-8x22B --train 1e12 --sequence 4096")["conventions"]
+    assert all(row["total"] > 0 for row in known.values())
+
+
+def test_a_bare_number_is_priced_under_2n_alone(document, scalinglab):
+    rows = document("flops 2e9/6e9 --prompt 7 --generate 10 --samples 3")["conventions"]
+    assert rows["paper"]["total"] == 2 * 2 * 10**9 * 10 * 3
+    assert {name for name, row in rows.items() if "unpriced" in row} == {"kaplan", "exact", "exact-measured"}
+    out = scalinglab("flops 6e9 --prompt 7 --generate 10").out
+    assert all(f"{name} unpriced" in out for name in ("kaplan", "exact", "exact-measured"))
+    assert document("flops 6e9 --train 2T")["conventions"]["paper"]["total"] == 72 * 10**21
 
 
 # budget

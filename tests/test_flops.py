@@ -15,7 +15,9 @@ from scalinglab.flops import (
     AXES,
     CONVENTIONS,
     Convention,
+    axes_over,
     compare_conventions,
+    compare_training,
     components,
     convention,
     cost,
@@ -27,6 +29,7 @@ from scalinglab.flops import (
     query,
     total,
     training,
+    with_axes,
 )
 from scalinglab.specs import Linear, catalogue, find, from_config
 
@@ -184,7 +187,11 @@ def ids(rows, tokens, vocab=3):
 
 
 def with_window(spec, window):
-    return replace(spec, blocks=tuple(replace(block, window=window) for block in spec.blocks))
+    return with_blocks(spec, *(replace(block, window=window) for block in spec.blocks))
+
+
+def with_blocks(spec, *blocks):
+    return replace(spec, size=replace(spec.shape, blocks=blocks))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -296,6 +303,65 @@ def test_every_field_but_the_name_and_source_is_an_axis():
     assert {field.name for field in fields(Convention)} == {"name", "source", *AXES}
 
 
+@pytest.mark.parametrize(
+    ("base", "text", "name", "changed"),
+    [
+        ("paper", "tuning,difficulty", "paper+tuning+difficulty", {"tuning": True, "difficulty": True}),
+        ("exact", "no-tuning", "exact+no-tuning", {"tuning": False}),
+        (
+            "kaplan",
+            "verifier=small, prompts=per-sample ,recompute",
+            "kaplan+verifier=small+prompts=per-sample+recompute",
+            {"verifier": "small", "prompts": "per-sample", "recompute": True},
+        ),
+        ("exact", "tuning,reuse=none", "exact+reuse=none", {"reuse": "none"}),
+        ("exact", "tuning,difficulty", "exact", {}),
+    ],
+)
+def test_axes_are_set_on_top_of_a_preset_and_its_name_says_so(base, text, name, changed):
+    rule = with_axes(CONVENTIONS[base], text)
+    assert rule.name == name
+    assert axes(rule) == {**axes(CONVENTIONS[base]), **changed}
+    assert convention(name) == rule
+    assert convention(name).name == name
+
+
+@given(start=st.sampled_from(list(CONVENTIONS.values())), data=st.data())
+@QUICK
+def test_the_text_of_the_axes_in_which_two_rules_differ_turns_one_into_the_other(start, data):
+    end = Convention("drawn", **{axis: data.draw(st.sampled_from(allowed)) for axis, allowed in AXES.items()})
+    text = axes_over(start, end)
+    assert (text == "") == (axes(start) == axes(end))
+    assert not text or axes(with_axes(start, text)) == axes(end)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("", "axis ''"),
+        ("tuning,", "axis ''"),
+        ("colour", "axis 'colour'"),
+        ("colour=red", "difficulty, no-tuning, tuning"),
+        ("tuning=true", "one of no-tuning, tuning"),
+        ("prompts", "one of prompts=free, prompts=once, prompts=per-sample"),
+        ("no-prompts", "one of prompts=free"),
+        ("verifier=large", "one of verifier=nobody, verifier=small, verifier=both"),
+        ("tuning,no-tuning", "axis tuning twice"),
+    ],
+)
+def test_axes_that_are_not_there_are_refused_with_those_that_are(text, phrase):
+    with pytest.raises(SpecError) as caught:
+        with_axes(CONVENTIONS["paper"], text)
+    assert len(caught.value.args) == 3
+    assert phrase in str(caught.value)
+
+
+def test_conventions_are_equal_where_their_axes_are():
+    assert with_axes(CONVENTIONS["paper"], "verifier=small") == CONVENTIONS["small-pays"]
+    assert with_axes(CONVENTIONS["paper"], "tuning") != CONVENTIONS["paper"]
+    assert len(set(CONVENTIONS.values())) == len(CONVENTIONS)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_printed_convention_shows_its_name_and_all_its_axes(rule):
     assert str(rule).startswith(f"{rule.name} (")
@@ -357,7 +423,7 @@ def test_prefill_and_decode_pass_the_tokens_of_one_longer_prefill(rule, spec, wi
     assert headless(both) == headless(longer)
     logits = min(prompt, 1) + generated - 1 - min(prompt + generated - 1, 1)
     more = logits if rule.head == "needed" else 0
-    assert both["head"] == longer["head"] + 2 * spec.hidden * spec.vocab * more
+    assert both["head"] == longer["head"] + 2 * spec.shape.head_weights * more
 
 
 @pytest.mark.parametrize("rule", MATMUL, ids=lambda rule: rule.name)
@@ -370,7 +436,7 @@ def test_a_prompt_read_in_two_pieces_costs_one_more_logit_and_nothing_else(rule,
     at_once = prefill(spec, first + second, convention=rule)
     assert headless(pieces) == headless(at_once)
     more = min(first, second, 1) if rule.head == "needed" else 0
-    assert pieces["head"] == at_once["head"] + 2 * spec.hidden * spec.vocab * more
+    assert pieces["head"] == at_once["head"] + 2 * spec.shape.head_weights * more
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -427,7 +493,7 @@ def test_a_head_where_needed_costs_no_more_than_on_all_tokens(spec, new, old, da
 def test_experts_that_do_not_serve_a_token_cost_only_their_row_of_the_router():
     block = TINY_EXPERTS.blocks[0]
     crowd = replace(block, experts=50, router=(Linear(4, 50),))
-    few, many = (prefill(replace(TINY_EXPERTS, blocks=(b,)), 6, convention=EXACT) for b in (block, crowd))
+    few, many = (prefill(with_blocks(TINY_EXPERTS, b), 6, convention=EXACT) for b in (block, crowd))
     assert many.pop("router") - few.pop("router") == 6 * 2 * 2 * 4 * 45
     assert few == many
 
@@ -436,7 +502,7 @@ def test_experts_that_do_not_serve_a_token_cost_only_their_row_of_the_router():
 @QUICK
 def test_under_2n_a_token_costs_twice_its_active_parameters_whatever_its_context(spec, new, old, logits):
     for name in ("paper", "paper-verifier", "small-pays", "kaplan"):
-        n = spec.active_non_embedding if name == "kaplan" else spec.active
+        n = spec.shape.active_non_embedding if name == "kaplan" else spec.active
         flops = forward(spec, new, context=old, logits=logits, convention=convention(name))
         assert flops == {"parameters": 2 * n * new}
         assert decode(spec, old, new, convention=convention(name)) == flops
@@ -514,7 +580,7 @@ def test_all_85_marin_runs_cost_what_their_authors_logged(marin):
         assert spec.total == int(row["parameter_count"])
         ours = total(training(spec, tokens, sequence=4096, convention=EAGER))
         # They also count three FLOPs for every element of the softmax.
-        softmax = tokens * spec.layers * 3 * 3 * 4096 * spec.hidden // 128
+        softmax = tokens * spec.shape.layers * 3 * 3 * 4096 * spec.shape.hidden // 128
         assert ours + softmax == pytest.approx(float(row["throughput/total_gflops"]) * 1e9, rel=1e-12)
 
 
@@ -574,6 +640,17 @@ def test_the_presets_are_compared_with_exact():
     assert {name: row["bias"] for name, row in rows.items()} == {
         name: flops / 10584 - 1 for name, flops in totals.items()
     }
+
+
+def test_training_is_compared_under_every_preset():
+    rows = compare_training(TINY, 12, sequence=5)
+    assert {name: row["components"] for name, row in rows.items()} == {
+        name: training(TINY, 12, sequence=5, convention=rule) for name, rule in CONVENTIONS.items()
+    }
+    assert rows["paper"]["bias"] == rows["paper"]["total"] / rows["exact"]["total"] - 1
+    lengthless = compare_training(TINY, 12)
+    assert {name for name, row in lengthless.items() if "unpriced" in row} == {"exact", "exact-measured"}
+    assert lengthless["kaplan"] == {**rows["kaplan"], "bias": None}
 
 
 def test_there_is_no_bias_where_exact_charges_nothing():

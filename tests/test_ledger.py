@@ -1,4 +1,6 @@
+import json
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from scalinglab import flops
 from scalinglab.errors import DataError, SpecError
 from scalinglab.flops import AXES, CONVENTIONS, Convention, training
-from scalinglab.ledger import PHASES, SHARED, price
+from scalinglab.ledger import PHASES, SHARED, Tuning, left_out, price, summary, tuning_flops, tuning_of
 from scalinglab.samples import (
     ROLES,
     Call,
@@ -19,8 +21,9 @@ from scalinglab.samples import (
     write_jsonl,
     write_parquet,
 )
-from scalinglab.specs import Block, Linear, ModelSpec, find
+from scalinglab.specs import Block, Linear, ModelSpec, Shape, find
 
+SHIPPED = Path(__file__).parents[1] / "scalinglab" / "data" / "testbed" / "base"
 QUICK = settings(max_examples=5, deadline=None, derandomize=True)
 KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
 
@@ -28,9 +31,9 @@ KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
 # A token costs 300 FLOPs under 2N (N = 150), 200 without the embedding (N = 100) and 200 in matrix products;
 # a logit 100; a query-key pair 4.
 BLOCK = Block(1, (Linear(10, 10),), heads=1, qk_dim=1, v_dim=1, cached=2, window=None, vectors=0)
-TOY = ModelSpec("toy", "llama", 10, 5, (BLOCK,), tied=True)
+TOY = ModelSpec("toy", Shape(10, 5, (BLOCK,), tied=True))
 ALL_2N, BODY, LOGIT, PAIR = 300, 200, 100, 4
-LARGE = replace(TOY, name="large", blocks=(replace(BLOCK, count=3),))
+LARGE = ModelSpec("large", Shape(10, 5, (replace(BLOCK, count=3),), tied=True))
 SPECS = {"small": TOY, "large": LARGE, "prm": TOY, "unused": TOY}
 
 UNIT = Unit("run", "math", "p1", "policy", "small", "parallel")
@@ -51,6 +54,11 @@ def spent(*works, under, **kwargs):
     rule = under if isinstance(under, Convention) else CONVENTIONS[under]
     entries = price(run_of(*works), SPECS, convention=rule, **kwargs).entries
     return sum(entries.loc[~entries["phase"].isin(["pretrain", "tune"]), "flops"])
+
+
+def tuned(**spent):
+    """Helpers and the FLOPs of their training, the same under every rule."""
+    return [Tuning(model, {"paper": flops, "exact": flops}) for model, flops in spent.items()]
 
 
 def refusal(*args, **kwargs):
@@ -326,20 +334,166 @@ def test_unknown_training_tokens_are_listed_as_not_counted():
 @pytest.mark.parametrize("rule", CONVENTIONS)
 def test_tuning_is_charged_or_listed_as_not_counted(rule):
     tuning = {"prm": 10**20 + 1, "reviser": 7}
-    ledger = price(run_of((UNIT, [CALL])), SPECS, convention=CONVENTIONS[rule], tuning=tuning)
-    left_out = ledger.not_counted.query("what == 'tuning'")
+    ledger = price(run_of((UNIT, [CALL])), SPECS, convention=CONVENTIONS[rule], tuning=tuned(**tuning))
+    uncounted = ledger.not_counted.query("what == 'tuning'")
     if CONVENTIONS[rule].tuning:
         entries = ledger.entries.query("phase == 'tune'").set_index("model")
         assert entries["flops"].to_dict() == tuning
-        assert left_out.empty
+        assert uncounted.empty
     else:
         assert "tune" not in ledger.by("phase")
-        assert left_out["model"].tolist() == list(tuning)
+        assert uncounted["model"].tolist() == list(tuning)
 
 
 @pytest.mark.parametrize("flops", [-5, 1.5, float("nan"), True, "many"])
 def test_tuning_flops_that_are_no_whole_number_are_refused(flops):
-    assert "prm" in refusal(run_of(), SPECS, convention=CONVENTIONS["exact"], tuning={"prm": flops})
+    with pytest.raises(DataError, match="tuning of prm") as caught:
+        Tuning("prm", {"exact": flops})
+    assert len(caught.value.args) == 3
+    with pytest.raises(DataError, match="tuning of prm"):
+        Tuning("prm", {}, {"attempts": {"paper": flops}})
+
+
+@pytest.mark.parametrize("rule", [rule for rule in CONVENTIONS if CONVENTIONS[rule].tuning])
+def test_helpers_without_a_record_of_their_training_are_named_and_policies_not(rule):
+    revised = [CALL, replace(CALL, role="reviser", model="reviser"), CHECK, replace(CHECK, model="small")]
+    specs = {**SPECS, "reviser": TOY}
+    ledger = price(run_of((UNIT, revised)), specs, convention=CONVENTIONS[rule], tuning=tuned(prm=5))
+    rows = ledger.not_counted.query("what == 'tuning'")
+    assert rows[["role", "model", "why"]].to_numpy().tolist() == [
+        ["reviser", "reviser", "no record of its training"]
+    ]
+
+
+def test_a_helper_that_was_tuned_has_no_pretraining_of_its_own():
+    specs = {name: replace(TOY, training_tokens=100, training_sequence=10) for name in ("small", "reviser")}
+    run = run_of((UNIT, [CALL, replace(CALL, role="reviser", model="reviser")]))
+    for rule in (CONVENTIONS["paper"], CONVENTIONS["exact"]):
+        ledger = price(run, specs, convention=rule, tuning=tuned(reviser=9))
+        trained = ledger.entries[ledger.entries["phase"].isin(["pretrain", "tune"])]
+        expected = {("pretrain", "small"), *([("tune", "reviser")] if rule.tuning else [])}
+        assert set(zip(trained["phase"], trained["model"], strict=True)) == expected
+
+
+# Data that helpers share
+
+
+ATTEMPTS = {"attempts": {"paper": 100, "exact": 1000}}
+THREE = [
+    Tuning("prm", {"paper": 1, "exact": 10}, ATTEMPTS),
+    Tuning("orm", {"paper": 2, "exact": 20}, ATTEMPTS),
+    Tuning("reviser", {"paper": 4, "exact": 40}, {**ATTEMPTS, "more": {"paper": 8, "exact": 80}}),
+]
+CHARGED = replace(CONVENTIONS["paper"], tuning=True)
+
+
+@pytest.mark.parametrize(
+    ("models", "paper"),
+    [
+        ((), 0),
+        (("small",), 0),
+        (("prm",), 101),
+        (("prm", "prm", "small"), 101),
+        (("prm", "orm"), 103),
+        (("reviser",), 112),
+        (("prm", "orm", "reviser"), 115),
+    ],
+)
+def test_shared_data_are_charged_once_over_the_models_that_are_used(models, paper):
+    assert tuning_flops(THREE, models, CHARGED) == paper
+    assert tuning_flops(THREE, models, CONVENTIONS["exact"]) == 10 * paper
+    assert tuning_flops(THREE, models, CONVENTIONS["paper"]) == 0
+
+
+def test_the_ledger_charges_shared_data_once_and_says_whose_they_are():
+    run = run_of((UNIT, [CALL, CHECK]))
+    entries = price(run, SPECS, convention=CHARGED, tuning=THREE).entries.query("phase == 'tune'")
+    assert sum(entries["flops"]) == tuning_flops(THREE, [tuned.model for tuned in THREE], CHARGED) == 115
+    data = entries[entries["part"] != SHARED].set_index("part")
+    assert data["flops"].to_dict() == {"attempts": 100, "more": 8}
+    assert data["model"].to_dict() == {"attempts": SHARED, "more": "reviser"}
+    alone = price(run, SPECS, convention=CHARGED, tuning=THREE[:1]).entries.query("phase == 'tune'")
+    assert set(alone["model"]) == {"prm"}
+
+
+def test_one_key_with_two_costs_is_refused():
+    other = Tuning("orm", {"paper": 2}, {"attempts": {"paper": 99}})
+    with pytest.raises(DataError, match="data attempts cost 100 FLOPs for prm and 99 for orm"):
+        tuning_flops([THREE[0], other], ["prm", "orm"], CHARGED)
+
+
+def test_a_training_that_was_not_counted_under_a_kind_of_rule_is_unpriced_under_it():
+    alone = [Tuning("prm", {"paper": 1})]
+    assert tuning_flops(alone, ["prm"], CHARGED) == 1
+    with pytest.raises(SpecError, match="prm was not counted under exact"):
+        tuning_flops(alone, ["prm"], CONVENTIONS["exact"])
+
+
+def test_a_manifest_without_a_key_shares_its_data_with_nobody():
+    manifest = {"flops": {"paper": 1}, "data_flops": {"paper": 100}}
+    apart, shared = (
+        [tuning_of(name, manifest | key) for name in ("prm", "orm")] for key in ({}, {"data": "attempts"})
+    )
+    assert tuning_flops(apart, ["prm", "orm"], CHARGED) == 202
+    assert tuning_flops(shared, ["prm", "orm"], CHARGED) == 102
+    assert tuning_of("small", {"flops": {"paper": 1}, "data_flops": {}}) is None
+
+
+def test_the_shipped_helpers_share_their_attempts():
+    """Charged three times, as before, these are 1.1e12 FLOPs too many under paper and 2.05e12 under exact."""
+    tunings = [
+        tuning_of(name, json.loads((SHIPPED / name / "manifest.json").read_text()))
+        for name in ("small", "large", "prm", "orm", "reviser")
+    ]
+    assert tunings[:2] == [None, None]
+    for kind, rule, saved in (("paper", CHARGED, 1.10998e12), ("exact", CONVENTIONS["exact"], 2.04895e12)):
+        thrice = sum(t.flops[kind] + sum(data[kind] for data in t.data.values()) for t in tunings[2:])
+        once = tuning_flops(tunings[2:], ["prm", "orm", "reviser"], rule)
+        assert thrice - once == pytest.approx(saved, rel=1e-5)
+    assert once == pytest.approx(1.72e13, rel=2e-3)
+
+
+# For reading
+
+
+def test_a_summary_goes_through_the_phases_of_a_models_life():
+    specs = {**SPECS, "small": replace(TOY, training_tokens=1000, training_sequence=64)}
+    difficulty = (replace(UNIT, strategy="difficulty"), [CALL])
+    run = run_of(difficulty, (UNIT, [*SAMPLES, CHECK]))
+    ledger = price(run, specs, convention=CONVENTIONS["exact"], tuning=tuned(prm=7))
+    table = summary(ledger)
+    assert list(table.columns) == ["phase", "role", "model", "tokens", "flops", "share"]
+    assert list(table["phase"]) == ["pretrain", "tune", "prefill", "decode", "verifier", "difficulty"]
+    assert sum(table["flops"]) == ledger.total()
+    assert table["share"].sum() == pytest.approx(1)
+    rows = table.set_index("phase")
+    assert rows.loc["pretrain", ["model", "tokens"]].tolist() == ["small", 1000]
+    assert rows.loc["tune", "model"] == "prm"
+    assert pd.isna(rows.loc["tune", "tokens"])
+    for keys in (("model",), ("strategy",), ("role", "phase")):
+        table = summary(ledger, *keys)
+        assert table.set_index(list(keys))["flops"].to_dict() == ledger.by(*keys).to_dict()
+
+
+def test_sums_by_two_keys_are_the_parts_of_those_by_one():
+    ledger = price(run_of((UNIT, [*SAMPLES, CHECK]), BEAM), SPECS, convention=CONVENTIONS["exact"])
+    both = ledger.by("model", "phase")
+    assert both.groupby(level="model", sort=False).sum().to_dict() == ledger.by("model").to_dict()
+    assert both.groupby(level="phase", sort=False).sum().to_dict() == ledger.by("phase").to_dict()
+
+
+def test_what_is_left_out_is_said_in_one_sentence_with_every_reason():
+    ledger = price(run_of((UNIT, [*SAMPLES, CHECK])), SPECS, convention=CONVENTIONS["paper"], tuning=tuned(prm=7))
+    assert left_out(ledger) == (
+        "not counted under paper: pretraining of small (training tokens of the spec are unknown); "
+        "tuning of prm (tuning is not charged); "
+        "30 question tokens of small (free, shared or cached under this convention); "
+        "16 tokens of prm (nobody pays the verifier)"
+    )
+
+
+def test_a_ledger_that_left_nothing_out_says_so():
+    assert left_out(price(run_of(), SPECS, convention=CONVENTIONS["exact"])) == "not counted under exact: nothing"
 
 
 def test_a_model_without_a_spec_is_named():
@@ -369,6 +523,8 @@ def test_an_unknown_key_is_refused_with_the_known_ones():
     ledger = price(run_of((UNIT, [CALL])), SPECS, convention=CONVENTIONS["paper"])
     with pytest.raises(DataError, match="phase, role, model, problem, strategy, unit"):
         ledger.by("colour")
+    with pytest.raises(DataError, match="phase, role, model, problem, strategy, unit"):
+        ledger.by()
 
 
 # Sums
@@ -503,7 +659,7 @@ def test_every_preset_adds_up_and_accounts_for_every_token(rule):
 @settings(QUICK, max_examples=12)
 @given(run=runs(), rule=RULES)
 def test_every_rule_adds_up_accounts_for_every_token_and_sorts_work_into_phases(run, rule):
-    ledger = price(run, TRAINED, convention=rule, tuning={"prm": 12345})
+    ledger = price(run, TRAINED, convention=rule, tuning=tuned(prm=12345))
     assert_parts_add_up(ledger)
     assert_tokens_balance(run, ledger)
     assert_phases_fit_roles(ledger)
@@ -544,7 +700,7 @@ MORE = {
 @given(run=runs(), rule=RULES, axis=st.sampled_from(sorted(MORE)))
 def test_charging_more_never_costs_less(run, rule, axis):
     rules = [replace(rule, **{axis: value}) for value in MORE[axis]]
-    costs = [price(run, TRAINED, convention=rule, tuning={"prm": 9}).total() for rule in rules]
+    costs = [price(run, TRAINED, convention=rule, tuning=tuned(prm=9)).total() for rule in rules]
     assert costs == sorted(costs)
 
 

@@ -17,7 +17,7 @@ from scalinglab.errors import DataError
 from scalinglab.specs import from_config
 from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of, step_is_right
 from scalinglab.testbed import Attempts, Recipe, Scale, Shape, attempts, load_model, reviser, verifiers
-from scalinglab.testbed.attempts import beginnings, collect_attempts, limit
+from scalinglab.testbed.attempts import beginnings, collect_attempts, key_of, limit
 from scalinglab.testbed.policy import IGNORED
 from scalinglab.testbed.proofreading import judged_row
 from scalinglab.testbed.recipe import train_testbed
@@ -33,7 +33,7 @@ from scalinglab.testbed.reviser import (
     train_reviser,
 )
 from scalinglab.testbed.sampling import sample
-from scalinglab.testbed.training import batch_of
+from scalinglab.testbed.training import Data, batch_of
 from scalinglab.testbed.vocabulary import ANSWER_ID, BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, decode, encode
 
 FAST, TUNED = (0.03, 1e-2), (0.005, 1e-3)
@@ -415,11 +415,11 @@ def test_chains_of_the_trained_reviser_are_seeded_and_within_their_limits(made):
 def test_nothing_to_learn_from_is_refused_in_words(made, tmp_path):
     alike = [Attempts(PROBLEM, [RIGHT, RIGHT], [[1.0, 1.0]] * 2), Attempts(PROBLEM, [WRONG], [[1.0, 0.0]])]
     with pytest.raises(DataError, match="right and a wrong attempt"):
-        train_reviser(alike, MICRO, made.folder / "small", tmp_path / "reviser", data_flops={})
+        train_reviser(alike, MICRO, made.folder / "small", tmp_path / "reviser", data=Data("none", {}))
     unfinished = verifiers.prm_rows([Attempts(PROBLEM, ["4+1", ""], [[], []])])
     assert unfinished == []
     with pytest.raises(DataError):
-        verifiers.train_verifier(unfinished, MICRO, made.folder / "small", tmp_path / "prm", data_flops={})
+        verifiers.train_verifier(unfinished, MICRO, made.folder / "small", tmp_path / "prm", data=Data("none", {}))
 
 
 def test_a_testbed_is_five_models_whose_manifests_say_what_they_and_their_data_cost(made, tried):
@@ -427,7 +427,9 @@ def test_a_testbed_is_five_models_whose_manifests_say_what_they_and_their_data_c
     for name, trained in made.trained.items():
         manifest = json.loads((made.folder / name / "manifest.json").read_text())
         assert manifest == vars(trained)
-        assert manifest["data_flops"] == (tried[1] if name in ("prm", "orm", "reviser") else {})
+        helper = name in ("prm", "orm", "reviser")
+        assert manifest["data_flops"] == (tried[1] if helper else {})
+        assert manifest["data"] == (key_of(made.folder / "attempts.jsonl") if helper else None)
         assert manifest["flops"]["paper"] == 6 * manifest["parameters"] * manifest["tokens"]
         assert manifest["loss"][-1] < manifest["loss"][0]
         assert not (made.folder / name / "checkpoint.pt").exists()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scalinglab import __version__
-from scalinglab.cli import collect, findings, fit, laws, policy, testbed
+from scalinglab.cli import collect, findings, fit, laws, models, policy, testbed
 from scalinglab.cli.advise import advise
 from scalinglab.cli.exchange import (
     Bins,
@@ -38,7 +38,6 @@ from scalinglab.errors import DataError, ScalingLabError
 
 if TYPE_CHECKING:
     from scalinglab.report import Report
-    from scalinglab.specs import ModelSpec
 
 app = typer.Typer(
     help="With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?",
@@ -48,8 +47,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-NAMED = "A config.json, its folder, or a name of the catalogue."
 app.add_typer(testbed.app, name="testbed")
+app.command(epilog=models.SPECS)(models.specs)
+app.command(epilog=models.FLOPS)(models.flops)
+app.command(epilog=models.BUDGET)(models.budget)
 app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
     exchange
 )
@@ -73,70 +74,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
     if version:
         typer.echo(f"scalinglab {__version__}")
         raise typer.Exit
-
-
-@app.command(epilog="Example: scalinglab specs Qwen3-8B    scalinglab specs --ratio 14")
-def specs(
-    model: Annotated[str | None, typer.Argument(metavar="[CONFIG_OR_NAME]", help=NAMED)] = None,
-    ratio: Annotated[float | None, typer.Option(help="Find pairs about this many times apart.")] = None,
-    tolerance: Annotated[float, typer.Option(help="How far from the ratio, relatively.")] = 0.1,
-    across: Annotated[bool, typer.Option(help="Pair models of different series too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """List the catalogue, show one model's exact parameter counts, or find pairs near a ratio."""
-    from scalinglab.specs import catalogue, find, pairs
-
-    if ratio is not None:
-        found = [_pair(pair) for pair in pairs(ratio, tolerance=tolerance, across=across)]
-        print_rows(found, {"pairs": found}, as_json)
-    elif model is not None:
-        shown = _spec(find(model))
-        print_rows([{"field": key, "value": _exact(value)} for key, value in shown.items()], shown, as_json)
-    else:
-        listed = [_spec(spec) for spec in catalogue()]
-        short = ("name", "series", "total", "active", "non_embedding", "training_tokens")
-        print_rows([{key: _exact(row[key]) for key in short} for row in listed], {"models": listed}, as_json)
-
-
-@app.command(epilog="Example: scalinglab flops Llama-3.1-8B --prompt 500 --generate 1000 --samples 16")
-def flops(
-    model: Annotated[str, typer.Argument(metavar="CONFIG_OR_NAME", help=NAMED)],
-    prompt: Annotated[int, typer.Option(help="Prompt tokens.")],
-    generate: Annotated[int, typer.Option(help="Generated tokens a sample.")],
-    samples: Annotated[int, typer.Option(help="Parallel samples.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Price one query under every convention, by component, with the bias of each against exact."""
-    from scalinglab.flops import compare_conventions
-    from scalinglab.specs import find
-
-    spec = find(model)
-    costs = compare_conventions(spec, prompt, generate, samples=samples)
-    rows = [
-        {"convention": name, "prefill": c["prefill"], "decode": c["decode"], "total": c["total"],
-         "bias": None if c["bias"] is None else f"{100 * c['bias']:+.1f} %", **c["components"]}
-        for name, c in costs.items()
-    ]  # fmt: skip
-    print_rows(rows, {"model": spec.name, "conventions": costs}, as_json)
-
-
-@app.command(epilog="Example: scalinglab budget --ratio 14 --r 0.79 --convention small-pays")
-def budget(
-    ratio: Annotated[float, typer.Option(help="M = large / small, in cost per token.")],
-    r: Annotated[float | None, typer.Option("--r", help="R = D_inference / D_pretrain.")] = None,
-    k: Annotated[float | None, typer.Option("--k", help="Samples per query of the small model.")] = None,
-    convention: Annotated[str, typer.Option(help="The accounting convention.")] = "paper",
-    as_json: Json = False,
-) -> None:
-    """The matched budget k at R, or the R at k, for two models M times apart."""
-    from scalinglab.exchange import match_ratio
-    from scalinglab.flops import convention as preset
-
-    if (r is None) == (k is None):
-        raise DataError("neither or both of --r and --k", "one of them", "give --r for k, or --k for R")
-    match = match_ratio(ratio, preset(convention))
-    found = {"k": match.k(r) if r is not None else k, "R": r if r is not None else match.r(k or 0.0)}
-    print_rows([found | {"convention": convention}], found | {"convention": convention}, as_json)
 
 
 @app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")
@@ -247,37 +184,6 @@ def main() -> None:
         _fail("a number is too large; expected fewer digits; mend it")
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-
-
-def _spec(spec: ModelSpec) -> dict[str, Any]:
-    names = (
-        "name",
-        "series",
-        "family",
-        "total",
-        "active",
-        "embedding",
-        "non_embedding",
-        "layers",
-        "hidden",
-        "vocab",
-    )
-    more = ("max_context", "cached_per_token", "training_tokens", "training_sequence", "source")
-    return {name: getattr(spec, name) for name in (*names, *more)}
-
-
-def _exact(value: Any) -> Any:
-    return f"{value:,}" if isinstance(value, int) else value
-
-
-def _pair(pair: Any) -> dict[str, Any]:
-    from scalinglab.specs import COUNTS
-
-    return {
-        "small": pair.small.name,
-        "large": pair.large.name,
-        **{count: pair.ratio(count) for count in COUNTS},
-    }
 
 
 def _fail(message: str) -> None:

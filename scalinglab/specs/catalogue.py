@@ -40,7 +40,7 @@ def _entry(row: Mapping[str, Any]) -> ModelSpec:
 def find(name_or_path: str | Path) -> ModelSpec:
     """The spec in a config file or directory, or under a catalogue name (case, spaces and dashes aside)."""
     path = Path(name_or_path)
-    if _holds_config(path):
+    if holds_config(path):
         return from_config(path)
     for spec in catalogue():
         if _plain(spec.name) == _plain(str(name_or_path)):
@@ -52,7 +52,8 @@ def find(name_or_path: str | Path) -> ModelSpec:
     )
 
 
-def _holds_config(path: Path) -> bool:
+def holds_config(path: Path) -> bool:
+    """Whether the path is a file, or a folder with a config.json."""
     try:
         return path.is_file() or (path / "config.json").is_file()
     except OSError:  # longer than the file system allows
@@ -73,6 +74,22 @@ class Pair:
 
     def ratio(self, count: str) -> float:
         return float(getattr(self.large, count) / getattr(self.small, count))
+
+    @property
+    def pretraining(self) -> float | None:
+        """How many times the small model's pretraining FLOPs (6ND) the large one's are; None: a D is unknown."""
+        tokens = self.large.training_tokens, self.small.training_tokens
+        if tokens[0] is None or tokens[1] is None:
+            return None
+        return self.ratio("active") * tokens[0] / tokens[1]
+
+    @property
+    def remark(self) -> str:
+        """What must be said of the training tokens of the two: nothing where they are known and the same."""
+        unknown = [spec.name for spec in (self.small, self.large) if spec.training_tokens is None]
+        if unknown:
+            return f"D of {' and '.join(unknown)} unknown"
+        return "" if self.small.training_tokens == self.large.training_tokens else "D differs"
 
 
 def pairs(ratio: float, *, tolerance: float = 0.1, across: bool = False) -> list[Pair]:

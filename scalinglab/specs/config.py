@@ -5,91 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalinglab.errors import SpecError
-from scalinglab.specs.shape import Block, Linear, ModelSpec
-
-
-@dataclass(frozen=True)
-class Family:
-    """What a model family fixes in code rather than in its config; None means that the config decides."""
-
-    norms: int = 2
-    layer_norm: bool = False
-    qk_norm: str = "none"
-    gated: bool = True
-    tied: bool = False
-    qkv_bias: bool | None = None
-    out_bias: bool | None = None
-    attention_bias: bool = False
-    mlp_bias: bool | None = None
-    windows: str = "none"
-    latent: bool = False
-    learned_positions: bool = False
-    renames: tuple[tuple[str, str], ...] = ()
-    defaults: tuple[tuple[str, Any], ...] = ()
-
-
-_GPT2_NAMES = (
-    ("hidden_size", "n_embd"),
-    ("num_hidden_layers", "n_layer"),
-    ("num_attention_heads", "n_head"),
-    ("intermediate_size", "n_inner"),
-    ("max_position_embeddings", "n_positions"),
-)
-# Published configs leave out what equals transformers' defaults: Gemma 3 most of all.
-_GEMMA3_DEFAULTS = (
-    ("vocab_size", 262208),
-    ("num_attention_heads", 8),
-    ("num_key_value_heads", 4),
-    ("head_dim", 256),
-    ("sliding_window", 4096),
-)
-_GEMMA3 = Family(norms=4, qk_norm="head", tied=True, mlp_bias=False, windows="pattern", defaults=_GEMMA3_DEFAULTS)
-_QWEN_MOE = Family(qk_norm="head", mlp_bias=False, windows="switch", defaults=(("moe_intermediate_size", 768),))
-
-FAMILIES: dict[str, Family] = {
-    "llama": Family(mlp_bias=None),
-    "mistral": Family(
-        qkv_bias=False, out_bias=False, mlp_bias=False, windows="all", defaults=(("sliding_window", 4096),)
-    ),
-    "mixtral": Family(qkv_bias=False, out_bias=False, mlp_bias=False, windows="all"),
-    "qwen2": Family(qkv_bias=True, out_bias=False, mlp_bias=False, windows="late"),
-    "qwen3": Family(qk_norm="head", mlp_bias=False, windows="late", defaults=(("head_dim", 128),)),
-    "qwen3_moe": _QWEN_MOE,
-    "gemma2": Family(
-        norms=4,
-        tied=True,
-        mlp_bias=False,
-        windows="pattern",
-        defaults=(("head_dim", 256), ("sliding_window", 4096), ("sliding_window_pattern", 2)),
-    ),
-    "gemma3_text": _GEMMA3,
-    "gemma3": _GEMMA3,
-    "phi3": Family(qkv_bias=False, out_bias=False, mlp_bias=False, windows="all"),
-    "olmo2": Family(qk_norm="width", mlp_bias=False),
-    "gpt_neox": Family(layer_norm=True, gated=False, attention_bias=True, mlp_bias=True),
-    "gpt2": Family(
-        layer_norm=True,
-        gated=False,
-        tied=True,
-        qkv_bias=True,
-        out_bias=True,
-        mlp_bias=True,
-        learned_positions=True,
-        renames=_GPT2_NAMES,
-    ),
-    "deepseek_v2": Family(latent=True, defaults=(("q_lora_rank", 1536), ("n_shared_experts", 2))),
-    "deepseek_v3": Family(
-        latent=True,
-        mlp_bias=False,
-        defaults=(("q_lora_rank", 1536), ("n_shared_experts", 1), ("first_k_dense_replace", 3)),
-    ),
-}
-
+from scalinglab.specs.families import FAMILIES, Family
+from scalinglab.specs.heads import label_head
+from scalinglab.specs.shape import Block, Linear, ModelSpec, Shape
 
 _MOST_LAYERS = 100_000
 
@@ -99,17 +21,16 @@ class _Fields:
 
     def __init__(self, config: Mapping[str, Any], family: Family, name: str) -> None:
         self.name = name
+        ours = {field: value for field, value in config.items() if field not in family.renames}
+        theirs = {family.renames[field]: value for field, value in config.items() if field in family.renames}
+        self.written = {family.renames.get(field, field): field for field in config}
         # A null field is an answer ("no window"); only an absent one takes the family's default.
-        merged = {**dict(family.defaults), **config}
-        self.values = {key: value for key, value in merged.items() if value is not None}
-        self.renames = dict(family.renames)
-        for ours, theirs in family.renames:
-            if self.values.get(theirs) is not None:
-                self.values[ours] = self.values[theirs]
+        merged = {**family.defaults, **ours, **theirs}
+        self.values = {field: value for field, value in merged.items() if value is not None}
 
     def count(self, field: str, default: int | None = None, *, least: int = 1) -> int:
         value = self.values.get(field, default)
-        field = self.renames.get(field, field)
+        field = self.written.get(field, field)
         if value is None:
             raise SpecError(f"{self.name}: config has no {field!r}", "a whole number", f"add {field}")
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
@@ -166,25 +87,31 @@ def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
         known = ", ".join(FAMILIES)
         raise SpecError(f"{name}: model_type is {kind!r}", f"one of {known}", "price a supported family")
     # A multimodal Gemma 3 nests its language model; the vision tower takes no part in text and is left out.
-    text = config.get("text_config", config)
+    text = config.get("text_config") or {} if family.nested else config
     if not isinstance(text, Mapping):
         raise SpecError(f"{name}: text_config is {text!r}", "a JSON object", "mend text_config")
     fields = _Fields(text, family, name)
-    hidden = fields.count("hidden_size")
-    layers = fields.count("num_hidden_layers")
-    if layers > _MOST_LAYERS:
-        raise fields.inconsistent(f"num_hidden_layers is {layers}", f"at most {_MOST_LAYERS}", "num_hidden_layers")
-    scheme = Counter(zip(_windows(fields, family, layers), _sparse(fields, str(kind), layers), strict=True))
     return ModelSpec(
         name=name,
+        size=_shape(fields, family, str(kind), config),
         family=str(kind),
+        max_context=fields.count("max_position_embeddings") if fields.has("max_position_embeddings") else None,
+    )
+
+
+def _shape(fields: _Fields, family: Family, kind: str, config: Mapping[str, Any]) -> Shape:
+    hidden, layers = fields.count("hidden_size"), fields.count("num_hidden_layers")
+    if layers > _MOST_LAYERS:
+        raise fields.inconsistent(f"num_hidden_layers is {layers}", f"at most {_MOST_LAYERS}", "num_hidden_layers")
+    scheme = Counter(zip(_windows(fields, family, layers), _sparse(fields, kind, layers), strict=True))
+    return Shape(
         hidden=hidden,
         vocab=fields.count("vocab_size"),
         blocks=tuple(_block(fields, family, hidden, count, *key) for key, count in scheme.items()),
-        tied=fields.flag("tie_word_embeddings", family.tied),
+        tied=fields.flag("tie_word_embeddings", False),
         positions=fields.count("max_position_embeddings") if family.learned_positions else 0,
         final_vectors=hidden * (2 if family.layer_norm else 1),
-        max_context=fields.count("max_position_embeddings") if fields.has("max_position_embeddings") else None,
+        labels=label_head(config, hidden, fields.name),
     )
 
 
@@ -208,12 +135,12 @@ def _windows(fields: _Fields, family: Family, layers: int) -> list[int | None]:
 
 
 def _layer_types(fields: _Fields, family: Family, layers: int) -> list[str]:
-    if family.windows == "pattern":
-        period = fields.count("sliding_window_pattern", 6)
-        sliding = [(i + 1) % period > 0 for i in range(layers)]
-    else:
-        first = fields.count("max_window_layers", 28, least=0)
+    if family.windows == "late":
+        first = fields.count("max_window_layers", least=0)
         sliding = [i >= first for i in range(layers)]
+    else:
+        period = 2 if family.windows == "other" else fields.count("sliding_window_pattern")
+        sliding = [(i + 1) % period > 0 for i in range(layers)]
     return ["sliding_attention" if slides else "full_attention" for slides in sliding]
 
 
@@ -241,21 +168,23 @@ def _block(fields: _Fields, family: Family, hidden: int, count: int, window: int
 
 def _attention(fields: _Fields, family: Family, hidden: int) -> dict[str, Any]:
     heads = fields.count("num_attention_heads")
-    groups = fields.count("num_key_value_heads", heads)
-    if heads % groups:
+    groups = fields.count("num_key_value_heads", heads) if family.grouped else heads
+    # A class's own groups may fit no heads but its own: transformers builds that model, so its count stands.
+    if heads % groups and "num_key_value_heads" in fields.written:
         raise fields.inconsistent(
             f"num_attention_heads {heads} is no multiple of num_key_value_heads {groups}",
             "a multiple",
             "num_key_value_heads",
         )
-    if not fields.has("head_dim") and hidden % heads:
+    own_dim = family.grouped and fields.has("head_dim")
+    if not own_dim and hidden % heads:
         raise fields.inconsistent(
             f"hidden_size {hidden} is not divisible by num_attention_heads {heads}",
             "a multiple, or an explicit head_dim",
             "hidden_size",
         )
-    dim = fields.count("head_dim", hidden // heads)
-    bias = fields.flag("attention_bias", family.attention_bias)
+    dim = fields.count("head_dim") if own_dim else hidden // heads
+    bias = fields.flag("attention_bias", False)
     qkv_bias = bias if family.qkv_bias is None else family.qkv_bias
     out_bias = bias if family.out_bias is None else family.out_bias
     query, key = heads * dim, groups * dim
@@ -305,11 +234,9 @@ def _latent_attention(fields: _Fields, hidden: int) -> dict[str, Any]:
 def _mlp(fields: _Fields, family: Family, hidden: int, sparse: bool) -> dict[str, Any]:
     bias = fields.flag("mlp_bias", False) if family.mlp_bias is None else family.mlp_bias
     if not sparse:
-        default = None if family.gated else 4 * hidden
+        default = 4 * hidden if family.learned_positions else None  # GPT-2's n_inner may be null
         return {"mlp": _feed_forward(hidden, fields.count("intermediate_size", default), family.gated, bias)}
-    own = family.latent or fields.has("moe_intermediate_size")
-    width = fields.count("moe_intermediate_size" if own else "intermediate_size")
-    experts = _first_count(fields, ("n_routed_experts", "num_experts", "num_local_experts"))
+    width, experts = fields.count(family.expert_width), fields.count("num_experts")
     active = fields.count("num_experts_per_tok")
     if active > experts:
         raise fields.inconsistent(
@@ -325,10 +252,6 @@ def _mlp(fields: _Fields, family: Family, hidden: int, sparse: bool) -> dict[str
         "experts": experts,
         "active_experts": active,
     }
-
-
-def _first_count(fields: _Fields, names: tuple[str, ...]) -> int:
-    return fields.count(next((name for name in names if fields.has(name)), " or ".join(names)))
 
 
 def _feed_forward(hidden: int, width: int, gated: bool, bias: bool) -> tuple[Linear, ...]:

@@ -1,9 +1,11 @@
-"""The frozen shape of one LLM and its exact parameter counts."""
+"""How large one LLM is: its frozen shape with exact parameter counts, or the bare N where no more is known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from scalinglab.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -55,27 +57,21 @@ class Block:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """The frozen shape of one decoder-only LLM.
+class Shape:
+    """The frozen shape of one decoder-only LLM. Counts are exact numbers of scalars.
 
-    Counts are exact numbers of scalars. ``embedding`` holds the token table, learned positions and an
-    untied LM head; ``active`` leaves out the experts that do not serve a token.
-    ``training_tokens`` (D) and ``training_sequence`` are None where they are not published.
+    ``embedding`` holds the token table, learned positions and an untied LM head; ``active`` leaves out the
+    experts that do not serve a token. ``labels`` is what stands in place of the LM head: the matrices of a reward
+    model's or classifier's label head, none at all for a bare encoder; None: it has its LM head.
     """
 
-    name: str
-    family: str
     hidden: int
     vocab: int
     blocks: tuple[Block, ...]
     tied: bool
     positions: int = 0
     final_vectors: int = 0
-    max_context: int | None = None
-    training_tokens: int | None = None
-    training_sequence: int | None = None
-    series: str | None = None
-    source: str | None = None
+    labels: tuple[Linear, ...] | None = None
 
     @property
     def layers(self) -> int:
@@ -83,15 +79,20 @@ class ModelSpec:
 
     @property
     def embedding(self) -> int:
-        return self.hidden * (self.vocab * (1 if self.tied else 2) + self.positions)
+        tables = 1 if self.tied or self.labels is not None else 2
+        return self.hidden * (self.vocab * tables + self.positions)
 
     @property
     def non_embedding(self) -> int:
-        return sum(block.count * block.parameters() for block in self.blocks) + self.final_vectors
+        return sum(block.count * block.parameters() for block in self.blocks) + self._rest
 
     @property
     def active_non_embedding(self) -> int:
-        return sum(block.count * block.parameters(active=True) for block in self.blocks) + self.final_vectors
+        return sum(block.count * block.parameters(active=True) for block in self.blocks) + self._rest
+
+    @property
+    def _rest(self) -> int:
+        return self.final_vectors + parameters(self.labels or ())
 
     @property
     def total(self) -> int:
@@ -102,9 +103,75 @@ class ModelSpec:
         return self.embedding + self.active_non_embedding
 
     @property
+    def head_weights(self) -> int:
+        """Weights of the LM head, or of the label head in its place: what one logit, or one score, passes."""
+        return self.hidden * self.vocab if self.labels is None else sum(m.weights for m in self.labels)
+
+    @property
     def cached_per_token(self) -> int:
         """Elements of KV cache one token occupies over all layers (multiply by the bytes of the dtype)."""
         return sum(block.count * block.cached for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Count:
+    """All that is known of a model's size is its number of parameters, and of those that serve a token."""
+
+    total: int
+    active: int
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One LLM: its size, and what it was trained on.
+
+    ``size`` is its Shape, or a bare Count, which prices only the rules of 2N with every parameter.
+    ``training_tokens`` (D) and ``training_sequence`` are None where they are not published.
+    """
+
+    name: str
+    size: Shape | Count
+    family: str | None = None
+    max_context: int | None = None
+    training_tokens: int | None = None
+    training_sequence: int | None = None
+    series: str | None = None
+    source: str | None = None
+
+    @property
+    def total(self) -> int:
+        return self.size.total
+
+    @property
+    def active(self) -> int:
+        return self.size.active
+
+    @property
+    def shape(self) -> Shape:
+        """The shape. Raises SpecError where only the number of parameters is known."""
+        if isinstance(self.size, Shape):
+            return self.size
+        raise SpecError(
+            f"{self.name}: only its number of parameters is known",
+            "a shape",
+            "give a config.json or a catalogue name",
+        )
+
+    @property
+    def embedding(self) -> int:
+        return self.shape.embedding
+
+    @property
+    def non_embedding(self) -> int:
+        return self.shape.non_embedding
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return self.shape.blocks
+
+    @property
+    def cached_per_token(self) -> int:
+        return self.shape.cached_per_token
 
 
 def parameters(matrices: Iterable[Linear]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -61,6 +62,11 @@ def collect_attempts(
             progress("attempts", share, spent, f"{scale.samples} attempts, {scale.rollouts} rollouts a step")
     totals = {name: sum(chunk["flops"][name] for chunk in chunks) for name in CONVENTIONS}
     return [_attempts(row) for chunk in chunks for row in chunk["rows"]], totals
+
+
+def key_of(path: Path) -> str:
+    """What names these attempts, whoever was trained on them: the hash of their file."""
+    return f"attempts-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 def _chunk(scale: Scale, policy: LlamaForCausalLM, drawn: Sequence[Problem], seed: int) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from scalinglab.errors import DataError
-from scalinglab.testbed.attempts import collect_attempts
+from scalinglab.testbed.attempts import collect_attempts, key_of
 from scalinglab.testbed.policy import load_model, train_pair
 from scalinglab.testbed.reviser import train_reviser
 from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Progress, Trained
+from scalinglab.testbed.training import Data, Progress, Trained
 from scalinglab.testbed.verifiers import orm_rows, prm_rows, train_verifier
 
 _SHIPPED = Path(__file__).parent.parent / "data" / "testbed"
@@ -25,16 +25,14 @@ def train_testbed(
     folder = Path(folder)
     pair = train_pair(scale, folder, seed=seed, progress=progress)
     small = folder / "small"
-    attempts, spent = collect_attempts(
-        scale, load_model(small), folder / "attempts.jsonl", seed=seed, progress=progress
-    )
+    tried = folder / "attempts.jsonl"
+    attempts, spent = collect_attempts(scale, load_model(small), tried, seed=seed, progress=progress)
+    data = Data(key_of(tried), spent)  # one file for all three
     verifiers = {
-        name: train_verifier(rows, scale, small, folder / name, data_flops=spent, seed=seed, progress=progress)
+        name: train_verifier(rows, scale, small, folder / name, data=data, seed=seed, progress=progress)
         for name, rows in (("prm", prm_rows(attempts)), ("orm", orm_rows(attempts)))
     }
-    reviser = train_reviser(
-        attempts, scale, small, folder / "reviser", data_flops=spent, seed=seed, progress=progress
-    )
+    reviser = train_reviser(attempts, scale, small, folder / "reviser", data=data, seed=seed, progress=progress)
     return {**pair, **verifiers, "reviser": reviser}
 
 

@@ -27,7 +27,7 @@ from scalinglab.testbed.policy import IGNORED, load_model
 from scalinglab.testbed.proofreading import deepened
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Batch, Progress, Trained, Training, batch_of, finished
+from scalinglab.testbed.training import Batch, Data, Progress, Trained, Training, batch_of, finished
 from scalinglab.testbed.verifiers import picks
 from scalinglab.testbed.vocabulary import ANSWER_ID, BOS_ID, EOS_ID, encode
 
@@ -51,11 +51,11 @@ def train_reviser(
     policy: str | Path,
     folder: str | Path,
     *,
-    data_flops: dict[str, int],
+    data: Data,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Trained:
-    """Tune a deepened copy of the policy into ``folder``; resumes. ``data_flops``: what the attempts cost."""
+    """Tune a deepened copy of the policy into ``folder``; resumes. ``data``: the attempts, as data."""
     folder = Path(folder)
     if (done := finished(folder)) is not None:
         return done
@@ -78,7 +78,7 @@ def train_reviser(
     model.config.max_position_embeddings *= 2  # five answers, each half as long again as it should be
     training = Training(model, folder, recipe=scale.reviser, batch=batch, loss=chain_loss)
     training.until(scale.reviser.tokens, stage=folder.name, progress=progress)
-    return training.finish(scale=scale.name, seed=seed, data_flops=data_flops)
+    return training.finish(scale=scale.name, seed=seed, data=data)
 
 
 def _row(attempts: Attempts, fresh: Iterator[Problem], rng: random.Random, *, reading: bool) -> Row:

@@ -68,10 +68,20 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a model was trained on: a key that all trainings on the same data share, and FLOPs of making it by
+    convention."""
+
+    key: str
+    flops: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training run was and cost: ``manifest.json`` beside the weights.
 
     ``flops``: charged FLOPs by convention, ``data_flops``: those of making its data (samples, rollouts).
+    ``data``: the key of these, by which they are charged once for all that share them; None for fresh problems.
     ``loss``: the mean loss of every 20 optimiser steps.
     """
 
@@ -85,6 +95,7 @@ class Trained:
     flops: dict[str, int]
     data_flops: dict[str, int] = field(default_factory=dict)
     loss: list[float] = field(default_factory=list)
+    data: str | None = None
 
 
 def finished(folder: Path) -> Trained | None:
@@ -153,7 +164,7 @@ class Training:
             torch.save(state, self.folder / f"{_CHECKPOINT}.partial")
             os.replace(self.folder / f"{_CHECKPOINT}.partial", self.folder / _CHECKPOINT)
 
-    def finish(self, *, scale: str, seed: int, data_flops: dict[str, int] | None = None) -> Trained:
+    def finish(self, *, scale: str, seed: int, data: Data | None = None) -> Trained:
         """Write the weights, then the manifest, which marks the run as done; drop the checkpoint."""
         done = Trained(
             scale=scale,
@@ -164,7 +175,8 @@ class Training:
             seed=seed,
             seconds=round(self.seconds, 1),
             flops=self.flops,
-            data_flops=data_flops or {},
+            data_flops=data.flops if data else {},
+            data=data.key if data else None,
             loss=[round(float(np.mean(self.losses[i : i + 20])), 5) for i in range(0, self.steps, 20)],
         )
         partial = self.folder / "manifest.json.partial"

@@ -23,7 +23,7 @@ from scalinglab.testbed.proofreading import (
     without_head,
 )
 from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Progress, Trained, Training, finished
+from scalinglab.testbed.training import Data, Progress, Trained, Training, finished
 from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, GOOD_ID, PAD_ID, STEP_ID, encode
 
 IGNORED = -1.0
@@ -58,11 +58,11 @@ def train_verifier(
     policy: str | Path,
     folder: str | Path,
     *,
-    data_flops: dict[str, int],
+    data: Data,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Trained:
-    """Tune a deepened copy of the policy into ``folder``; resumes. ``data_flops``: what the rows cost.
+    """Tune a deepened copy of the policy into ``folder``; resumes. ``data``: what the rows are of.
 
     The first ``scale.drill`` steps are proofreading alone, which goes on beside the rows after that.
     """
@@ -85,7 +85,7 @@ def train_verifier(
     training = Training(model, folder, recipe=scale.verifier, batch=batch, loss=lesson_loss)
     training.until(scale.verifier.tokens, stage=folder.name, progress=progress)
     without_head(training.model)
-    return training.finish(scale=scale.name, seed=seed, data_flops=data_flops)
+    return training.finish(scale=scale.name, seed=seed, data=data)
 
 
 @torch.inference_mode()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,43 +12,14 @@ import pandas as pd
 from scalinglab import flops
 from scalinglab.errors import DataError
 from scalinglab.flops import Convention
+from scalinglab.ledger.record import ENTRY, SHARED, Ledger
+from scalinglab.ledger.tuning import Tuning, charges
 from scalinglab.samples import Run
 from scalinglab.specs import ModelSpec
 
-Key = Literal["phase", "role", "model", "problem", "strategy", "unit"]
-PHASES = ("pretrain", "tune", "prefill", "decode", "verifier", "difficulty")
-SHARED = "(shared)"
-"""The problem, strategy and unit of an entry that serves all of them, such as pretraining."""
-
-PARTS = ("question", "context", "generated")
-_KEYS = ["phase", "role", "model", "problem", "strategy", "unit"]
-_ENTRY = [*_KEYS, "part"]
+Row = dict[str, Any]
 _Ints = npt.NDArray[np.int64]
 _LOW = (1 << 31) - 1
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """FLOPs charged under one convention.
-
-    ``entries``: phase, role, model, problem, strategy, unit, part (what the tokens were: the question, the
-    context after it, or generated), tokens, flops (Python ints: sums stay exact).
-    ``not_counted``: what, role, model, tokens (missing where unknown), why.
-    """
-
-    convention: Convention
-    entries: pd.DataFrame
-    not_counted: pd.DataFrame
-
-    def total(self) -> int:
-        """All FLOPs charged."""
-        return int(self.entries["flops"].sum())
-
-    def by(self, key: Key) -> pd.Series:
-        """FLOPs by phase, role, model, problem, strategy or unit; the parts add up to ``total()``."""
-        if key not in _KEYS:
-            raise DataError(f"ledger key {key!r}", f"one of {', '.join(_KEYS)}", "choose a key")
-        return self.entries.groupby(key, sort=False)["flops"].sum()
 
 
 def price(
@@ -57,9 +27,9 @@ def price(
     specs: Mapping[str, ModelSpec],
     *,
     convention: Convention,
-    tuning: Mapping[str, int] | None = None,
+    tuning: Sequence[Tuning] = (),
 ) -> Ledger:
-    """The ledger of a recorded run: its calls, the pretraining of its models, and ``tuning`` FLOPs by model.
+    """The ledger of a recorded run: its calls, the pretraining of its models, and its helpers' training.
 
     ``specs`` names every model of the run. Raises DataError where one is missing.
     """
@@ -70,11 +40,14 @@ def price(
             f"no spec for model {', '.join(missing)}", "a spec for every model of the run", "add it to specs"
         )
     spent, free = _price_calls(calls, specs, convention)
-    trained, unknown = _training(calls, specs, tuning or {}, convention)
+    pretrained = _pretraining(calls, specs, {helper.model for helper in tuning}, convention)
+    tuned = _tuned(calls, tuning, convention)
+    shared = {"problem": SHARED, "strategy": SHARED, "unit": SHARED}
+    trained = [entry | shared for entry in (*pretrained[0], *tuned[0])]
     return Ledger(
         convention,
-        pd.concat([_frame(trained, [*_ENTRY, "tokens", "flops"]), spent], ignore_index=True),
-        pd.concat([_frame(unknown, list(free.columns)), free], ignore_index=True),
+        pd.concat([_frame(trained, [*ENTRY, "tokens", "flops"]), spent], ignore_index=True),
+        pd.concat([_frame([*pretrained[1], *tuned[1]], list(free.columns)), free], ignore_index=True),
     )
 
 
@@ -180,7 +153,7 @@ def _add_up(work: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Conv
             added = rows.iloc[firsts][["role", "model", "problem", "strategy", "unit"]]
             found.append(added.assign(part=part, tokens=sums[0], flops=exact))
     if not found:
-        return pd.DataFrame(columns=[*_ENTRY, "tokens", "flops"])
+        return pd.DataFrame(columns=[*ENTRY, "tokens", "flops"])
     every = pd.concat(found, ignore_index=True)
     is_of = [every["strategy"] == "difficulty", every["role"] == "verifier", every["part"] == "generated"]
     phase = np.select([which.to_numpy() for which in is_of], ["difficulty", "verifier", "decode"], "prefill")
@@ -220,13 +193,15 @@ def _left_out(work: pd.DataFrame) -> pd.DataFrame:
     return every.loc[every["tokens"] > 0, ["what", "role", "model", "tokens", "why"]].reset_index(drop=True)
 
 
-def _training(
-    calls: pd.DataFrame, specs: Mapping[str, ModelSpec], tuning: Mapping[str, int], convention: Convention
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    entries: list[dict[str, Any]] = []
-    unknown: list[dict[str, Any]] = []
+def _pretraining(
+    calls: pd.DataFrame, specs: Mapping[str, ModelSpec], tuned: Set[str], convention: Convention
+) -> tuple[list[Row], list[Row]]:
+    """An entry for each model that answers, and what is not counted of them. One that was tuned from another has
+    no pretraining of its own."""
+    entries: list[Row] = []
+    unknown: list[Row] = []
     solvers = calls.loc[calls["role"] != "verifier", ["role", "model"]].drop_duplicates("model")
-    for role, model in solvers.itertuples(index=False):
+    for role, model in solvers[~solvers["model"].isin(tuned)].itertuples(index=False):
         spec = specs[model]
         who = {"role": role, "model": model}
         if spec.training_tokens is None:
@@ -234,22 +209,33 @@ def _training(
             unknown.append({"what": "pretraining", **who, "tokens": None, "why": why})
             continue
         spent = flops.total(flops.training(spec, spec.training_tokens, convention=convention))
-        entries.append({"phase": "pretrain", **who, "tokens": spec.training_tokens, "flops": spent})
-    roles = calls.drop_duplicates("model", keep="last").set_index("model")["role"].to_dict()
-    for model, spent in tuning.items():
-        if not isinstance(spent, int) or isinstance(spent, bool) or spent < 0:
-            raise DataError(f"tuning of {model} is {spent!r}", "a whole number of FLOPs >= 0", "mend tuning")
-        who = {"role": roles.get(model, "verifier"), "model": model}
-        if convention.tuning:
-            entries.append({"phase": "tune", **who, "tokens": 0, "flops": spent})
-        else:
-            unknown.append({"what": "tuning", **who, "tokens": None, "why": "tuning is not charged"})
-    for entry in entries:
-        entry.update(problem=SHARED, strategy=SHARED, unit=SHARED, part=SHARED)
+        entries.append(
+            {"phase": "pretrain", **who, "part": SHARED, "tokens": spec.training_tokens, "flops": spent}
+        )
     return entries, unknown
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def _tuned(calls: pd.DataFrame, tuning: Sequence[Tuning], convention: Convention) -> tuple[list[Row], list[Row]]:
+    """An entry for each helper's training and one for each of their data; and the helpers whose is not counted."""
+    roles = calls.drop_duplicates("model", keep="last").set_index("model")["role"].to_dict()
+    policies = calls.loc[calls["role"].isin(["policy", "large"]), "model"].unique()
+    recorded = [tuned.model for tuned in tuning]
+    entries = []
+    for charge in charges(tuning, convention) if convention.tuning else ():
+        model = charge.models[0] if len(charge.models) == 1 else SHARED
+        who = {"role": SHARED if model == SHARED else roles.get(model, "verifier"), "model": model}
+        entries.append({"phase": "tune", **who, "part": charge.data or SHARED, "tokens": 0, "flops": charge.flops})
+    # A policy that verifies or revises itself needed no training for it.
+    left = dict.fromkeys([*recorded, *(model for model in roles if model not in policies)])
+    why = "no record of its training" if convention.tuning else "tuning is not charged"
+    return entries, [
+        {"what": "tuning", "role": roles.get(model, "verifier"), "model": model, "tokens": None, "why": why}
+        for model in left
+        if not (convention.tuning and model in recorded)
+    ]
+
+
+def _frame(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"flops": object} if "flops" in columns else {})
 
 

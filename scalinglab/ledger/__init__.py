@@ -1,0 +1,21 @@
+"""Who spent what: prices recorded calls under a Convention into entries by phase; says what it left out."""
+
+from scalinglab.ledger.pricing import charged_tokens, price
+from scalinglab.ledger.record import KEYS, PHASES, SHARED, Key, Ledger
+from scalinglab.ledger.summary import left_out, summary
+from scalinglab.ledger.tuning import Tuning, tuning_flops, tuning_of
+
+__all__ = [
+    "KEYS",
+    "PHASES",
+    "SHARED",
+    "Key",
+    "Ledger",
+    "Tuning",
+    "charged_tokens",
+    "left_out",
+    "price",
+    "summary",
+    "tuning_flops",
+    "tuning_of",
+]
