@@ -46,7 +46,16 @@ def test_derivatives_are_those_of_the_formula(law):
     value, slopes = law.differentiate(theta, inputs)
     again, numeric = replace(law, derivative=None).differentiate(theta, inputs)
     assert value == pytest.approx(again)
-    assert slopes == pytest.approx(numeric, abs=1e-7)
+    assert slopes == pytest.approx(numeric, abs=1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS.values() if law.scores], ids=lambda law: law.name)
+def test_scores_are_the_derivatives_of_the_likelihood(law):
+    theta, n, c = np.array([[0.3, 5.0], [2.0, 0.7]]), np.array([64, 64, 7, 100]), np.array([0, 30, 7, 3])
+    value, slopes = law.score(theta, n, c)
+    again, numeric = replace(law, scores=None).score(theta, n, c)
+    assert value == pytest.approx(again)
+    assert slopes == pytest.approx(numeric, abs=1e-5, rel=1e-5)
 
 
 def test_the_cheapest_model_is_what_a_search_finds():
@@ -95,9 +104,9 @@ def test_sardanas_example_comes_out_with_their_exponents(exponents, size, saved)
     ("law", "values"),
     [
         (COVERAGE, {"a": 3.0, "b": 0.4}),
-        (SATURATING, {"E": 0.7, "A": 0.5, "b": 0.8}),
-        (SATURATING, {"E": 0.3, "A": -0.2, "b": 0.8}),
-        (LOG_LOGISTIC, {"E": 0.8, "A": 0.7, "k0": 12.0, "s": 0.9}),
+        (SATURATING, {"E": 0.7, "F": 0.2, "b": 0.8}),
+        (SATURATING, {"E": 0.3, "F": 0.5, "b": 0.8}),
+        (LOG_LOGISTIC, {"E": 0.8, "F": 0.17, "k0": 12.0, "s": 0.9}),
         (DRIFTING, {"E": 0.7, "A": 0.5, "S": -0.02, "b": 0.9}),
     ],
 )
@@ -197,7 +206,7 @@ def test_points_are_refused_where_counts_are_needed():
 
 
 def test_the_law_that_is_true_extrapolates_best():
-    truth = {"E": 0.7, "A": 0.5, "b": 0.8}
+    truth = {"E": 0.7, "F": 0.2, "b": 0.8}
     ranked = compare(
         [COVERAGE, LOG_LOGISTIC, SATURATING], Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
     )

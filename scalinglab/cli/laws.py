@@ -25,14 +25,12 @@ def laws(
     """Laws on a study's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
     from scalinglab.exchange import open_study
     from scalinglab.report import rows
-    from scalinglab.study.laws import ladder_laws, laws_report, study_laws
+    from scalinglab.study.laws import ladder_laws, laws_report, notes_of, study_laws, table_of
 
     strategies = study_laws(open_study(run), bootstrap=bootstrap, seed=seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=seed)
-    made = laws_report(strategies, sizes)
     if out is not None:
-        made.write(out, command=command(), seed=seed)
-    found = [one.document() for one in (*strategies, *sizes)]
-    shown = [row for section in made.sections for row in rows(section.table)]
-    notes = [note for section in made.sections for note in section.notes]
-    print_rows(shown, {"laws": found, "notes": notes}, as_json, notes)
+        laws_report(strategies, sizes).write(out, command=command(), seed=seed)
+    found, notes = [*strategies, *sizes], notes_of(sizes)
+    shown = [] if as_json else rows(table_of(found))
+    print_rows(shown, {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)
