@@ -14,6 +14,7 @@ from scalinglab.errors import DataError
 from scalinglab.laws import Law
 
 Floats = npt.NDArray[np.float64]
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def usable(law: Law, data: Points) -> Points:
         if (values <= 0).any():
             row = int(np.flatnonzero(values <= 0)[0]) + 1
             raise DataError(f"{name} = {values[row - 1]:g} in row {row}", "a number above 0", "mend the row")
-    if outcome.ndim == 2 and law.outcome == "accuracy" and ((outcome < 0) | (outcome > 1)).any():
-        raise DataError("an accuracy of a problem outside 0..1", "shares from 0 to 1", "mend the rows")
+    if outcome.ndim == 2 and law.outcome == "accuracy":
+        _refuse_shares(outcome)
     _refuse_outcome(law, outcome if outcome.ndim == 1 else outcome.mean(axis=0))
     return _grouped(replace(data, inputs=inputs, outcome=outcome))
 
@@ -125,6 +126,15 @@ def _grouped(data: Points) -> Points:
     if len(np.unique(labels)) == len(labels):
         return data
     return replace(data, groups=labels, together="values of N" if "N" in by else "curves in k")
+
+
+def _refuse_shares(outcome: Floats) -> None:
+    """A DataError for an accuracy (problems, n) outside 0..1 by more than rounding."""
+    bad = np.argwhere((outcome < -_ROUNDING) | (outcome > 1 + _ROUNDING))
+    if len(bad):
+        problem, row = bad[0]
+        given = f"accuracy {outcome[problem, row]:g} of problem {problem + 1} in row {row + 1}"
+        raise DataError(given, "a share from 0 to 1", "mend or leave out the problem")
 
 
 def _refuse_outcome(law: Law, outcome: Floats) -> None:
