@@ -62,7 +62,7 @@ def fit(
     from scalinglab.fits import fit as fitted
 
     chosen = find_law(law)
-    points = _read(chosen, data, _mapping(columns), model, groups)
+    points = _read(chosen, data, mapping(columns), model, groups)
     if drop_highest:
         points = _curve(points).without_highest(drop_highest)
     found = fitted(chosen, points, bootstrap=bootstrap, seed=seed, scale=scale)
@@ -88,12 +88,12 @@ def compare(
         if (law.inputs, law.outcome) != (chosen[0].inputs, chosen[0].outcome):
             apart = " and ".join(f"{one.name} (of {', '.join(one.inputs)})" for one in (chosen[0], law))
             raise DataError(f"laws {apart}", "laws of the same inputs and outcome", "compare these apart")
-    points = _read(chosen[0], data, _mapping(columns), model, None)
+    points = _read(chosen[0], data, mapping(columns), model, None)
     found = ranked(chosen, points, hold_out=hold_out or (), up_to=up_to, seed=seed)
     _print_ranked(found, chosen[0], points, as_json)
 
 
-def _mapping(text: str) -> dict[str, str]:
+def mapping(text: str) -> dict[str, str]:
     """NAME=COLUMN pairs; a column's name may hold anything but a comma."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     for name, equals, column in pairs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalinglab import __version__
-from scalinglab.cli import collect, findings, fit, laws, policy, testbed
+from scalinglab.cli import collect, findings, fit, laws, policy, sizes, testbed
 from scalinglab.cli.advise import advise
 from scalinglab.cli.exchange import (
     Bins,
@@ -61,6 +61,8 @@ app.command(epilog="Example: scalinglab status run --json")(collect.status)
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
 app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=fit.COMPARED)(fit.compare)
+app.command(epilog=sizes.CHEAPEST)(sizes.cheapest)
+app.command(epilog=sizes.ISOFLOP)(sizes.isoflop)
 app.command(epilog=laws.EXAMPLE)(laws.laws)
 app.command(epilog="Example: scalinglab findings run --verifier prm")(findings.findings)
 app.command(epilog="Example: scalinglab policy run --verifier prm --convention paper")(policy.policy)

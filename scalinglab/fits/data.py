@@ -104,14 +104,20 @@ def usable(law: Law, data: Points) -> Points:
     for name, values in {**inputs, law.outcome: outcome}.items():
         if values.shape[-1:] != outcome.shape[-1:] or not np.isfinite(values).all():
             raise DataError(f"{name} of {values.shape[-1:]} values", "a finite number a row", "mend the rows")
-    for name, values in inputs.items():
-        if (values <= 0).any():
-            row = int(np.flatnonzero(values <= 0)[0]) + 1
-            raise DataError(f"{name} = {values[row - 1]:g} in row {row}", "a number above 0", "mend the row")
+    above_zero(inputs)
     if outcome.ndim == 2 and law.outcome == "accuracy":
         _refuse_shares(outcome)
     _refuse_outcome(law, outcome if outcome.ndim == 1 else outcome.mean(axis=0))
     return _grouped(replace(data, inputs=inputs, outcome=outcome))
+
+
+def above_zero(columns: Mapping[str, Floats]) -> None:
+    """A DataError for the first row that is not above 0."""
+    for name, values in columns.items():
+        bad = np.flatnonzero(~(values > 0))
+        if len(bad):
+            given = f"{name} = {values[bad[0]]:g} in row {bad[0] + 1}"
+            raise DataError(given, "a number above 0", "mend the row")
 
 
 def _grouped(data: Points) -> Points:

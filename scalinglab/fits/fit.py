@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from scalinglab.fits.tables import entered
 from scalinglab.laws import Law
 
 Data = Points | Counts | pd.DataFrame
+_KEPT = 1_000_000  # numbers, 8 MB: larger drawings are made anew
 
 
 def fit(law: Law, data: Data, *, bootstrap: int = 1000, seed: int = 0, scale: bool = False) -> Fit:
@@ -174,8 +176,15 @@ def _resample(law: Law, data: Points, picks: Floats) -> tuple[Floats, Floats]:
 
 
 def _picks(units: int, draws: int, seed: int) -> Floats:
-    """How often each unit is drawn, (draws, units)."""
+    """How often each unit is drawn, (draws, units): the same for all laws and data of one study."""
+    return _kept(units, draws, seed) if units * draws <= _KEPT else _drawn(units, draws, seed)
+
+
+def _drawn(units: int, draws: int, seed: int) -> Floats:
     return np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=draws).astype(float)
+
+
+_kept = lru_cache(maxsize=2)(_drawn)
 
 
 def _target(law: Law, outcome: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +52,23 @@ def points_of(
     column whose values say which rows belong to one run, or "none": every row is a run of its own. Raises
     DataError for a column that is not there, and for a value that is no finite number.
     """
-    named = dict(columns or {})
-    unknown = set(named) - {*law.inputs, law.outcome, "C", "N", "D"}
-    if unknown:
-        allowed = ", ".join((*law.inputs, law.outcome))
-        raise DataError(f"a mapping of {min(unknown)} for law {law.name}", allowed, "map what the law needs")
-    inputs = {name: _values(frame, where, name, named) for name in law.inputs}
-    outcome = _values(frame, where, law.outcome, named)
+    inputs, outcome = mapped(frame, law.inputs, law.outcome, columns, where)
     labels: Any = None if groups is None else np.arange(len(frame))
     if groups not in (None, APART):
         labels = _column(frame, where, groups, groups).astype(str).to_numpy()
     return Points(inputs, outcome, labels)
+
+
+def mapped(
+    frame: pd.DataFrame, names: Sequence[str], outcome: str, columns: Mapping[str, str] | None, where: str
+) -> tuple[dict[str, Floats], Floats]:
+    """The inputs of these names and the outcome, as ``points_of`` reads them."""
+    named = dict(columns or {})
+    unknown = set(named) - {*names, outcome, "C", "N", "D"}
+    if unknown:
+        raise DataError(f"a mapping of {min(unknown)}", ", ".join((*names, outcome)), "map what is needed")
+    inputs = {name: _values(frame, where, name, named) for name in names}
+    return inputs, _values(frame, where, outcome, named)
 
 
 def entered(law: Law, data: Any) -> Points | Counts:
