@@ -8,6 +8,7 @@ from scipy import special
 from scalinglab.laws.law import Floats, Inputs, Law, Parameter, power_sum
 
 _DELTA = 1e-3
+_LEAST = 1e-300  # of a parameter of Beta's that is 0 but for rounding
 _EXPONENTS = (0.05, 0.25, 0.5, 1.0, 2.0)
 _FLOOR = Parameter("E", 1e-6, 1e3, log=True)
 
@@ -79,7 +80,7 @@ T2 = Law(
 
 def _t2_beta(theta: Floats, inputs: Inputs) -> Floats:
     mean = np.exp(-_FORMULA(theta[:, :5], inputs))
-    a, b = mean * theta[:, 5:], (1 - mean) * theta[:, 5:]
+    a, b = (np.maximum(share * theta[:, 5:], _LEAST) for share in (mean, 1 - mean))
     return np.asarray(-np.expm1(special.betaln(a, b + inputs["k"]) - special.betaln(a, b)))
 
 
@@ -88,7 +89,7 @@ def _t2_beta_derivative(theta: Floats, inputs: Inputs) -> tuple[Floats, Floats]:
     loss, by_loss = _DERIVATIVE(theta[:, :5], inputs)
     mean, nu = np.exp(-loss), theta[:, 5:]
     missed = 1 - _t2_beta(theta, inputs)
-    failed = (1 - mean) * nu
+    failed = np.maximum((1 - mean) * nu, _LEAST)
     by_b = special.psi(failed + inputs["k"]) - special.psi(failed)
     by_nu = (1 - mean) * by_b + special.psi(nu) - special.psi(nu + inputs["k"])
     slopes = -missed[:, None] * (by_b * nu * mean)[:, None] * by_loss
