@@ -1,6 +1,7 @@
 """Fits: published values come out, planted parameters are recovered, and a failed fit cannot look like one."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -25,8 +26,10 @@ def chinchilla_points(shared_data):
 
 
 def planted(law, values, inputs, noise=0.0, seed=0):
+    """Independent rows: each a run of its own."""
     exact = law.predict(values, inputs)
-    return Points(inputs, exact * np.exp(noise * np.random.default_rng(seed).normal(size=exact.shape)))
+    outcome = exact * np.exp(noise * np.random.default_rng(seed).normal(size=exact.shape))
+    return Points(inputs, outcome, np.arange(len(exact)))
 
 
 def grid(sizes=(1e7, 1e8, 1e9, 1e10), tokens=(1e9, 1e10, 1e11, 1e12)):
@@ -60,7 +63,8 @@ def test_five_rows_move_b_sixfold(chinchilla_points):
 
 def test_the_bootstrap_of_the_chinchilla_fit_is_the_published_one(chinchilla_points):
     """Standard errors within a tenth, as four thousand draws of a long-tailed distribution allow."""
-    found = fit(CHINCHILLA, chinchilla_points.without_highest(5), bootstrap=4000)
+    rows = replace(chinchilla_points, groups=np.arange(245)).without_highest(5)
+    found = fit(CHINCHILLA, rows, bootstrap=4000)
     errors = dict(zip(CHINCHILLA.names, found.draws.std(axis=0), strict=True))
     published = {"A": 124.52, "B": 1293.28, "E": 0.02566, "alpha": 0.01540, "beta": 0.02060}
     for name, error in published.items():
@@ -145,7 +149,7 @@ def test_rows_are_resampled_with_their_groups():
     inputs = {name: np.repeat(at, 4) for name, at in grid().items()}
     rows = planted(CHINCHILLA, values, inputs, noise=0.0)
     shared = np.repeat(np.exp(0.01 * np.random.default_rng(0).normal(size=16)), 4)
-    alone = Points(inputs, rows.outcome * shared)
+    alone = Points(inputs, rows.outcome * shared, np.arange(64))
     together = Points(inputs, rows.outcome * shared, np.repeat(np.arange(16), 4))
     narrow, wide = (fit(CHINCHILLA, data, bootstrap=300).parameters["alpha"] for data in (alone, together))
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
@@ -177,7 +181,17 @@ def test_the_command_fits_a_table_and_says_json(tmp_path):
     )
     table.to_csv(tmp_path / "runs.csv", index=False)
     mapped = "N=size,C=flops,D=C/6N,loss=nats"
-    done = run("chinchilla", str(tmp_path / "runs.csv"), "--map", mapped, "--bootstrap", "50", "--json")
+    done = run(
+        "chinchilla",
+        str(tmp_path / "runs.csv"),
+        "--map",
+        mapped,
+        "--groups",
+        "none",
+        "--bootstrap",
+        "50",
+        "--json",
+    )
     assert done.exit_code == 0, done.stderr
     document = json.loads(done.stdout)
     assert {"law", "status", "objective", "n", "parameters"} <= set(document)

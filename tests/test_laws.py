@@ -1,12 +1,16 @@
 """Laws against closed forms, brute force and scipy; fits of accuracy and of counts; how laws extrapolate."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import integrate, stats
+from typer.testing import CliRunner
 
+from scalinglab.cli import app
 from scalinglab.errors import DataError
 from scalinglab.fits import Counts, Points, compare, fit, read_model_counts
 from scalinglab.laws import (
@@ -14,6 +18,7 @@ from scalinglab.laws import (
     CHINCHILLA,
     COVERAGE,
     DRIFTING,
+    GADRE,
     KAPLAN,
     KUMARASWAMY,
     LAWS,
@@ -46,7 +51,16 @@ def test_derivatives_are_those_of_the_formula(law):
     value, slopes = law.differentiate(theta, inputs)
     again, numeric = replace(law, derivative=None).differentiate(theta, inputs)
     assert value == pytest.approx(again)
-    assert slopes == pytest.approx(numeric, abs=1e-7)
+    assert slopes == pytest.approx(numeric, abs=1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS.values() if law.scores], ids=lambda law: law.name)
+def test_scores_are_the_derivatives_of_the_likelihood(law):
+    theta, n, c = np.array([[0.3, 5.0], [2.0, 0.7]]), np.array([64, 64, 7, 100]), np.array([0, 30, 7, 3])
+    value, slopes = law.score(theta, n, c)
+    again, numeric = replace(law, scores=None).score(theta, n, c)
+    assert value == pytest.approx(again)
+    assert slopes == pytest.approx(numeric, abs=1e-5, rel=1e-5)
 
 
 def test_the_cheapest_model_is_what_a_search_finds():
@@ -67,6 +81,105 @@ def test_inference_asks_for_a_smaller_model_trained_longer():
     assert pytest.approx(0.28 * 410.7 * training.D**-0.28, rel=1e-4) == 0.34 * 406.4 * training.N**-0.34
     with pytest.raises(DataError, match="above E"):
         cheapest(HOFFMANN, loss=1.6)
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "said"),
+    [
+        (
+            {"B": None},
+            {},
+            "parameters E, A, alpha, beta for law chinchilla; expected E, A, B, alpha, beta; give all",
+        ),
+        ({"G": 1.0}, {}, r"expected E, A, B, alpha, beta; give all of these alone \(G\)"),
+        ({"alpha": np.nan}, {}, "alpha = nan for law chinchilla; expected a finite number above 0; mend alpha"),
+        ({"A": np.inf}, {}, "A = inf for law"),
+        ({"beta": 0.0}, {}, "beta = 0 for law"),
+        ({}, {"loss": np.nan}, "a loss of nan nats"),
+        ({}, {"loss": np.inf}, "a loss of inf nats"),
+        ({}, {"inference_tokens": np.nan}, "nan inference tokens"),
+        ({}, {"inference_tokens": -1.0}, "-1 inference tokens; expected a finite loss above E"),
+        ({}, {"law": KAPLAN}, "law kaplan; expected chinchilla or gadre"),
+    ],
+)
+def test_the_cheapest_model_of_what_is_no_law_is_refused(change, how, said):
+    values = {name: value for name, value in (HOFFMANN | change).items() if value is not None}
+    with pytest.raises(DataError, match=said):
+        cheapest(values, **({"loss": 2.1} | how))
+
+
+def test_the_cheapest_model_is_a_verb():
+    """Order 1, number 15: with Sardana et al.'s exponents."""
+    line = "cheapest --law chinchilla --parameters E=1.69,A=406.4,B=410.7,alpha=.336,beta=.283 --loss 1.947"
+    arguments = [*line.split(), "--inference-tokens", "2e12"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["N"] == pytest.approx(2.41836e10, rel=2e-6)
+    assert found["D"] == pytest.approx(2.65705e12, rel=2e-6)
+    assert found["flops"] == pytest.approx(found["training_flops"] + found["inference_flops"])
+    assert found["share"] == pytest.approx(0.95216, abs=5e-6)
+    assert "95.216 % of the FLOPs" in CliRunner().invoke(app, arguments).stdout
+    wrong = CliRunner().invoke(app, ["cheapest", "--parameters", "E=1.69,A", "--loss", "2"])
+    assert "NAME=NUMBER by commas" in str(wrong.exception)
+    one = cheapest({"E": 1.69, "A": 400.0, "B": 410.0, "alpha": 0.3}, loss=2.1, law=GADRE)
+    both = cheapest({"E": 1.69, "A": 400.0, "B": 410.0, "alpha": 0.3, "beta": 0.3}, loss=2.1)
+    assert one == both
+
+
+def test_gadres_law_gives_their_fit_and_forecasts():
+    """Their smallest RedPajama runs, D = 20 m N: E 1.83665, A 166.211, B 287.168, exponent .27285."""
+    runs = [
+        (411616256, 1, 3.149769),
+        (153677376, 1, 3.531147),
+        (78914048, 1, 3.899943),
+        (10569312, 1, 5.387021),
+        (10569312, 16, 4.572293),
+    ]
+    size, m, loss = np.array(runs).T
+    found = fit(GADRE, Points({"N": size, "D": 20 * m * size}, loss), bootstrap=0)
+    assert found.status == "converged"
+    assert found["E"] == pytest.approx(1.83665, abs=5e-6)
+    assert found["A"] == pytest.approx(166.211, abs=1e-3)
+    assert found["B"] == pytest.approx(287.168, abs=2e-3)
+    assert found["alpha"] == pytest.approx(0.27285, abs=5e-6)
+    for size, m, loss, off in ((6889410560, 1, 2.424993, 0.7320), (1439795200, 32, 2.502054, 0.7103)):
+        forecast = found.predict({"N": [size], "D": [20.0 * m * size]})[0]
+        assert 100 * abs(forecast - loss) / loss == pytest.approx(off, abs=5e-5)
+
+
+GAME24 = Points(
+    {"k": np.arange(5.0, 51.0, 5.0)}, np.array([0.25, 0.41, 0.56, 0.62, 0.68, 0.72, 0.77, 0.80, 0.85, 0.86])
+)
+"""Tree of Thoughts' Game of 24, read off a figure: at 300 samples it is 0.99."""
+
+
+def test_no_law_of_accuracy_forecasts_more_than_1():
+    k = {"k": np.geomspace(1, 1e9, 50)}
+    for law in (COVERAGE, SATURATING, LOG_LOGISTIC, DRIFTING):
+        found = fit(law, GAME24, bootstrap=0)
+        forecast = found.predict(k)
+        assert ((forecast >= 0) & (forecast <= 1)).all(), law.name
+    found = fit(LOG_LOGISTIC, GAME24, bootstrap=200)
+    assert found["E"] <= 1
+    assert found.status == "at bound"
+    assert found.predict({"k": [300]})[0] == pytest.approx(0.99, abs=0.01)
+    assert "curves in k cannot be resampled" in found.why
+
+
+@pytest.mark.parametrize(
+    "law", [law for law in LAWS.values() if law.outcome == "accuracy"], ids=lambda law: law.name
+)
+def test_whatever_its_parameters_an_accuracy_is_within_0_and_1(law):
+    rng = np.random.default_rng(0)
+    inputs = {name: np.geomspace(1, 1e6, 20) for name in law.inputs}
+    for _ in range(50):
+        ends = [(np.log(p.low), np.log(p.high)) if p.log else (p.low, p.high) for p in law.parameters]
+        drawn = [rng.uniform(*pair) for pair in ends]
+        values = {p.name: np.exp(x) if p.log else x for p, x in zip(law.parameters, drawn, strict=True)}
+        with np.errstate(over="ignore", under="ignore"):
+            found = law.predict(values, inputs)
+        assert ((found >= -1e-12) & (found <= 1 + 1e-12)).all()
 
 
 @pytest.mark.parametrize(
@@ -95,9 +208,9 @@ def test_sardanas_example_comes_out_with_their_exponents(exponents, size, saved)
     ("law", "values"),
     [
         (COVERAGE, {"a": 3.0, "b": 0.4}),
-        (SATURATING, {"E": 0.7, "A": 0.5, "b": 0.8}),
-        (SATURATING, {"E": 0.3, "A": -0.2, "b": 0.8}),
-        (LOG_LOGISTIC, {"E": 0.8, "A": 0.7, "k0": 12.0, "s": 0.9}),
+        (SATURATING, {"E": 0.7, "F": 0.2, "b": 0.8}),
+        (SATURATING, {"E": 0.3, "F": 0.5, "b": 0.8}),
+        (LOG_LOGISTIC, {"E": 0.8, "F": 0.17, "k0": 12.0, "s": 0.9}),
         (DRIFTING, {"E": 0.7, "A": 0.5, "S": -0.02, "b": 0.9}),
     ],
 )
@@ -197,7 +310,7 @@ def test_points_are_refused_where_counts_are_needed():
 
 
 def test_the_law_that_is_true_extrapolates_best():
-    truth = {"E": 0.7, "A": 0.5, "b": 0.8}
+    truth = {"E": 0.7, "F": 0.2, "b": 0.8}
     ranked = compare(
         [COVERAGE, LOG_LOGISTIC, SATURATING], Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
     )
@@ -205,6 +318,62 @@ def test_the_law_that_is_true_extrapolates_best():
     assert ranked[0].error == pytest.approx(0, abs=1e-3)
     assert ranked[0].aicc == min(one.aicc for one in ranked)
     assert set(ranked[0].errors) == {"largest-budget"}
+
+
+def test_laws_are_ranked_on_more_than_one_row():
+    truth = {"E": 0.7, "F": 0.2, "b": 0.8}
+    data = Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
+    assert compare([SATURATING], data)[0].rows == {"largest-budget": 2}
+    inputs = {"N": np.geomspace(1e7, 1e10, 8), "D": np.geomspace(1e9, 1e11, 8)}
+    sizes = Points(inputs, CHINCHILLA.predict(HOFFMANN, inputs))
+    assert compare([CHINCHILLA], sizes)[0].rows == {"largest-size": 2}
+
+
+def test_laws_are_ranked_above_a_budget():
+    truth = {"E": 0.7, "F": 0.2, "b": 0.8}
+    data = Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
+    best, other = compare([COVERAGE, SATURATING], data, up_to=32)
+    assert (best.law, best.rows) == ("saturating", {"above 32": 4})
+    assert best.error == pytest.approx(0, abs=1e-3)
+    below = fit(COVERAGE, data.where(BUDGETS <= 32), bootstrap=0)
+    apart = np.abs(below.predict({"k": BUDGETS[6:]}) - data.outcome[6:])
+    assert other.error == pytest.approx(100 * apart.mean())
+    both = compare([SATURATING], data, up_to=32, hold_out=["largest-budget"])[0]
+    assert both.rows == {"above 32": 4, "largest-budget": 2}
+    counts = draw(stats.beta.rvs(0.3, 5.0, size=400, random_state=4), n=256)
+    assert compare([BETA], counts, up_to=16)[0].rows == {"above 16": 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "most", "said"),
+    [
+        (
+            Points({"k": BUDGETS}, np.linspace(0.2, 0.9, 10)),
+            512,
+            "up to 512; expected a budget from 1 to below 512",
+        ),
+        (Points({"k": BUDGETS}, np.linspace(0.2, 0.9, 10)), 0.5, "up to 0.5; expected"),
+        (Points({"k": BUDGETS}, np.linspace(0.2, 0.9, 10)), np.nan, "up to nan; expected"),
+        (Counts(np.full(9, 8), np.arange(9)), 8, "up to 8 samples; expected a whole number from 1 to 7"),
+        (Counts(np.full(9, 8), np.arange(9)), 2.5, "up to 2.5 samples; expected"),
+    ],
+)
+def test_a_budget_above_which_nothing_is_left_is_refused(data, most, said):
+    with pytest.raises(DataError, match=said):
+        compare([SATURATING], data, up_to=most)
+
+
+def test_the_command_ranks_laws_above_a_budget(tmp_path):
+    curve = SATURATING.predict({"E": 0.7, "F": 0.2, "b": 0.8}, {"k": BUDGETS})
+    pd.DataFrame({"k": BUDGETS, "right": curve}).to_csv(tmp_path / "curve.csv", index=False)
+    line = ["compare", "coverage", "saturating", str(tmp_path / "curve.csv"), "--map", "accuracy=right"]
+    done = CliRunner().invoke(app, [*line, "--up-to", "16", "--hold-out", "largest-budget", "--json"])
+    assert done.exit_code == 0, done.stderr
+    best, _ = json.loads(done.stdout)["laws"]
+    assert best["law"] == "saturating"
+    assert best["rows"] == {"above 16": 5, "largest-budget": 2}
+    assert set(best["errors"]) == {"above 16", "largest-budget"}
+    assert "rows left out: 5 (above 16)" in CliRunner().invoke(app, [*line, "--up-to", "16"]).stdout
 
 
 def test_what_is_left_out_of_losses_are_sizes_and_last_checkpoints():

@@ -11,6 +11,7 @@ from scalinglab.advise.choice import (
     Option,
     Part,
     advise,
+    tried,
 )
 from scalinglab.advise.costs import Cost, costs_on
 from scalinglab.advise.hardware import GPUS, Gpu, Work, decode_seconds, find_gpu, prefill_seconds, query_seconds
@@ -40,5 +41,6 @@ __all__ = [
     "find_gpu",
     "prefill_seconds",
     "query_seconds",
+    "tried",
     "validated",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -233,3 +234,11 @@ def _beyond(found: Sequence[Candidate], queries: float, target: float | None, bu
         f"{least:.4g} or more",
         "raise it, or answer less",
     )
+
+
+def tried(view: View, **asked: Any) -> Advice | DataError:
+    """``advise``, or why there is none under the view's convention."""
+    try:
+        return advise(view, **asked)
+    except DataError as error:
+        return error

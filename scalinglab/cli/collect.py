@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from scalinglab.cli.render import Json, command, print_files, print_rows
+from scalinglab.cli.options import Case, Json, Rule, read_specs
+from scalinglab.cli.render import command, print_files, print_rows
 from scalinglab.errors import DataError, EngineError
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PRICE_EVERY = 5.0
 """Seconds between two pricings of what was recorded meanwhile."""
-Rule = Annotated[str, typer.Option(help="The convention that counts FLOPs.")]
 
 
 def collect(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study: models, task, strategies.")],
     out: Annotated[Path | None, typer.Option(help="The run's folder; the study's name without it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes, from one problem.")] = False,
-    convention: Rule = "exact",
+    convention: Rule = "paper",
     as_json: Json = False,
 ) -> None:
     """Run a study, or go on with it: every strategy on every problem, each token recorded. Ctrl-C stops it."""
+    from scalinglab.flops import convention as preset
     from scalinglab.study import probe_study, read_study, status_of
 
     read = read_study(study)
@@ -48,18 +49,14 @@ def collect(
         )
     folder = out or Path(read.name)
     _run(read, folder, convention, f"scalinglab collect {study} --out {folder}")
-    return _print_status(status_of(folder, rule=convention), as_json)
+    return _print_status(status_of(folder, rule=preset(convention)), as_json)
 
 
-def status(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, going on or ended.")],
-    convention: Rule = "exact",
-    as_json: Json = False,
-) -> None:
+def status(case: Case, as_json: Json = False) -> None:
     """Units done and left, calls, tokens and FLOPs by role, and the shares of what went wrong."""
     from scalinglab.study import status_of
 
-    _print_status(status_of(run, rule=convention), as_json)
+    _print_status(status_of(case.data, rule=case.rule(), specs=read_specs(case.spec)), as_json)
 
 
 def export(
@@ -95,7 +92,7 @@ def _demo_run(out: Path) -> tuple[Path, str]:
     from scalinglab.study import RECORDED, demo_study
 
     try:
-        _run(demo_study(), out / "run", "exact", f"scalinglab demo --out {out}")
+        _run(demo_study(), out / "run", "paper", f"scalinglab demo --out {out}")
     except EngineError as error:
         note = f"the run was recorded earlier and not made now: {error}"
         print(f"scalinglab: {note}", file=sys.stderr)
@@ -206,7 +203,7 @@ class _Bar:
         return self.bar is not None
 
     def _open(self, first: Progress) -> None:
-        from scalinglab.exchange import study_specs
+        from scalinglab.evidence import plan_specs
 
         try:
             from tqdm import tqdm
@@ -214,7 +211,7 @@ class _Bar:
             raise DataError(
                 "tqdm is not installed", "it for the progress display", "pip install 'scalinglab[collect]'"
             ) from error
-        self.start, self.specs = monotonic(), study_specs(self.folder)
+        self.start, self.specs = monotonic(), plan_specs(self.folder)
         form = "{n_fmt}/{total_fmt} units {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
         often = 0.5 if sys.stderr.isatty() else 30
         self.bar = tqdm(total=first.total, initial=first.done - 1, bar_format=form, mininterval=often)
@@ -249,9 +246,10 @@ def _print_status(found: Status, as_json: bool) -> None:
 
 
 def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
+    from scalinglab.flops import convention as preset
     from scalinglab.study import forecast
 
-    found = forecast(probe, rule=convention)
+    found = forecast(probe, rule=preset(convention))
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return

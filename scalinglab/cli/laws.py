@@ -7,32 +7,29 @@ from typing import Annotated
 
 import typer
 
-from scalinglab.cli.render import Json, Seed, command, print_rows
+from scalinglab.cli.options import Case, Json
+from scalinglab.cli.render import command, print_rows
 
 EXAMPLE = "Example: scalinglab laws run    scalinglab laws run --ladder results/testbed --out run-laws --json"
 
 
 def laws(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run of `scalinglab collect`.")],
+    case: Case,
     ladder: Annotated[
         Path | None, typer.Option(help="A folder with a testbed's ladder.csv and ladder_counts.csv.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A folder for figures and tables.")] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples behind the intervals; 0 for none.")] = 1000,
-    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Laws on a study's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
-    from scalinglab.exchange import open_study
+    """Laws on the data's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
     from scalinglab.report import rows
-    from scalinglab.study.laws import ladder_laws, laws_report, study_laws
+    from scalinglab.study.laws import evidence_laws, ladder_laws, laws_report, notes_of, table_of
 
-    strategies = study_laws(open_study(run), bootstrap=bootstrap, seed=seed)
-    sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=seed)
-    made = laws_report(strategies, sizes)
+    strategies = evidence_laws(case.evidence(), bootstrap=bootstrap, seed=case.seed)
+    sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=case.seed)
     if out is not None:
-        made.write(out, command=command(), seed=seed)
-    found = [one.document() for one in (*strategies, *sizes)]
-    shown = [row for section in made.sections for row in rows(section.table)]
-    notes = [note for section in made.sections for note in section.notes]
-    print_rows(shown, {"laws": found, "notes": notes}, as_json, notes)
+        laws_report(strategies, sizes).write(out, command=command(), seed=case.seed)
+    found, notes = [*strategies, *sizes], notes_of(sizes)
+    shown = [] if as_json else rows(table_of(found))
+    print_rows(shown, {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.render import Json, print_rows
+from scalinglab.cli.options import Json
+from scalinglab.cli.render import print_rows
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:

@@ -6,12 +6,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the halves, the votes and the bootstrap.")]
 
 
 def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: Sequence[str] = ()) -> None:

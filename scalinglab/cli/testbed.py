@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scalinglab.cli.render import Json, Seed, command, print_rows
+from scalinglab.cli.options import Json, Seed
+from scalinglab.cli.render import command, print_rows
 from scalinglab.errors import DataError
 
 app = typer.Typer(

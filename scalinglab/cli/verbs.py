@@ -8,36 +8,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scalinglab import __version__
-from scalinglab.cli import collect, findings, fit, laws, models, policy, testbed
-from scalinglab.cli.advise import advise
-from scalinglab.cli.exchange import (
-    Bins,
-    Chosen,
-    Data,
-    Generate,
-    Model,
-    Prompt,
-    Ratio,
-    Rs,
-    Selector,
-    Specs,
-    compare,
-    exchange,
-    first,
-    read_numbers,
-    read_specs,
-    whole_study,
-)
-from scalinglab.cli.render import Json, Seed, command, print_files, print_rows
-from scalinglab.errors import DataError, ScalingLabError
-
-if TYPE_CHECKING:
-    from scalinglab.report import Report
+from scalinglab.cli import advise, collect, exchange, findings, fit, laws, ledger, models, optimal, sizes, testbed
+from scalinglab.cli.options import Json, comparing
+from scalinglab.cli.render import command, print_files
+from scalinglab.errors import ScalingLabError
 
 app = typer.Typer(
     help="With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?",
@@ -46,25 +25,34 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+_LEDGER = ("data", "small", "large", "spec", "convention", "axes")
 
 app.add_typer(testbed.app, name="testbed")
 app.command(epilog=models.SPECS)(models.specs)
 app.command(epilog=models.FLOPS)(models.flops)
 app.command(epilog=models.BUDGET)(models.budget)
 app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
-    exchange
+    comparing(exchange.exchange)
 )
-app.command(epilog="Example: scalinglab advise --study run --queries 1e9 --target 0.6")(advise)
-app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
-    collect.collect
+app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")(comparing(exchange.curve))
+app.command(epilog="Example: scalinglab optimal run --verifier prm --convention exact")(comparing(optimal.optimal))
+app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(comparing(advise.advise))
+app.command(epilog="Example: scalinglab findings run --verifier prm")(comparing(findings.findings))
+app.command(epilog="Example: scalinglab ledger run --by role --with tuning,difficulty")(
+    comparing(ledger.ledger, only=_LEDGER)
 )
-app.command(epilog="Example: scalinglab status run --json")(collect.status)
-app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
+app.command(
+    epilog="Example: scalinglab report run --out results/run    "
+    "scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
+)(comparing(exchange.report))
+app.command(epilog=laws.EXAMPLE)(comparing(laws.laws))
 app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=fit.COMPARED)(fit.compare)
-app.command(epilog=laws.EXAMPLE)(laws.laws)
-app.command(epilog="Example: scalinglab findings run --verifier prm")(findings.findings)
-app.command(epilog="Example: scalinglab policy run --verifier prm --convention paper")(policy.policy)
+app.command(epilog=sizes.CHEAPEST)(sizes.cheapest)
+app.command(epilog=sizes.ISOFLOP)(sizes.isoflop)
+app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(collect.collect)
+app.command(epilog="Example: scalinglab status run --json")(comparing(collect.status, only=_LEDGER))
+app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
 app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
 
 
@@ -74,89 +62,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
     if version:
         typer.echo(f"scalinglab {__version__}")
         raise typer.Exit
-
-
-@app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")
-def curve(
-    data: Data,
-    selector: Selector = "coverage",
-    k: Annotated[str | None, typer.Option("--k", help="Budgets, by commas; default powers of two.")] = None,
-    model: Annotated[list[str] | None, typer.Option(help="A model of the data; default all.")] = None,
-    convention: Annotated[str, typer.Option(help="The convention that prices a query.")] = "paper",
-    spec: Specs = None,
-    prompt: Prompt = None,
-    generate: Generate = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-) -> None:
-    """Accuracy at each budget with its 95 % interval, and FLOPs per query beside it."""
-    from scalinglab.exchange import curves_recorded, open_recorded
-    from scalinglab.report import rows
-
-    budgets = None if k is None else read_numbers(k, "--k", int)
-    recorded = open_recorded(data, specs=read_specs(spec), prompt=prompt, generated=generate)
-    table, notes = curves_recorded(
-        recorded, models=model, selector=selector, k=budgets, convention=convention, seed=seed
-    )
-    found = rows(table)
-    print_rows(found, {"rows": found, "notes": notes}, as_json, notes)
-
-
-@app.command(
-    epilog="Example: scalinglab report run --out results/run    "
-    "scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
-)
-def report(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
-    small: Model = None,
-    large: Model = None,
-    r: Rs = "0.16,0.79,22",
-    bins: Bins = 5,
-    convention: Annotated[
-        str | None, typer.Option(help="The convention of the figures; default the paper's.")
-    ] = None,
-    selector: Chosen = None,
-    ratio: Ratio = None,
-    spec: Specs = None,
-    prompt: Prompt = None,
-    generate: Generate = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-) -> None:
-    """Write the exchange of two models as figures, tables, one HTML page and a manifest.
-
-    Of a study's folder, every strategy and the compute-optimal policy; with --selector, or of counts, parallel
-    samples.
-    """
-    from scalinglab.flops import convention as preset
-    from scalinglab.report import exchange_report
-
-    chosen = None if convention is None else preset(convention).name
-    if whole_study(data, selector, ratio, prompt, generate):
-        made = _study_report(data, small, large, read_numbers(r, "--r", float), bins, chosen, spec, seed)
-    else:
-        result = compare(data, small, large, r, bins, selector or "coverage", ratio, spec, prompt, generate, seed)
-        made = exchange_report(result, convention=chosen or first(result))
-    print_files(made.write(out, command=command(), seed=seed), as_json)
-
-
-def _study_report(
-    data: Path, small: str | None, large: str | None, r: list[float], bins: int, convention: str | None,
-    spec: list[str] | None, seed: int,
-) -> Report:  # fmt: skip
-    from scalinglab.exchange import exchange_study, open_study
-    from scalinglab.report import study_report
-    from scalinglab.study import policies_of
-
-    study = open_study(data, small=small, large=large, specs=read_specs(spec))
-    found = exchange_study(study, r=r, bins=bins, seed=seed)
-    rule = convention or first(found)
-    try:
-        chosen = policies_of(data, small=study.small, rule=rule, bins=bins, seed=seed)
-    except DataError:  # no verifier to rank by, or no best-of-N: the rest stands
-        return study_report(found, study, rule, policy=None, gain=None)
-    return study_report(found, study, rule, policy=chosen.table(), gain=chosen.gain)
 
 
 @app.command(epilog="Example: scalinglab paper --out results/paper")
@@ -182,6 +87,8 @@ def main() -> None:
         _fail(str(error))
     except OverflowError:
         _fail("a number is too large; expected fewer digits; mend it")
+    except MemoryError:
+        _fail("not enough memory for these data; expected what fits; compare fewer problems, models or budgets at a time")
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
 

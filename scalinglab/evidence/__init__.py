@@ -2,6 +2,6 @@
 
 from scalinglab.evidence.opening import open_evidence
 from scalinglab.evidence.record import Evidence, Tokens
-from scalinglab.evidence.specs import find_spec, specs_in
+from scalinglab.evidence.specs import find_spec, plan_specs, specs_in
 
-__all__ = ["Evidence", "Tokens", "find_spec", "open_evidence", "specs_in"]
+__all__ = ["Evidence", "Tokens", "find_spec", "open_evidence", "plan_specs", "specs_in"]

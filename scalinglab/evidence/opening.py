@@ -41,7 +41,7 @@ def open_evidence(
         found = _of_table(source)
         name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
     else:
-        found, name = _typed(read_run(source)), str(source)
+        found, name = read_run(source), str(source)
     if isinstance(found, Run):
         return _of_run(name, found, _plan(source), small, large,
                        given, prompt, generated)  # fmt: skip
@@ -123,12 +123,5 @@ def _tuning(plan: Plan, source: Path) -> tuple[Tuning, ...]:
     return tuple(found)
 
 
-def _plan(source):
+def _plan(source: str | Path | pd.DataFrame) -> Plan | None:
     return None if isinstance(source, pd.DataFrame) or find_plan(source) is None else read_plan(source)
-def _typed(run):
-    from dataclasses import replace
-    parsed={t: json.loads(t) for t in run.units["parameters"].unique()}
-    def names(o):
-        v=o.get("verifier"); return (v,) if isinstance(v,str) else tuple(v or ())
-    vs={t: names(o) for t,o in parsed.items()}
-    return replace(run, units=run.units.assign(options=[parsed[t] for t in run.units["parameters"]], verifiers=[vs[t] for t in run.units["parameters"]]))

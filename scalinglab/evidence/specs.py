@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from scalinglab import specs as shapes
 from scalinglab.errors import SpecError
-from scalinglab.samples import PlanModel
+from scalinglab.samples import PlanModel, find_plan, read_plan
 from scalinglab.specs import ModelSpec
 
 
@@ -28,6 +29,11 @@ def find_spec(name: str, specs: Mapping[str, ModelSpec]) -> ModelSpec:
 def specs_in(models: Mapping[str, PlanModel]) -> dict[str, ModelSpec]:
     """The specs among a plan's models, by name: of each a config or a catalogue name, and its training."""
     return {name: _spec(name, model) for name, model in models.items() if model.spec is not None}
+
+
+def plan_specs(path: str | Path) -> dict[str, ModelSpec]:
+    """The specs that the plan of a run keeps; none where it has no plan. Raises DataError where it cannot be read."""
+    return {} if find_plan(path) is None else specs_in(read_plan(path).models)
 
 
 def known_specs(

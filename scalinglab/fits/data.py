@@ -14,19 +14,24 @@ from scalinglab.errors import DataError
 from scalinglab.laws import Law
 
 Floats = npt.NDArray[np.float64]
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Points:
     """Inputs by name, each of shape (n,), and the outcome measured there.
 
-    An outcome of shape (n,) is resampled by row, or by ``groups`` (n,) where rows of one run belong together. An
-    outcome of shape (problems, n) is fitted by its mean and resampled by problem.
+    An outcome of shape (n,) is resampled by ``groups`` (n,), where rows of one run belong together. Without them
+    rows of one N are taken together, as they may be checkpoints of one run, and so are the points of one curve in
+    k, which share their problems: give each row a group of its own where all are independent. An outcome of shape
+    (problems, n) is fitted by its mean and resampled by problem. ``together``: what the groups are, where the fit
+    made them.
     """
 
     inputs: Mapping[str, Floats]
     outcome: Floats
     groups: npt.NDArray[Any] | None = None
+    together: str = ""
 
     @property
     def mean(self) -> Floats:
@@ -42,7 +47,15 @@ class Points:
     @property
     def unit(self) -> str:
         """What is resampled."""
-        return "problems" if self.outcome.ndim == 2 else "rows" if self.groups is None else "groups"
+        if self.outcome.ndim == 2:
+            return "problems"
+        return "rows" if self.groups is None else self.together or "groups"
+
+    @property
+    def said(self) -> str:
+        """What a fit says of the groups that it made."""
+        said = f"resampled by {self.together}, of which rows may not be independent (groups say otherwise)"
+        return said if self.together else ""
 
     def without_highest(self, count: int) -> Points:
         """All but so many rows of the highest outcome: the five outliers of Chinchilla's points, for example."""
@@ -91,12 +104,43 @@ def usable(law: Law, data: Points) -> Points:
     for name, values in {**inputs, law.outcome: outcome}.items():
         if values.shape[-1:] != outcome.shape[-1:] or not np.isfinite(values).all():
             raise DataError(f"{name} of {values.shape[-1:]} values", "a finite number a row", "mend the rows")
-    for name, values in inputs.items():
-        if (values <= 0).any():
-            row = int(np.flatnonzero(values <= 0)[0]) + 1
-            raise DataError(f"{name} = {values[row - 1]:g} in row {row}", "a number above 0", "mend the row")
+    above_zero(inputs)
+    if outcome.ndim == 2 and law.outcome == "accuracy":
+        _refuse_shares(outcome)
     _refuse_outcome(law, outcome if outcome.ndim == 1 else outcome.mean(axis=0))
-    return replace(data, inputs=inputs, outcome=outcome)
+    return _grouped(replace(data, inputs=inputs, outcome=outcome))
+
+
+def above_zero(columns: Mapping[str, Floats]) -> None:
+    """A DataError for the first row that is not above 0."""
+    for name, values in columns.items():
+        bad = np.flatnonzero(~(values > 0))
+        if len(bad):
+            given = f"{name} = {values[bad[0]]:g} in row {bad[0] + 1}"
+            raise DataError(given, "a number above 0", "mend the row")
+
+
+def _grouped(data: Points) -> Points:
+    """With rows of one N, or of one curve in k, as groups, where none are given and there are such rows."""
+    by = ["N"] if "N" in data.inputs else [name for name in data.inputs if name != "k"]
+    if data.outcome.ndim == 2 or data.groups is not None or not {"N", "k"} & set(data.inputs):
+        return data
+    labels = np.zeros(len(data.outcome), dtype=np.int64)
+    if by:
+        rows = np.stack([data.inputs[name] for name in by])
+        labels = np.unique(rows, axis=1, return_inverse=True)[1].ravel()
+    if len(np.unique(labels)) == len(labels):
+        return data
+    return replace(data, groups=labels, together="values of N" if "N" in by else "curves in k")
+
+
+def _refuse_shares(outcome: Floats) -> None:
+    """A DataError for an accuracy (problems, n) outside 0..1 by more than rounding."""
+    bad = np.argwhere((outcome < -_ROUNDING) | (outcome > 1 + _ROUNDING))
+    if len(bad):
+        problem, row = bad[0]
+        given = f"accuracy {outcome[problem, row]:g} of problem {problem + 1} in row {row + 1}"
+        raise DataError(given, "a share from 0 to 1", "mend or leave out the problem")
 
 
 def _refuse_outcome(law: Law, outcome: Floats) -> None:

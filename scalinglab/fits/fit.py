@@ -2,79 +2,130 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
+import pandas as pd
 
 from scalinglab.errors import DataError
 from scalinglab.fits.data import Counts, Points, usable
 from scalinglab.fits.judge import identified, judge
-from scalinglab.fits.likelihood import Likelihood, sound_counts
-from scalinglab.fits.minimise import Floats, Minima, Objective, minimise
-from scalinglab.fits.record import Fit, done, failed
+from scalinglab.fits.likelihood import Likelihood
+from scalinglab.fits.minimise import NEAR, Floats, Minima, Objective, minimise
+from scalinglab.fits.record import Fit, Size, done, failed
 from scalinglab.fits.residuals import Residuals, natural, searched
 from scalinglab.fits.solve import all_starts, bounds, grid, solve, solve_gradually, solve_with_scale
+from scalinglab.fits.tables import entered
 from scalinglab.laws import Law
 
+Data = Points | Counts | pd.DataFrame
+_KEPT = 1_000_000  # numbers, 8 MB: larger drawings are made anew
 
-def fit(law: Law, data: Points | Counts, *, bootstrap: int = 1000, seed: int = 0, scale: bool = False) -> Fit:
+
+def fit(law: Law, data: Data, *, bootstrap: int = 1000, seed: int = 0, scale: bool = False) -> Fit:
     """Fit a law from all its starts, and again on ``bootstrap`` resamples of the data's units.
 
     Every start is tried, with the linear parameters solved there; the best minimum is kept, and each resample
-    starts from it. Intervals are 95 % percentiles, widened for few units as in ``curves.interval``. Counts are
-    fitted by likelihood where the law has one, else by their unbiased pass@k at powers of 2. With ``scale`` the
-    residuals' scale sigma is a parameter too, and the objective minus the log likelihood of Huber's density of
-    residual / sigma (Besiroglu et al. 2024, arXiv 2404.10102). Raises DataError where the data lack an input, hold
-    what cannot be or are not what the law is fitted to, and for ``scale`` of a law of least squares.
+    starts from it. Intervals are 95 % percentiles, widened for few units as in ``curves.interval``; rows that may
+    not be independent are one unit (see ``Points``), and ``why`` says so. Counts are fitted by likelihood where
+    the law has one, else by their unbiased pass@k at powers of 2. A frame has a column for each input and the
+    outcome, or those of counts (n, correct, of one model). With ``scale`` the residuals' scale sigma is a
+    parameter too, and the objective minus the log likelihood of Huber's density of residual / sigma (Besiroglu et
+    al. 2024, arXiv 2404.10102). Raises DataError where the data lack an input, hold what cannot be or are not what
+    the law is fitted to, and for ``scale`` of a law of least squares.
     """
+    return fit_all(law, [data], bootstrap=bootstrap, seed=seed, scale=scale)[0]
+
+
+def fit_all(
+    law: Law, data: Sequence[Data], *, bootstrap: int = 1000, seed: int = 0, scale: bool = False
+) -> list[Fit]:
+    """``fit`` of one law to each of several data: those at the same inputs are solved side by side."""
     if scale and not np.isfinite(law.delta):
         raise DataError(f"a scale for law {law.name}", "a law with a Huber loss", "fit it without the scale")
+    given = [entered(law, one) for one in data]
     if law.likelihood is not None:
-        if not isinstance(data, Counts):
-            raise DataError(f"points for law {law.name}", "counts: n samples, c right, a problem", "give counts")
-        return _fit_counts(law, sound_counts(data), bootstrap, seed)
-    points = usable(law, data.curve() if isinstance(data, Counts) else data)
-    return _fit_points(law, points, bootstrap, seed, scale)
+        return [_fit_counts(law, _counted(law, one), bootstrap, seed) for one in given]
+    points = [usable(law, one.curve() if isinstance(one, Counts) else one) for one in given]
+    alike: dict[bytes, list[int]] = defaultdict(list)
+    for i, one in enumerate(points):
+        alike[b"".join(one.inputs[name].tobytes() for name in law.inputs)].append(i)
+    found: dict[int, Fit] = {}
+    for at in alike.values():
+        fits = _fit_points(law, [points[i] for i in at], bootstrap, seed, scale)
+        found |= dict(zip(at, fits, strict=True))
+    return [found[i] for i in range(len(points))]
 
 
-def _fit_points(law: Law, data: Points, bootstrap: int, seed: int, scale: bool) -> Fit:
-    size = {"n": len(data.mean), "units": data.units}
-    distinct = len(np.unique(np.stack([data.inputs[name] for name in law.inputs]), axis=1).T)
+def _counted(law: Law, data: Points | Counts) -> Counts:
+    if not isinstance(data, Counts):
+        raise DataError(f"points for law {law.name}", "counts: n samples, c right, a problem", "give counts")
+    return data
+
+
+def _fit_points(law: Law, data: Sequence[Points], bootstrap: int, seed: int, scale: bool) -> list[Fit]:
+    """The fits of data at the same inputs."""
+    sizes = [Size(len(one.mean), one.units, one.unit, one.said) for one in data]
+    inputs = data[0].inputs
+    distinct = len(np.unique(np.stack([inputs[name] for name in law.inputs]), axis=1).T)
     if distinct <= len(law.parameters):
         why = f"{distinct} distinct points for {len(law.parameters)} parameters"
-        return failed(law, "too few points", why, **size)
-    residuals = residuals_of(law, data)
-    ends = solve_gradually(residuals, all_starts(law, data.inputs, law.linked(data.mean)))
-    status, why = judge(ends, law.names, *bounds(law))
-    if status not in ("converged", "at bound"):
-        return failed(law, status, why, **size)
-    best = ends.point[[ends.value.argmin()]]
-    theta, objective = _end(residuals, best, scale)
+        return [failed(law, "too few points", why, size) for size in sizes]
+    starts = np.stack([all_starts(law, inputs, law.linked(one.mean)) for one in data])
+    ends = _split(solve_gradually(residuals_of(law, data, starts.shape[1]), np.concatenate(starts)), len(data))
+    judged = [judge(part, law.names, *bounds(law)) for part in ends]
+    good = [i for i, (status, _) in enumerate(judged) if status in ("converged", "at bound")]
+    if not good:
+        return [failed(law, status, why, size) for (status, why), size in zip(judged, sizes, strict=True)]
+    best = np.stack([ends[i].point[ends[i].value.argmin()] for i in good])
+    theta, objective = _end(residuals_of(law, [data[i] for i in good]), best, scale)
+    draws = _draws(law, [data[i] for i in good], best, bootstrap, seed, scale)
     names = (*law.names, "sigma") if scale else law.names
-    draws = np.empty((0, len(names)))
-    if bootstrap:
-        draws, _ = _end(_resampled(law, data, bootstrap, seed), np.repeat(best, bootstrap, axis=0), scale)
-    values = dict(zip(names, theta[0].tolist(), strict=True))
-    return done(law, status, why, **size, objective=float(objective[0]), values=values, draws=draws)
+    found = [failed(law, status, why, size) for (status, why), size in zip(judged, sizes, strict=True)]
+    for row, i in enumerate(good):
+        values = dict(zip(names, theta[row].tolist(), strict=True))
+        found[i] = done(law, *judged[i], sizes[i], float(objective[row]), values, draws[row])
+    return found
+
+
+def _split(ends: Minima, count: int) -> list[Minima]:
+    return [Minima(*parts) for parts in zip(*(np.split(array, count) for array in ends), strict=True)]
+
+
+def _draws(law: Law, data: Sequence[Points], best: Floats, bootstrap: int, seed: int, scale: bool) -> list[Floats]:
+    """Of each data, the parameters (resamples, P) of each resample; none where there is one unit to resample."""
+    drawn = [i for i, one in enumerate(data) if bootstrap and one.units > 1]
+    found = [np.empty((0, len(law.names) + scale))] * len(data)
+    if drawn:
+        residuals = _resampled(law, [data[i] for i in drawn], bootstrap, seed)
+        theta, _ = _end(residuals, np.repeat(best[drawn], bootstrap, axis=0), scale, damping=NEAR)
+        for i, part in zip(drawn, np.split(theta, len(drawn)), strict=True):
+            found[i] = part
+    return found
 
 
 def _fit_counts(law: Law, counts: Counts, bootstrap: int, seed: int) -> Fit:
-    size = {"n": counts.units, "units": counts.units}
+    size = Size(counts.units, counts.units, counts.unit)
     alike, of = _alike(counts)
     if counts.units <= len(law.parameters):
         why = f"{counts.units} problems for {len(law.parameters)} parameters"
-        return failed(law, "too few points", why, **size)
+        return failed(law, "too few points", why, size)
     once = Likelihood(law, alike, of.sum(axis=0)[None])
     ends = minimise(once, searched(law, grid(law)), *bounds(law))
     status, why = judge(ends, law.names, *bounds(law))
     if status not in ("converged", "at bound"):
-        return failed(law, status, why, **size)
+        return failed(law, status, why, size)
     best = ends.value.argmin()
     draws = np.empty((0, len(law.names)))
     if bootstrap:
         again: Objective = Likelihood(law, alike, _picks(counts.units, bootstrap, seed) @ of)
-        drawn = minimise(again, np.repeat(ends.point[[best]], bootstrap, axis=0), *bounds(law))
+        starts = np.repeat(ends.point[[best]], bootstrap, axis=0)
+        drawn = minimise(again, starts, *bounds(law), damping=NEAR)
         draws = _where_good(law, drawn, natural(law, drawn.point))
     values = dict(zip(law.names, natural(law, ends.point)[best].tolist(), strict=True))
-    return done(law, status, why, **size, objective=float(ends.value[best]), values=values, draws=draws)
+    return done(law, status, why, size, float(ends.value[best]), values, draws)
 
 
 def _alike(counts: Counts) -> tuple[Counts, Floats]:
@@ -83,19 +134,20 @@ def _alike(counts: Counts) -> tuple[Counts, Floats]:
     return Counts(*pairs), np.eye(pairs.shape[1])[of.ravel()]
 
 
-def residuals_of(law: Law, data: Points) -> Residuals:
-    """The objective of the data as they are."""
-    target = _target(law, data.mean[None])
-    return Residuals(law, data.inputs, target, np.ones_like(target), np.array([[law.delta]]))
+def residuals_of(law: Law, data: Sequence[Points], starts: int = 1) -> Residuals:
+    """The objective of the data, all at the same inputs, as they are, for so many starts of each."""
+    target = _target(law, np.stack([one.mean for one in data]))
+    target = target if len(target) == 1 else np.repeat(target, starts, axis=0)
+    return Residuals(law, data[0].inputs, target, np.ones((1, target.shape[1])), np.array([[law.delta]]))
 
 
-def _end(residuals: Residuals, starts: Floats, scale: bool) -> tuple[Floats, Floats]:
+def _end(residuals: Residuals, starts: Floats, scale: bool, damping: float = 1.0) -> tuple[Floats, Floats]:
     """Parameters (S, P), with sigma where it is fitted, and objectives (S,); NaN where a start has no fit."""
     if scale:
         ends, sigma = solve_with_scale(residuals, starts)
         theta = np.column_stack([natural(residuals.law, ends.point), sigma])
     else:
-        ends = solve(residuals, starts)
+        ends = solve(residuals, starts, damping=damping)
         theta = natural(residuals.law, ends.point)
     return _where_good(residuals.law, ends, theta), ends.value
 
@@ -105,21 +157,34 @@ def _where_good(law: Law, ends: Minima, theta: Floats) -> Floats:
     return np.where(good[:, None], theta, np.nan)
 
 
-def _resampled(law: Law, data: Points, draws: int, seed: int) -> Residuals:
-    """The objectives of resampled units: rows or groups of them weighted, or problems averaged anew."""
-    picks = _picks(data.units, draws, seed)
+def _resampled(law: Law, data: Sequence[Points], draws: int, seed: int) -> Residuals:
+    """The objectives of each data's resampled units: rows or groups weighted, or problems averaged anew."""
+    parts = [_resample(law, one, _picks(one.units, draws, seed)) for one in data]
+    target, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Residuals(law, data[0].inputs, target, weight, np.array([[law.delta]]))
+
+
+def _resample(law: Law, data: Points, picks: Floats) -> tuple[Floats, Floats]:
+    """Targets and weights (draws, n)."""
     if data.outcome.ndim == 2:
         target = _target(law, picks @ data.outcome / data.units)
         weight = np.isfinite(target).astype(float)
-        return Residuals(law, data.inputs, np.where(weight > 0, target, 0.0), weight, np.array([[law.delta]]))
+        return np.where(weight > 0, target, 0.0), weight
     if data.groups is not None:
         picks = picks[:, np.unique(data.groups, return_inverse=True)[1]]
-    return Residuals(law, data.inputs, _target(law, data.mean[None]), picks, np.array([[law.delta]]))
+    return np.broadcast_to(_target(law, data.mean[None]), picks.shape), picks
 
 
 def _picks(units: int, draws: int, seed: int) -> Floats:
-    """How often each unit is drawn, (draws, units)."""
+    """How often each unit is drawn, (draws, units): the same for all laws and data of one study."""
+    return _kept(units, draws, seed) if units * draws <= _KEPT else _drawn(units, draws, seed)
+
+
+def _drawn(units: int, draws: int, seed: int) -> Floats:
     return np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=draws).astype(float)
+
+
+_kept = lru_cache(maxsize=2)(_drawn)
 
 
 def _target(law: Law, outcome: Floats) -> Floats:

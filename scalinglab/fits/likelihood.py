@@ -12,8 +12,6 @@ from scalinglab.fits.minimise import Floats, Ints, Local
 from scalinglab.fits.residuals import natural
 from scalinglab.laws import Law
 
-_STEP = 1e-5  # of the central differences, in searched coordinates
-
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -26,29 +24,30 @@ class Likelihood:
     counts: Counts
     weight: Floats
 
+    @property
+    def rows(self) -> int:
+        return self.counts.units
+
     def __call__(self, point: Floats, which: Ints) -> Local:
         weight = self.weight if len(self.weight) == 1 else self.weight[which]
-        scores = np.empty((len(point), point.shape[1], self.counts.units))
-        for i in range(point.shape[1]):
-            step = np.zeros(point.shape[1])
-            step[i] = _STEP
-            scores[:, i] = (self.logs(point + step) - self.logs(point - step)) / (2 * _STEP)
-        value = -(self.logs(point) * weight).sum(axis=1)
-        gradient = -(scores @ np.broadcast_to(weight, (len(point), weight.shape[1]))[:, :, None])[:, :, 0]
+        theta = natural(self.law, point)
+        logs, scores = self.law.score(theta, self.counts.n, self.counts.correct)
+        by_log = np.array([parameter.log for parameter in self.law.parameters])
+        scores = scores * np.where(by_log, theta, 1.0)[:, :, None]
+        value = -(logs * weight).sum(axis=1)
+        gradient = -(scores @ np.broadcast_to(weight, logs.shape)[:, :, None])[:, :, 0]
         curvature = (scores * weight[:, None]) @ scores.transpose(0, 2, 1)
         return Local(value, gradient, curvature, curvature)
 
-    def logs(self, point: Floats) -> Floats:
-        """The log likelihood of each problem, (S, problems)."""
-        assert self.law.likelihood is not None
-        return self.law.likelihood(natural(self.law, point), self.counts.n, self.counts.correct)
-
 
 def sound_counts(counts: Counts) -> Counts:
-    """The counts, or a DataError that names the problem that cannot be."""
-    bad = (counts.n < 1) | (counts.correct < 0) | (counts.correct > counts.n)
+    """The counts as whole numbers, or a DataError that names the problem that cannot be."""
+    n, correct = (np.asarray(values, dtype=float) for values in (counts.n, counts.correct))
+    if n.ndim != 1 or n.shape != correct.shape:
+        raise DataError(f"n of shape {n.shape} and c of {correct.shape}", "one of each a problem", "give as many")
+    bad = ~((n >= 1) & (correct >= 0) & (correct <= n) & (n % 1 == 0) & (correct % 1 == 0) & np.isfinite(n))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        given = f"{counts.correct[row]} of {counts.n[row]} samples right for problem {row + 1}"
-        raise DataError(given, "0 to n of n >= 1 samples", "mend or drop the problem")
-    return counts
+        given = f"{correct[row]:g} of {n[row]:g} samples right for problem {row + 1}"
+        raise DataError(given, "0 to n of n >= 1 samples, whole numbers", "mend or drop the problem")
+    return Counts(n.astype(np.int64), correct.astype(np.int64))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,12 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 STEPS = 400
 """Iterations after which a start has not converged."""
-_CHUNK = 128  # starts at a time: their residuals and derivatives stay in the processor's cache
+NEAR = 1e-3
+"""The first damping for starts next to their minimum: resamples of what was fitted."""
+_CACHE = 32768  # residuals at a time: these and their derivatives stay in the processor's cache
 _LONGEST = 3.0  # no coordinate moves further in one step: on a log scale, a factor of 20
 _HOPELESS = 1e12  # damping at which no step is left to try
+_SMALLEST = 1e-14  # of a pivot of a matrix of unit diagonal
 _NOTHING = 1e-18  # a promise so small that the objective is 0 but for rounding
 
 
@@ -39,48 +41,76 @@ class Minima(NamedTuple):
     curvature: Floats
 
 
-Objective = Callable[[Floats, Ints], Local]
-"""The objective at points (S, P), each of the start or resample whose index is given (S,)."""
+class Objective(Protocol):
+    """The objective at points (S, P), each of the start or resample whose index is given (S,)."""
+
+    @property
+    def rows(self) -> int:
+        """How many residuals, or problems, each point has."""
+        ...
+
+    def __call__(self, point: Floats, which: Ints) -> Local: ...
 
 
 def minimise(
-    objective: Objective, starts: Floats, low: Floats, high: Floats, *, tolerance: float = 1e-10
+    objective: Objective,
+    starts: Floats,
+    low: Floats,
+    high: Floats,
+    *,
+    damping: float = 1.0,
+    tolerance: float = 1e-10,
 ) -> Minima:
     """The minimum that each start (S, P) leads to, within bounds (P,).
 
+    So many are followed at a time as the cache holds; whenever half of them have ended, others take their place.
+
     Levenberg-Marquardt whose damping is the curvature of a bounding quadratic, so that the Huber loss is a
-    reweighted least squares far from the minimum and Newton's method near it. A start has converged when the
-    next step promises less than ``tolerance`` times its value; after ``STEPS`` it has not.
+    reweighted least squares far from the minimum and Newton's method near it. ``damping`` is that of the first
+    step. A start has converged when the next step promises less than ``tolerance`` times its value; after
+    ``STEPS`` it has not.
     """
-    parts = [np.arange(i, min(i + _CHUNK, len(starts))) for i in range(0, len(starts), _CHUNK)]
-    ends = [_descend(objective, np.clip(starts[part], low, high), part, low, high, tolerance) for part in parts]
-    return Minima(*(np.concatenate(pieces) for pieces in zip(*ends, strict=True)))
-
-
-def _descend(
-    objective: Objective, point: Floats, which: Ints, low: Floats, high: Floats, tolerance: float
-) -> Minima:
-    here = _finite(objective(point, which))
-    damping, converged = np.ones(len(point)), np.zeros(len(point), dtype=bool)
-    active = np.flatnonzero(np.isfinite(here.value))
-    for _ in range(STEPS):
-        if not len(active):
-            break
+    window = max(_CACHE // objective.rows, 64)
+    point, converged = np.clip(starts, low, high), np.zeros(len(starts), dtype=bool)
+    here = _nowhere(point)
+    damped, steps = np.full(len(point), damping), np.zeros(len(point), dtype=np.int64)
+    active, begun = np.arange(0), 0
+    while len(active) or begun < len(point):
+        if len(active) <= window // 2 and begun < len(point):
+            fresh = np.arange(begun, min(begun + window - len(active), len(point)))
+            _write(here, fresh, _finite(objective(point[fresh], fresh)))
+            active, begun = np.append(active, fresh[np.isfinite(here.value[fresh])]), int(fresh[-1]) + 1
+            continue
         now = Local(*(array[active] for array in here))
-        target, promise = _step(now, point[active], damping[active], low, high)
+        target, promise = _step(now, point[active], damped[active], low, high)
         reached = promise <= tolerance * np.abs(now.value) + _NOTHING
-        there = _finite(objective(target, which[active]))
+        there = _finite(objective(target, active))
         better = there.value < now.value
-        for old, new in zip((point, *here), (target, *there), strict=True):
-            old[active[better]] = new[better]
-        damping[active] = np.where(better, np.maximum(damping[active] * 0.25, 1e-9), damping[active] * 4)
+        point[active[better]] = target[better]
+        _write(here, active[better], Local(*(array[better] for array in there)))
+        damped[active] = np.where(better, np.maximum(damped[active] * 0.25, 1e-9), damped[active] * 4)
+        steps[active] += 1
         converged[active[reached]] = True
-        active = active[~reached & (damping[active] < _HOPELESS)]
+        active = active[~reached & (damped[active] < _HOPELESS) & (steps[active] < STEPS)]
     return Minima(point, here.value, converged, here.bound)
+
+
+def _nowhere(point: Floats) -> Local:
+    """Room for the objective around each point."""
+    size, width = point.shape
+    curvatures = (np.zeros((size, width, width)) for _ in range(2))
+    return Local(np.full(size, np.inf), np.zeros((size, width)), *curvatures)
+
+
+def _write(into: Local, rows: Ints, found: Local) -> None:
+    for old, new in zip(into, found, strict=True):
+        old[rows] = new
 
 
 def _finite(found: Local) -> Local:
     """The objective, infinite and flat wherever any part of it is not a number."""
+    if all(np.isfinite(array).all() for array in found):
+        return found
     good = np.isfinite(found.value)
     for array in found[1:]:
         good &= np.isfinite(array).reshape(len(good), -1).all(axis=1)
@@ -89,22 +119,44 @@ def _finite(found: Local) -> Local:
 
 
 def _step(now: Local, point: Floats, damping: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """The next point within the bounds, and the decrease that an undamped step would promise."""
+    """The next point within the bounds, and the decrease that an undamped step would promise.
+
+    The step is that of (newton + damping (bound + a hundredth of its diagonal)), without the coordinates that are
+    held at a bound. Where it would leave the bounds, what would is moved to them and the rest solved anew.
+    """
     held = ((point <= low) & (now.gradient > 0)) | ((point >= high) & (now.gradient < 0))
     gradient = np.where(held, 0.0, now.gradient)
-    move = -_solve(now, gradient, held, damping)
-    promise = -(gradient * move).sum(axis=1) * np.minimum(1 + damping, 1e3)
-    return np.clip(point + np.clip(move, -_LONGEST, _LONGEST), low, high), promise
-
-
-def _solve(now: Local, gradient: Floats, held: npt.NDArray[np.bool_], damping: Floats) -> Floats:
-    """(newton + damping * (bound + a hundredth of its diagonal))^-1 gradient, without the held coordinates."""
-    matrix = now.newton + damping[:, None, None] * now.bound
     at = np.arange(gradient.shape[1])
     scale = np.maximum(now.bound[:, at, at], 1e-300)
+    matrix = now.newton + damping[:, None, None] * now.bound
     matrix[:, at, at] += (0.01 * damping[:, None] + 1e-10) * scale
-    matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, matrix)
-    matrix[:, at, at] += np.where(held, scale, 0.0)
+    move = -_solve(matrix, gradient, held, scale)
+    promise = -(gradient * move).sum(axis=1) * np.minimum(1 + damping, 1e3)
+    inside = np.clip(move, np.maximum(low - point, -_LONGEST), np.minimum(high - point, _LONGEST))
+    cut = np.flatnonzero((inside != move).any(axis=1))
+    if len(cut):
+        moved = inside[cut] != move[cut]
+        known = np.where(moved, inside[cut], 0.0)
+        rest = gradient[cut] + (matrix[cut] @ known[:, :, None])[:, :, 0]
+        again = known - _solve(matrix[cut], np.where(moved | held[cut], 0.0, rest), moved | held[cut], scale[cut])
+        inside[cut] = np.clip(again, -_LONGEST, _LONGEST)
+    return np.clip(point + inside, low, high), promise
+
+
+def _solve(matrix: Floats, right: Floats, held: npt.NDArray[np.bool_], scale: Floats) -> Floats:
+    """matrix^-1 right (S, P) by Cholesky's decomposition, all S at once; 0 for the held coordinates."""
     root = np.sqrt(scale)
-    scaled = matrix / (root[:, :, None] * root[:, None, :])
-    return np.linalg.solve(scaled, (gradient / root)[:, :, None])[:, :, 0] / root
+    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, matrix / (root[:, :, None] * root[:, None, :]))
+    size = range(scaled.shape[1])
+    lower, solved = scaled.transpose(1, 2, 0).copy(), np.where(held, 0.0, right / root).T.copy()
+    for i in size:
+        pivot = np.sqrt(np.maximum(lower[i, i], _SMALLEST) + held[:, i])
+        below = lower[i + 1 :, i] / pivot
+        lower[i, i], lower[i + 1 :, i] = pivot, below
+        lower[i + 1 :, i + 1 :] -= below[:, None] * below
+        solved[i] /= pivot
+        solved[i + 1 :] -= below * solved[i]
+    for i in reversed(size):
+        solved[i] /= lower[i, i]
+        solved[:i] -= lower[i, :i] * solved[i]
+    return solved.T / root

@@ -16,6 +16,7 @@ from scalinglab.laws import Law, Parameter
 
 Status = Literal["converged", "at bound", "not identified", "not converged", "too few points"]
 _LOST = 0.05  # share of resamples without a fit above which there is no interval
+_SAME = 1e-9  # relative width of an interval that is none
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,23 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Size:
+    """What was fitted: n rows (or problems), in so many units, each resampled whole; ``said``: why these units."""
+
+    n: int
+    units: int
+    unit: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class Fit:
     """A law with the parameters that fit best, and how far they can be trusted.
 
     ``objective`` is the minimised sum (of Huber terms; of halved squares; minus a log likelihood). ``n`` rows were
-    fitted, ``units`` resampled. ``draws`` (resamples, P) hold each resample's parameters. ``why`` puts the status
-    in words. Where the status is neither "converged" nor "at bound" there is no value to be had from a fit.
+    fitted, ``units`` resampled, which are problems, rows or groups of rows (``unit``). ``draws`` (resamples, P)
+    hold each resample's parameters. ``why`` puts the status in words, and says which intervals are missing and
+    what was resampled together. With a status but "converged" and "at bound" there are no values.
     """
 
     law: Law
@@ -41,6 +53,7 @@ class Fit:
     objective: float | None
     n: int
     units: int
+    unit: str
     parameters: Mapping[str, Estimate]
     why: str
     draws: Floats | None = field(default=None, repr=False)
@@ -62,7 +75,10 @@ class Fit:
         return self.law.predict(self.values, inputs)
 
     def band(self, inputs: Mapping[str, npt.ArrayLike]) -> tuple[Floats, Floats]:
-        """Ends of the 95 % interval of ``predict`` at inputs (n,). Raises FitError where there are none."""
+        """Ends of the 95 % interval of ``predict`` at inputs (n,); NaN where all resamples agree.
+
+        Raises FitError where there are none.
+        """
         self.values  # noqa: B018 - raises where the fit failed
         if self.draws is None:
             raise FitError(
@@ -71,11 +87,12 @@ class Fit:
         at = {name: np.atleast_1d(np.asarray(inputs[name], dtype=float)) for name in self.law.inputs}
         drawn = self.law.unlinked(self.law.formula(self.draws[:, : len(self.law.parameters)], at))
         low, high = np.quantile(drawn, tails(self.units), axis=0)
-        return low, high
+        agreed = _agree(low, high)
+        return np.where(agreed, np.nan, low), np.where(agreed, np.nan, high)
 
 
-def document(found: Fit, unit: str) -> dict[str, Any]:
-    """A fit as one JSON-ready record; ``unit`` is what was resampled."""
+def document(found: Fit) -> dict[str, Any]:
+    """A fit as one JSON-ready record."""
     return {
         "law": found.law.name,
         "formula": found.law.text,
@@ -83,14 +100,62 @@ def document(found: Fit, unit: str) -> dict[str, Any]:
         "why": found.why,
         "objective": found.objective,
         "n": found.n,
-        "resampled": f"{found.units} {unit}",
+        "resampled": f"{found.units} {found.unit}",
         "parameters": {name: asdict(estimate) for name, estimate in found.parameters.items()},
     }
 
 
-def failed(law: Law, status: Status, why: str, *, n: int, units: int) -> Fit:
+def failed(law: Law, status: Status, why: str, size: Size) -> Fit:
     """A fit that is none: no parameter has a value."""
-    return Fit(law, status, None, n, units, {name: Estimate(None) for name in law.names}, why)
+    nothing = {name: Estimate(None) for name in law.names}
+    return Fit(law, status, None, size.n, size.units, size.unit, nothing, why)
+
+
+def done(
+    law: Law, status: Status, why: str, size: Size, objective: float, values: Mapping[str, float], draws: Floats
+) -> Fit:
+    """A fit with intervals from the draws (resamples, P) that are not NaN, where 19 in 20 are not.
+
+    A parameter whose resamples agree has none: that they do, at a bound or for want of spread, is no certainty.
+    """
+    kept = draws[np.isfinite(draws).all(axis=1)]
+    lost = len(draws) - len(kept)
+    none = _why_none(size, len(draws), lost)
+    if not none:
+        low, high = np.quantile(kept, tails(size.units), axis=0)
+        agreed = _agree(low, high)
+        none = f"all resamples of the {size.units} {size.unit} agree" if agreed.all() else ""
+    if none:
+        missing = {name: Estimate(value) for name, value in values.items()}
+        why = _said(why, f"no intervals: {none}", size.said)
+        return Fit(law, status, objective, size.n, size.units, size.unit, missing, why)
+    ends = [(None, None) if same else (float(a), float(b)) for a, b, same in zip(low, high, agreed, strict=True)]
+    estimates = {name: Estimate(values[name], *ends[i]) for i, name in enumerate(values)}
+    cut = [p.name for i, p in enumerate(law.parameters) if not agreed[i] and _cut(p, values[p.name], *ends[i])]
+    alike = [name for i, name in enumerate(values) if agreed[i]]
+    why = _said(
+        why,
+        f"{lost} of {len(draws)} resamples could not be fitted" if lost else "",
+        f"no interval of {', '.join(alike)}: the resamples agree" if alike else "",
+        f"the interval of {', '.join(cut)} ends where the allowed range does" if cut else "",
+        size.said,
+    )
+    return Fit(law, status, objective, size.n, size.units, size.unit, estimates, why, kept)
+
+
+def _why_none(size: Size, draws: int, lost: int) -> str:
+    """Why there can be no intervals; nothing where there can."""
+    if size.units < 2:
+        return f"{size.units} {size.unit} cannot be resampled"
+    if not draws:
+        return "none were asked for"
+    return f"{lost} of {draws} resamples could not be fitted" if lost > _LOST * draws else ""
+
+
+def _agree(low: Floats, high: Floats) -> npt.NDArray[np.bool_]:
+    """Where two ends are the same but for rounding."""
+    same: npt.NDArray[np.bool_] = high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))
+    return same
 
 
 def _cut(parameter: Parameter, value: float, low: float, high: float) -> bool:
@@ -99,29 +164,5 @@ def _cut(parameter: Parameter, value: float, low: float, high: float) -> bool:
     return least < value < most and (low <= least or high >= most)
 
 
-def done(
-    law: Law,
-    status: Status,
-    why: str,
-    *,
-    n: int,
-    units: int,
-    objective: float,
-    values: Mapping[str, float],
-    draws: Floats,
-) -> Fit:
-    """A fit with intervals from the draws (resamples, P) that are not NaN, where 19 in 20 are not."""
-    kept = draws[np.isfinite(draws).all(axis=1)]
-    lost = len(draws) - len(kept)
-    if lost:
-        why = f"{why}; {lost} of {len(draws)} resamples could not be fitted".removeprefix("; ")
-    if not len(kept) or lost > _LOST * len(draws):
-        return Fit(law, status, objective, n, units, {name: Estimate(v) for name, v in values.items()}, why)
-    low, high = np.quantile(kept, tails(units), axis=0)
-    cut = [p.name for i, p in enumerate(law.parameters) if _cut(p, values[p.name], low[i], high[i])]
-    if cut:
-        why = f"{why}; the interval of {', '.join(cut)} ends where the allowed range does".removeprefix("; ")
-    estimates = {
-        name: Estimate(value, float(low[i]), float(high[i])) for i, (name, value) in enumerate(values.items())
-    }
-    return Fit(law, status, objective, n, units, estimates, why, kept)
+def _said(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

@@ -24,6 +24,10 @@ class Residuals:
     weight: Floats
     delta: Floats
 
+    @property
+    def rows(self) -> int:
+        return int(self.target.shape[1])
+
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def __call__(self, point: Floats, which: Ints) -> Local:
         target, weight, delta = (_of(array, which) for array in (self.target, self.weight, self.delta))

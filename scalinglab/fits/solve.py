@@ -30,9 +30,9 @@ def all_starts(law: Law, inputs: Inputs, linked: Floats) -> Floats:
     return project(law, inputs, linked, grid(law))
 
 
-def solve(residuals: Residuals, starts: Floats) -> Minima:
-    """The minimum that each start leads to."""
-    return minimise(residuals, starts, *bounds(residuals.law))
+def solve(residuals: Residuals, starts: Floats, *, damping: float = 1.0) -> Minima:
+    """The minimum that each start leads to, the first step damped so."""
+    return minimise(residuals, starts, *bounds(residuals.law), damping=damping)
 
 
 def solve_gradually(residuals: Residuals, starts: Floats) -> Minima:

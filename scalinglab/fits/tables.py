@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import pandas as pd
 
 from scalinglab.errors import DataError
 from scalinglab.fits.data import Counts, Floats, Points
+from scalinglab.fits.likelihood import sound_counts
 from scalinglab.laws import LAWS, Law
 from scalinglab.samples import read_counts, read_table
 
+APART = "none"
+"""What ``groups`` may be instead of a column: every row is independent of the others."""
 _COMPUTED: dict[str, tuple[tuple[str, ...], Callable[..., Floats]]] = {
     "C/6N": (("C", "N"), lambda compute, size: compute / (6 * size)),
     "6ND": (("N", "D"), lambda size, tokens: 6 * size * tokens),
@@ -31,21 +34,63 @@ def find_law(name: str) -> Law:
 def read_points(
     path: str | Path, law: Law, *, columns: Mapping[str, str] | None = None, groups: str | None = None
 ) -> Points:
+    """``points_of`` a table of CSV, Parquet or JSONL."""
+    return points_of(read_table(path), law, columns=columns, groups=groups, where=str(path))
+
+
+def points_of(
+    frame: pd.DataFrame,
+    law: Law,
+    *,
+    columns: Mapping[str, str] | None = None,
+    groups: str | None = None,
+    where: str = "the frame",
+) -> Points:
     """The law's inputs and outcome from a table's columns of the same names, or those that ``columns`` names.
 
     ``columns`` maps N, D, C, k, loss or accuracy to a column; D may be "C/6N" and C may be "6ND". ``groups`` is a
-    column whose values say which rows belong to one run. Raises DataError for a column that is not there.
+    column whose values say which rows belong to one run, or "none": every row is a run of its own. Raises
+    DataError for a column that is not there, and for a value that is no finite number.
     """
-    frame = read_table(path)
-    named = dict(columns or {})
-    unknown = set(named) - {*law.inputs, law.outcome, "C", "N", "D"}
-    if unknown:
-        allowed = ", ".join((*law.inputs, law.outcome))
-        raise DataError(f"a mapping of {min(unknown)} for law {law.name}", allowed, "map what the law needs")
-    inputs = {name: _values(frame, path, name, named) for name in law.inputs}
-    outcome = _values(frame, path, law.outcome, named)
-    labels = None if groups is None else _column(frame, path, groups, groups).astype(str).to_numpy()
+    inputs, outcome = mapped(frame, law.inputs, law.outcome, columns, where)
+    labels: Any = None if groups is None else np.arange(len(frame))
+    if groups not in (None, APART):
+        labels = _column(frame, where, groups, groups).astype(str).to_numpy()
     return Points(inputs, outcome, labels)
+
+
+def mapped(
+    frame: pd.DataFrame, names: Sequence[str], outcome: str, columns: Mapping[str, str] | None, where: str
+) -> tuple[dict[str, Floats], Floats]:
+    """The inputs of these names and the outcome, as ``points_of`` reads them."""
+    named = dict(columns or {})
+    unknown = set(named) - {*names, outcome, "C", "N", "D"}
+    if unknown:
+        raise DataError(f"a mapping of {min(unknown)}", ", ".join((*names, outcome)), "map what is needed")
+    inputs = {name: _values(frame, where, name, named) for name in names}
+    return inputs, _values(frame, where, outcome, named)
+
+
+def entered(law: Law, data: Any) -> Points | Counts:
+    """Points and counts as they are, a frame as the one or the other: its values are checked here.
+
+    Raises DataError for anything else.
+    """
+    if isinstance(data, Points):
+        return data
+    if isinstance(data, Counts):
+        return sound_counts(data)
+    if not isinstance(data, pd.DataFrame):
+        allowed = "Points, Counts or a DataFrame"
+        raise DataError(f"a {type(data).__name__} for law {law.name}", allowed, "give one of these")
+    counted = {"n", "correct"} <= set(data)
+    if law.likelihood is None and not (counted and law.inputs == ("k",) and law.outcome not in data):
+        return points_of(data, law)
+    models = set(data["model"]) if "model" in data else set()
+    if len(models) > 1:
+        raise DataError(f"counts of {len(models)} models", "those of one", "choose one model's rows")
+    n, correct = (_values(data, "the frame", name, {}) for name in ("n", "correct"))
+    return sound_counts(Counts(n, correct))  # type: ignore[arg-type]  # checked, and made whole there
 
 
 def read_model_counts(path: str | Path, *, model: str | None = None) -> Counts:
@@ -60,7 +105,7 @@ def read_model_counts(path: str | Path, *, model: str | None = None) -> Counts:
     return Counts(chosen["n"].to_numpy(np.int64), chosen["correct"].to_numpy(np.int64))
 
 
-def _values(frame: pd.DataFrame, path: str | Path, name: str, named: Mapping[str, str]) -> Floats:
+def _values(frame: pd.DataFrame, path: str, name: str, named: Mapping[str, str]) -> Floats:
     """The numbers of an input, from its column or computed from others."""
     column = named.get(name, name)
     if column in _COMPUTED and column not in frame:
@@ -76,7 +121,7 @@ def _values(frame: pd.DataFrame, path: str | Path, name: str, named: Mapping[str
     return numbers
 
 
-def _column(frame: pd.DataFrame, path: str | Path, name: str, column: str) -> pd.Series[Any]:
+def _column(frame: pd.DataFrame, path: str, name: str, column: str) -> pd.Series[Any]:
     if column not in frame:
         have = ", ".join(map(str, frame.columns))
         raise DataError(

@@ -4,13 +4,13 @@ from scalinglab.laws.accuracy import COMPUTE_COVERAGE, COVERAGE, DRIFTING, LOG_L
 from scalinglab.laws.law import Floats, Inputs, Ints, Law, Parameter
 from scalinglab.laws.lifetime import Allocation, cheapest
 from scalinglab.laws.mixtures import BETA, KUMARASWAMY, SCALED_BETA
-from scalinglab.laws.pretraining import CHINCHILLA, KAPLAN, T2, T2_BETA
+from scalinglab.laws.pretraining import CHINCHILLA, GADRE, KAPLAN, T2, T2_BETA
 
-_ALL = (CHINCHILLA, KAPLAN, T2, T2_BETA, COVERAGE, COMPUTE_COVERAGE, SATURATING, LOG_LOGISTIC, DRIFTING)
+_ALL = (CHINCHILLA, KAPLAN, GADRE, T2, T2_BETA, COVERAGE, COMPUTE_COVERAGE, SATURATING, LOG_LOGISTIC, DRIFTING)
 LAWS = {law.name: law for law in (*_ALL, BETA, SCALED_BETA, KUMARASWAMY)}
 
 __all__ = [
-    "BETA", "CHINCHILLA", "COMPUTE_COVERAGE", "COVERAGE", "DRIFTING", "KAPLAN", "KUMARASWAMY", "LAWS",
+    "BETA", "CHINCHILLA", "COMPUTE_COVERAGE", "COVERAGE", "DRIFTING", "GADRE", "KAPLAN", "KUMARASWAMY", "LAWS",
     "LOG_LOGISTIC", "SATURATING", "SCALED_BETA", "T2", "T2_BETA",
     "Allocation", "Floats", "Inputs", "Ints", "Law", "Parameter", "cheapest",
 ]  # fmt: skip

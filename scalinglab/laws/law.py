@@ -14,6 +14,10 @@ from scalinglab.errors import DataError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Inputs = Mapping[str, Floats]
+Formula = Callable[[Floats, Inputs], Floats]
+Derivative = Callable[[Floats, Inputs], tuple[Floats, Floats]]
+Likelihood = Callable[[Floats, Ints, Ints], Floats]
+Scores = Callable[[Floats, Ints, Ints], tuple[Floats, Floats]]
 _STEP = 1e-6  # of the central differences, relative
 
 
@@ -39,24 +43,26 @@ class Parameter:
 class Law:
     """``formula(theta, inputs)``: theta of shape (S, P), inputs by name of shape (n,), predictions (S, n).
 
-    ``derivative`` gives (S, P, n); central differences serve without it. What is fitted is y itself
-    (``link`` "identity") or -log y ("-log"), and residuals are of it (``residual`` "plain") or of its logarithm.
-    ``delta`` is where the Huber loss of a residual turns from quadratic to linear; infinite means least squares.
-    A law with a ``likelihood``, log probabilities (S, problems) of c right ones of n samples, is fitted to counts.
+    ``derivative`` gives the predictions and their slopes (S, P, n); central differences serve without it. What is
+    fitted is y itself (``link`` "identity") or -log y ("-log"), and residuals are of it (``residual`` "plain") or
+    of its logarithm. ``delta`` is where the Huber loss of a residual turns from quadratic to linear; infinite
+    means least squares. A law with a ``likelihood``, log probabilities (S, problems) of c right ones of n samples,
+    is fitted to counts; ``scores`` gives these and their slopes (S, P, problems), as ``derivative`` does.
     """
 
     name: str
     inputs: tuple[str, ...]
     outcome: str
     parameters: tuple[Parameter, ...]
-    formula: Callable[[Floats, Inputs], Floats]
+    formula: Formula
     text: str
     source: str
     link: Literal["identity", "-log"] = "identity"
     residual: Literal["plain", "log"] = "plain"
     delta: float = np.inf
-    derivative: Callable[[Floats, Inputs], tuple[Floats, Floats]] | None = None
-    likelihood: Callable[[Floats, Ints, Ints], Floats] | None = None
+    derivative: Derivative | None = None
+    likelihood: Likelihood | None = None
+    scores: Scores | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,25 +91,37 @@ class Law:
         return outcome if self.link == "identity" else np.asarray(-np.log(outcome))
 
     def unlinked(self, fitted: Floats) -> Floats:
-        """Outcomes, from what is fitted."""
-        return fitted if self.link == "identity" else np.asarray(np.exp(-fitted))
+        """Outcomes, from what is fitted; an accuracy goes no further than 0 and 1."""
+        if self.link == "-log":
+            return np.asarray(np.exp(-fitted))
+        return np.clip(fitted, 0.0, 1.0) if self.outcome == "accuracy" else fitted
 
     def differentiate(self, theta: Floats, inputs: Inputs) -> tuple[Floats, Floats]:
         """The formula's values (S, n) and its derivatives (S, P, n) by the parameters."""
         if self.derivative is not None:
             return self.derivative(theta, inputs)
-        slopes = []
-        for i in range(len(self.parameters)):
-            step = np.zeros_like(theta)
-            step[:, i] = _STEP * np.maximum(np.abs(theta[:, i]), 1e-3)
-            ends = self.formula(theta + step, inputs) - self.formula(theta - step, inputs)
-            slopes.append(ends / (2 * step[:, i : i + 1]))
-        return self.formula(theta, inputs), np.stack(slopes, axis=1)
+        return self.formula(theta, inputs), _slopes(lambda at: self.formula(at, inputs), theta)
+
+    def score(self, theta: Floats, n: Ints, correct: Ints) -> tuple[Floats, Floats]:
+        """The log likelihoods of counts (S, problems) and their derivatives (S, P, problems) by the parameters."""
+        if self.scores is not None:
+            return self.scores(theta, n, correct)
+        likelihood = self.likelihood
+        assert likelihood is not None
+        return likelihood(theta, n, correct), _slopes(lambda at: likelihood(at, n, correct), theta)
 
 
-def power_sum(
-    terms: tuple[tuple[str, str, str], ...], floor: bool = True
-) -> tuple[Callable[[Floats, Inputs], Floats], Callable[[Floats, Inputs], tuple[Floats, Floats]]]:
+def _slopes(function: Callable[[Floats], Floats], theta: Floats) -> Floats:
+    """Central differences (S, P, n) of a function of the parameters (S, P)."""
+    slopes = []
+    for i in range(theta.shape[1]):
+        step = np.zeros_like(theta)
+        step[:, i] = _STEP * np.maximum(np.abs(theta[:, i]), 1e-3)
+        slopes.append((function(theta + step) - function(theta - step)) / (2 * step[:, i : i + 1]))
+    return np.stack(slopes, axis=1)
+
+
+def power_sum(terms: tuple[tuple[str, str, str], ...], floor: bool = True) -> tuple[Formula, Derivative]:
     """Formula and derivatives of floor + sum of a / x^b over terms (a, b, x); theta holds floor, all a, all b."""
     first, width = int(floor), len(terms)
 

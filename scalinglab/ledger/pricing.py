@@ -237,16 +237,3 @@ def _tuned(calls: pd.DataFrame, tuning: Sequence[Tuning], convention: Convention
 
 def _frame(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"flops": object} if "flops" in columns else {})
-
-
-@dataclass(frozen=True)
-class Tuning:
-    model: str
-    flops: Mapping[str, int]
-def tuning_of(name, manifest):
-    if not manifest["data_flops"]: return None
-    return Tuning(name, {rule: int(manifest["flops"][rule]) + int(manifest["data_flops"][rule]) for rule in manifest["flops"]})
-def tuning_flops(tunings, models, convention):
-    if not convention.tuning: return 0
-    kind = "exact" if convention.parameters == "matmul" else "paper"
-    return sum(t.flops[kind] for t in tunings if t.model in set(models))

@@ -1,17 +1,16 @@
 """The same objects as text tables, JSON rows, and a folder of figures, CSV and one HTML page."""
 
-from scalinglab.report.compared import exchange_report, study_report
+from scalinglab.report.compared import comparison_report
 from scalinglab.report.page import Report, Section, manifest, rows, save, text
 from scalinglab.report.paper import paper_report
 
 __all__ = [
     "Report",
     "Section",
-    "exchange_report",
+    "comparison_report",
     "manifest",
     "paper_report",
     "rows",
     "save",
-    "study_report",
     "text",
 ]

@@ -4,7 +4,6 @@ from scalinglab.samples import PLAN, Cell, Plan, read_plan
 from scalinglab.study.demo import RECORDED, demo_report, demo_study
 from scalinglab.study.export import export_run
 from scalinglab.study.plan import STORE, Probe, plan_of, priced
-from scalinglab.study.policies import Policies, policies_of
 from scalinglab.study.reading import (
     Forecast,
     Status,
@@ -25,7 +24,6 @@ __all__ = [
     "Cell",
     "Forecast",
     "Plan",
-    "Policies",
     "Probe",
     "Status",
     "Study",
@@ -36,7 +34,6 @@ __all__ = [
     "frames",
     "opened_task",
     "plan_of",
-    "policies_of",
     "priced",
     "probe_study",
     "read_collected",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab import plots
-from scalinglab.curves import Floats, pool_from_counts, pool_from_run
+from scalinglab.curves import Floats, Sampled, label_of, pool_from_counts, ways_of
 from scalinglab.errors import DataError
-from scalinglab.exchange import StudyData, families, views
-from scalinglab.fits import Counts, Estimate, Fit, Points, compare, document, fit
-from scalinglab.flops import CONVENTIONS
+from scalinglab.evidence import Evidence
+from scalinglab.fits import Counts, Estimate, Fit, Points, compare_all, document
+from scalinglab.grids import doublings
 from scalinglab.laws import (
     BETA,
     CHINCHILLA,
@@ -29,11 +28,16 @@ from scalinglab.laws import (
     T2,
     Law,
 )
-from scalinglab.report import Report, Section
 from scalinglab.samples import read_counts, read_table
+
+if TYPE_CHECKING:
+    from scalinglab import plots
+    from scalinglab.report import Report
 
 _BUDGETS = (1, 4, 16, 64)
 _NONE = {"-": Estimate(None)}
+_PROBLEMS = ["intervals: 95 %, bootstrap over problems", "error: on the two largest budgets, left out, in points"]
+_RUNS = ["intervals: 95 %, over training runs (loss) or problems (pass@k)", "error: in nats, or in points"]
 _FEWEST = 8
 """Samples a problem from which ``fits.compare`` can leave some out."""
 
@@ -53,28 +57,35 @@ class Fitted:
 
     def document(self) -> dict[str, Any]:
         """All of it as one JSON-ready record."""
-        return {"of": self.of, **document(self.fit, self.data.unit), "error": self.error}
+        return {"of": self.of, **document(self.fit), "error": self.error}
 
 
-def study_laws(study: StudyData, *, bootstrap: int = 1000, seed: int = 0) -> list[Fitted]:
-    """Laws of accuracy in k for each strategy of the small and the large model, and of coverage from their counts.
+def evidence_laws(evidence: Evidence, *, bootstrap: int = 1000, seed: int = 0) -> list[Fitted]:
+    """Laws of accuracy in k for each strategy of each model compared, and of coverage from its samples.
 
     Strategies with one budget have none; with few, their status says so. Resampled: problems.
     """
-    (view, *_), _ = views(study, [CONVENTIONS["paper"]], bins=1, seed=seed)
     how = {"bootstrap": bootstrap, "seed": seed}
-    found: list[Fitted] = []
-    for model, large in ((study.small, False), (study.large, True)):
-        own = _counts(study, model)
-        if own is not None:
-            found += _fitted(f"{model}, coverage", (BETA, KUMARASWAMY), own, **how)
-            found += _fitted(f"{model}, coverage", (COVERAGE,), _between(own.curve()), **how)
-        for family in families(view.arms, study, large=large):
-            if len(family.budgets) > 1:
-                data = Points({"k": family.budgets}, view.arms.accuracy[:, family.columns])
-                name = f"{family.models[0]}, {family.label}"
-                found += _fitted(name, (SATURATING, LOG_LOGISTIC, DRIFTING), data, **how)
-    return found
+    curves: dict[str, Points] = {}
+    found: dict[str, list[Fitted]] = {}
+    named = [model for model in (evidence.small, evidence.large, *evidence.revisers()) if model]
+    for model in named or evidence.models():
+        for way in ways_of(evidence, [], models=[model], seed=seed):
+            name = f"{way.model}, {label_of(way.strategy, way.setting, way.verifier, way.selector)}"
+            if way.selector == "coverage" and isinstance(way.reader, Sampled) and way.strategy == "parallel":
+                pool, name = way.reader.pool, f"{way.model}, coverage"
+                if pool.n.min() >= _FEWEST:
+                    own = Counts(pool.n, pool.correct)
+                    found[name] = _fitted({name: own}, (BETA, KUMARASWAMY), **how)[name]
+                    found[name] += _fitted({name: _between(own.curve())}, (COVERAGE,), **how)[name]
+            elif way.selector != "coverage":
+                budgets = way.reader.budgets if not way.reader.step else way.reader.step * doublings(way.reader.fewest)
+                if len(budgets) > 1:
+                    values, _ = way.reader.at(budgets, np.arange(len(way.reader.problems)))
+                    curves[name] = Points({"k": budgets.astype(float)}, values)
+                    found[name] = []
+    found |= _fitted(curves, (SATURATING, LOG_LOGISTIC, DRIFTING), **how)
+    return [one for each in found.values() for one in each]
 
 
 def ladder_laws(folder: str | Path, *, bootstrap: int = 1000, seed: int = 0) -> list[Fitted]:
@@ -91,35 +102,38 @@ def ladder_laws(folder: str | Path, *, bootstrap: int = 1000, seed: int = 0) -> 
         raise DataError(f"{folder} / ladder.csv without {min(missing)}", "a ladder's table", "evaluate it again")
     inputs = {"N": table["non_embedding"].to_numpy(float), "D": table["tokens"].to_numpy(float)}
     losses = Points(inputs, table["loss"].to_numpy(float), table["model"].to_numpy(str))
-    found = _fitted("ladder, loss", (CHINCHILLA, KAPLAN), losses, **how)
-    passes = _passes(table, read_counts(folder / "ladder_counts.csv"))
-    return found + _fitted("ladder, pass@k", (T2,), _between(passes), **how)
+    passes = _between(_passes(table, read_counts(folder / "ladder_counts.csv")))
+    found = _fitted({"ladder, loss": losses}, (CHINCHILLA, KAPLAN), **how)
+    found |= _fitted({"ladder, pass@k": passes}, (T2,), **how)
+    return [one for each in found.values() for one in each]
 
 
 def laws_report(strategies: Sequence[Fitted], ladder: Sequence[Fitted]) -> Report:
     """Every parameter with its interval and status, and the laws drawn against what they were fitted to."""
-    problems = ["intervals: 95 %, bootstrap over problems", "error: on the largest budget, left out, in points"]
-    runs = ["intervals: 95 %, over training runs (loss) or problems (pass@k)", "error: in nats, or in points"]
+    from scalinglab.report import Report, Section
+
     sections = [
-        Section("strategies", "Accuracy by samples", problems, _table(strategies), partial(_by_k, strategies))
+        Section("strategies", "Accuracy by samples", _PROBLEMS, table_of(strategies), partial(_by_k, strategies))
     ]
     if ladder:
-        sections.append(Section("ladder", "Loss by size and tokens", runs, _table(ladder), partial(_by_d, ladder)))
+        sections.append(
+            Section("ladder", "Loss by size and tokens", _RUNS, table_of(ladder), partial(_by_d, ladder))
+        )
     return Report("Laws on the study's own numbers", sections)
 
 
-def _fitted(of: str, laws: Sequence[Law], data: Points | Counts, *, bootstrap: int, seed: int) -> list[Fitted]:
-    errors = {one.law: one.error for one in compare(laws, data, seed=seed)}
-    return [Fitted(of, fit(law, data, bootstrap=bootstrap, seed=seed), data, errors[law.name]) for law in laws]
-
-
-def _counts(study: StudyData, model: str) -> Counts | None:
-    """The model's parallel samples, where it has enough."""
-    units = study.run.units
-    if not ((units["model"] == model) & (units["strategy"] == "parallel")).any():
-        return None
-    pool = pool_from_run(study.run, model)
-    return Counts(pool.n, pool.correct) if pool.n.min() >= _FEWEST else None
+def _fitted(
+    data: Mapping[str, Points | Counts], laws: Sequence[Law], *, bootstrap: int, seed: int
+) -> dict[str, list[Fitted]]:
+    """The laws on each of the named data, in their order."""
+    ranked = compare_all(laws, list(data.values()), bootstrap=bootstrap, seed=seed)
+    order = [law.name for law in laws]
+    return {
+        name: [
+            Fitted(name, one.fit, data[name], one.error) for one in sorted(each, key=lambda r: order.index(r.law))
+        ]
+        for name, each in zip(data, ranked, strict=True)
+    }
 
 
 def _between(data: Points) -> Points:
@@ -138,7 +152,12 @@ def _passes(table: pd.DataFrame, counts: pd.DataFrame) -> Points:
     return Points({"N": size, "D": tokens, "k": k}, np.hstack(columns))
 
 
-def _table(found: Sequence[Fitted]) -> pd.DataFrame:
+def notes_of(ladder: Sequence[Fitted]) -> list[str]:
+    """What the intervals and errors are of."""
+    return _PROBLEMS + (_RUNS if ladder else [])
+
+
+def table_of(found: Sequence[Fitted]) -> pd.DataFrame:
     """One row a parameter; a fit that failed has none, and one row that says why."""
     rows = [
         {"of": one.of, "law": one.fit.law.name, "status": one.fit.status, "parameter": name}
@@ -201,6 +220,8 @@ def _line(found: Fit, name: str, at: dict[str, Floats], x: str) -> pd.DataFrame:
 def _drawn(
     lines: list[pd.DataFrame], data: list[tuple[Floats, Floats]], labels: dict[str, Any], *, log: str
 ) -> plots.Drawn:
+    from scalinglab import plots
+
     drawn, (ax,) = plots.figure(width=8.6)
     if lines:
         plots.lines_by(ax, pd.concat(lines), x="x", y="y", by="fitted to", log=log, low="low", high="high")

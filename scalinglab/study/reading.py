@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.exchange import specs_in, study_specs
-from scalinglab.flops import Convention, convention
+from scalinglab.evidence import plan_specs, specs_in
+from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
 from scalinglab.samples import Call, Plan, Run, Solution, Unit, read_plan, read_run
 from scalinglab.specs import ModelSpec
@@ -57,9 +57,9 @@ class Forecast:
     convention: str
 
 
-def forecast(probe: Probe, *, rule: str = "exact") -> Forecast:
-    """A probe times the problems of its plan. Raises SpecError for an unknown rule."""
-    chosen, count = convention(rule), len(probe.plan.problems)
+def forecast(probe: Probe, *, rule: Convention = CONVENTIONS["paper"]) -> Forecast:
+    """A probe times the problems of its plan."""
+    chosen, count = rule, len(probe.plan.problems)
     found = [
         {key: value * count if isinstance(value, int) else value for key, value in row.items()}
         for row in roles(frames(probe.done), specs_in(probe.plan.models), chosen)
@@ -93,9 +93,11 @@ def read_collected(out: str | Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def status_of(out: str | Path, *, rule: str = "exact") -> Status:
-    """How far the run in a folder is. Raises DataError where it holds none, SpecError for an unknown rule."""
-    out, chosen = Path(out), convention(rule)
+def status_of(
+    out: str | Path, *, rule: Convention = CONVENTIONS["paper"], specs: Mapping[str, ModelSpec] | None = None
+) -> Status:
+    """How far the run in a folder is. ``specs`` price models beside the plan's. Raises DataError where it holds none."""
+    out, chosen = Path(out), rule
     plan = read_plan(out)
     run = read_run(out)
     wanted = {unit.key: unit for unit in plan.units()}
@@ -106,7 +108,7 @@ def status_of(out: str | Path, *, rule: str = "exact") -> Status:
         int(known.sum()),
         plan.total,
         _cells(plan, run),
-        roles(run, study_specs(out), chosen),
+        roles(run, plan_specs(out) | dict(specs or {}), chosen),
         truncated=_share(generated["finish_reason"] == "length"),
         unparsed=_share(run.solutions["grade"] == "unparsed"),
         error=_share(run.solutions["grade"] == "error"),

@@ -57,7 +57,7 @@ def timed(name: str, work: Callable[[], tuple[int, float | None]], whole: int) -
 
 
 def ours(data: Points) -> list[dict[str, Any]]:
-    residuals = residuals_of(CHINCHILLA, data)
+    residuals = residuals_of(CHINCHILLA, [data])
 
     def grid() -> tuple[int, float]:
         starts = project(CHINCHILLA, data.inputs, data.outcome, GRID[:, 3:])
