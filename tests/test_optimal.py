@@ -10,7 +10,17 @@ from scalinglab.curves import ARM, Arms, arms_of, resampled
 from scalinglab.errors import DataError
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
-from scalinglab.optimal import CANNOT_PAY, LOWER_BOUND, MEASURED, Bins, apart, bins_of, compute_optimal, mixture
+from scalinglab.optimal import (
+    CANNOT_PAY,
+    LOWER_BOUND,
+    MEASURED,
+    Bins,
+    apart,
+    bins_of,
+    compute_optimal,
+    gains,
+    mixture,
+)
 from scalinglab.optimal.folds import resamples
 from scalinglab.samples import read_run
 
@@ -243,3 +253,13 @@ def test_on_the_first_study_more_budget_is_never_worse_and_no_fixed_arm_beats_th
     assert table["flops"].iloc[-1] < 0.6 * first_study[0].flops[:, revisions].mean()
     best = first_study[0].accuracy.mean(axis=0).max()
     assert table["accuracy"].iloc[-1] > best - 0.02
+
+
+def test_on_the_first_study_a_mixture_gets_there_no_later_than_the_first_measured_budget(first_study):
+    search, revisions = gains(*first_study, small="small", draws=400)
+    assert search.against == "parallel samples of the small model, weighted by prm"
+    assert revisions.against == "parallel samples of the reviser, weighted by orm"
+    table = search.table.pivot_table(index=["unit", "n"], columns="by", values="gain")
+    assert (table["step"] >= 1).all()
+    assert (table["mixture"] >= table["step"] - 1e-6).all()
+    assert table.loc[("flops", 64), "step"] >= 2

@@ -4,6 +4,8 @@ from scalinglab.optimal.agreement import Agreement, agreement
 from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
 from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
 from scalinglab.optimal.compute import compute_optimal
+from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
+from scalinglab.optimal.mechanisms import Mechanism, mechanisms
 from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
 from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, ends
 from scalinglab.optimal.strategy import ALL, Optimal
@@ -15,11 +17,18 @@ __all__ = [
     "FEWEST_PROBLEMS",
     "LOWER_BOUND",
     "MEASURED",
+    "MIXTURE",
+    "NOT_REACHED",
     "ORACLE",
+    "OUTSIDE",
+    "REACHED",
+    "STEP",
     "Agreement",
     "Allocation",
     "Bins",
     "Configurations",
+    "Gain",
+    "Mechanism",
     "Mixture",
     "Optimal",
     "Part",
@@ -34,9 +43,12 @@ __all__ = [
     "described",
     "difficulty_bins",
     "ends",
+    "first_reach",
+    "gains",
     "halves",
     "marginal_gains",
     "mean_score",
+    "mechanisms",
     "mixture",
     "shrunk",
 ]

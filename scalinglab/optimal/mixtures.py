@@ -31,13 +31,15 @@ class Mixture:
 
 
 def mixture(spent: Floats, cost: Floats) -> Mixture:
-    """The mixture that costs ``cost``, (points,), a query: of the neighbours by what they have ``spent``.
+    """The mixture that costs ``cost`` a query: of the neighbours by what they have ``spent``.
 
-    spent: of each configuration, (rows, configurations). Outside of them the cheapest or the dearest stands alone.
+    spent: of each configuration, (rows, configurations); cost: (points,), or of each row, (rows, points). Outside
+    of them the cheapest or the dearest stands alone.
     """
     order = np.argsort(spent, axis=1, kind="stable")
     rising = np.take_along_axis(spent, order, axis=1)
-    above = (rising[:, :, None] < cost).sum(axis=1)
+    cost = np.broadcast_to(cost, (len(spent), cost.shape[-1]))
+    above = (rising[:, :, None] < cost[:, None]).sum(axis=1)
     right = np.clip(above, min(1, spent.shape[1] - 1), spent.shape[1] - 1)
     left = np.maximum(right - 1, 0)
     low, high = (np.take_along_axis(rising, at, axis=1) for at in (left, right))

@@ -75,12 +75,17 @@ def reading(own: Configurations, g: int, members: Places, dearest: float, cost: 
     accuracy, took, flops = (
         np.where(unpaid, np.nan, mixed.of(values[members])) for values in (own.accuracy, own.spent, own.flops)
     )
-    middle, draws = accuracy.mean(axis=0), mixture(own.costs[:, g], cost).of(own.draws[:, g])
+    middle, draws = accuracy.mean(axis=0), resampled_reading(own, g, cost)
     draws = middle + draws - draws.mean(axis=0)
     low, high = ends(middle, draws, len(members))
     parts = _parts(own.arms if g == 0 else own.arms[[g - 1]], run)
     parts = [[] if no else part for no, part in zip(unpaid, parts, strict=True)]
     return Reading(accuracy, draws, low, high, within, took, flops, found, parts)
+
+
+def resampled_reading(own: Configurations, g: int, cost: Floats) -> Floats:
+    """Mean accuracy of a group under each resample by a mixture of its own; cost: (points,) or (draws, points)."""
+    return mixture(own.costs[:, g], cost).of(own.draws[:, g])
 
 
 def ends(middle: Floats, draws: Floats, problems: int) -> tuple[Floats, Floats]:

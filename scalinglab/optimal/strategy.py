@@ -12,7 +12,7 @@ from scalinglab.curves import Floats
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.folds import Places, resampled_means
 from scalinglab.optimal.mixtures import CANNOT_PAY, mixture
-from scalinglab.optimal.readings import Configurations, Reading, ends, reading
+from scalinglab.optimal.readings import Configurations, Reading, ends, reading, resampled_reading
 from scalinglab.optimal.words import described
 
 Unit = Literal["flops", "samples"]
@@ -58,6 +58,14 @@ class Optimal:
         """The g-th of ``groups`` at each mean cost of a query, (points,); ``fixed``: by one arm for all."""
         own, members = self.fixed if fixed else self.chosen, self.groups()[g][1]
         return reading(own, g, members, float(self.dearest[g]), np.asarray(cost, dtype=np.float64))
+
+    def drawn(self, g: int, cost: Floats, *, fixed: bool = False) -> Floats:
+        """Means over the g-th of ``groups`` under each resample, at costs of its own, (draws, points).
+
+        They lie off the accuracy itself, having half the problems to choose on: only their spread is an estimate
+        (``Reading.draws`` are about it). For costs that are themselves means over the problems drawn.
+        """
+        return resampled_reading(self.fixed if fixed else self.chosen, g, cost)
 
     def others(self, g: int, values: Floats) -> Floats:
         """Means over the g-th of ``groups`` of ``values``, (problems, columns), under the same resamples.
