@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow
 
 from scalinglab.errors import DataError
+from scalinglab.samples.options import TYPED
 from scalinglab.samples.records import Call, Run, Solution, Unit
 from scalinglab.samples.store import RunStore
 
@@ -69,7 +70,7 @@ def write_parquet(run: Run, folder: str | Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for table in _TABLES:
-            getattr(run, table).to_parquet(partial / f"{table}.parquet", index=False)
+            _stored(run, table).to_parquet(partial / f"{table}.parquet", index=False)
         shutil.rmtree(old, ignore_errors=True)
         if folder.is_dir():
             os.replace(folder, old)
@@ -87,13 +88,19 @@ def write_jsonl(run: Run, path: str | Path) -> None:
     nested = {table: _by_unit(getattr(run, table)) for table in _TABLES[1:]}
     try:
         with partial.open("w", encoding="utf-8") as file:
-            for unit in _records(run.units):
+            for unit in _records(_stored(run, "units")):
                 inner = {table: rows.get(unit["key"], []) for table, rows in nested.items()}
                 file.write(json.dumps({"unit": unit, **inner}, allow_nan=False) + "\n")
         os.replace(partial, path)
     except (OSError, ValueError, TypeError) as error:
         partial.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
+
+
+def _stored(run: Run, table: str) -> pd.DataFrame:
+    """A table as it is kept: without what was made of its parameters where it was read."""
+    frame: pd.DataFrame = getattr(run, table)
+    return frame.drop(columns=[*TYPED], errors="ignore")
 
 
 def _inside(path: Path) -> Path:
