@@ -1,7 +1,7 @@
 """The same objects as text tables, JSON rows, and a folder of figures, CSV and one HTML page."""
 
 from scalinglab.report.compared import exchange_report, study_report
-from scalinglab.report.page import Report, Section, manifest, rows, save, text
+from scalinglab.report.page import Report, Section, manifest, rows, text
 from scalinglab.report.paper import paper_report
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "manifest",
     "paper_report",
     "rows",
-    "save",
     "study_report",
     "text",
 ]

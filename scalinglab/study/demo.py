@@ -6,11 +6,11 @@ from pathlib import Path
 
 from scalinglab.curves import arms_of
 from scalinglab.exchange import exchange_recorded, open_recorded, study_specs
+from scalinglab.files import SHIPPED
 from scalinglab.flops import convention
 from scalinglab.ledger import price
 from scalinglab.report import Report, Section, exchange_report
 from scalinglab.samples import read_plan, read_run
-from scalinglab.study.plan import SHIPPED
 from scalinglab.study.settings import Study, read_study
 
 RECORDED = SHIPPED / "demo"
