@@ -7,7 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scalinglab"
 ROWS = {
-    **dict.fromkeys(("errors", "grids", "files"), 0),
+    "errors": 0,
+    **dict.fromkeys(("files", "grids"), 0.5),
     **dict.fromkeys(("specs", "tasks", "samples", "laws"), 1),
     "flops": 2,
     "ledger": 3,

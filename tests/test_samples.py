@@ -209,7 +209,9 @@ def test_fields_do_not_run_into_one_another_in_the_key():
 
 def test_what_is_appended_is_read_back(tmp_path):
     run = record(tmp_path / "run.sqlite", (UNIT, [CALL, replace(CALL, sample=1)], [SOLUTION]))
-    assert run.units.to_dict("records") == [{"key": UNIT.key, **asdict(UNIT), "parameters": '{"temperature":0.7}'}]
+    stored = {"key": UNIT.key, **asdict(UNIT), "parameters": '{"temperature":0.7}'}
+    made = {"options": {"temperature": 0.7}, "setting": '{"temperature": 0.7}', "verifiers": ()}
+    assert run.units.to_dict("records") == [stored | made]
     assert run.calls.to_dict("records") == [
         {"unit": UNIT.key, "position": i, **asdict(replace(CALL, sample=i))} for i in (0, 1)
     ]
@@ -277,7 +279,7 @@ def test_done_names_what_is_on_disk_after_reopening(tmp_path):
 def test_an_empty_store_reads_as_empty_frames_with_all_columns(tmp_path):
     run = record(tmp_path / "run.sqlite")
     assert [len(getattr(run, table)) for table in TABLES] == [0, 0, 0]
-    assert list(run.units) == ["key", *(field.name for field in fields(Unit))]
+    assert list(run.units) == ["key", *(field.name for field in fields(Unit)), "options", "setting", "verifiers"]
     assert list(run.calls) == ["unit", "position", *(field.name for field in fields(Call))]
     assert list(run.solutions) == ["unit", "position", *(field.name for field in fields(Solution))]
 

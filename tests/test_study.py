@@ -451,7 +451,7 @@ def test_a_run_killed_before_its_plan_was_written_begins_again(toml, tmp_path, m
     scripted(monkeypatch)
     out = tmp_path / "run"
     out.mkdir()
-    for name in ("run.sqlite.lock", "study.json.partial"):
+    for name in ("run.sqlite.lock", f".{'0' * 16}.partial"):
         (out / name).touch()
     assert run(toml, "--out", out).exit_code == 0
 

@@ -1,5 +1,6 @@
 import itertools
 import json
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -352,10 +353,15 @@ def test_a_full_disk_is_told_in_words_and_leaves_the_checkpoint_before(tmp_path)
     training = policy_training(MICRO, MICRO.small, tmp_path, seed=0)
     training.save()
     before = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.pt.partial").symlink_to("/dev/full")
-    with pytest.raises(DataError, match="cannot write"):
-        training.save()
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, most))
+    try:
+        with pytest.raises(DataError, match="cannot write"):
+            training.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 @pytest.mark.parametrize("floor", [0.02, 0.65])

@@ -63,7 +63,7 @@ def evaluate(
     judged = made.judge(found, seed=seed)
     rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in judged]
     if out is not None:
-        from scalinglab.report import save
+        from scalinglab.files import save
 
         report = made.report_of(found, judged, models, ladder=climbed)
         report.write(out, command=command(), seed=seed)

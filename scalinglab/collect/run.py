@@ -106,7 +106,7 @@ async def solve(
     """One unit's calls and graded solutions; nothing is written. Raises EngineError."""
     recorder, problem, options = Recorder(unit), task.problems[unit.problem], _options(unit)
     policy = Policy(engines[unit.model], task, recorder, unit.parameters.get("temperature", 1.0))
-    names = _verifiers(unit)
+    names = unit.verifiers
     verifier = verifiers[names[0]] if names else None
     drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
     every = options.get("aggregate", "last") != "last"
@@ -160,7 +160,7 @@ def _check_verifiers(unit: Unit, strategy: Strategy, verifiers: Mapping[str, Ver
         _one_of(given, verifiers, f"verifier of {unit.strategy}")
     if strategy.verifier == "none" and given is not None:
         raise DataError(f"{unit.strategy} with verifier {given!r}", "none: it takes none", "drop verifier")
-    names = _verifiers(unit)
+    names = unit.verifiers
     for name in names:
         _one_of(name, verifiers, f"verifier of {unit.strategy}")
     if given is not None and len(set(names)) < max(1, len(names)):
@@ -179,11 +179,6 @@ async def _judged(
 def _options(unit: Unit) -> dict[str, Any]:
     """The parameters that are the strategy's own."""
     return {k: v for k, v in unit.parameters.items() if k not in ("verifier", "temperature")}
-
-
-def _verifiers(unit: Unit) -> list[Any]:
-    given = unit.parameters.get("verifier")
-    return list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
 
 
 @contextmanager

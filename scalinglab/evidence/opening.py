@@ -9,15 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab import specs as shapes
 from scalinglab.errors import DataError
 from scalinglab.evidence.record import Evidence, Tokens
 from scalinglab.evidence.specs import known_specs, specs_in
+from scalinglab.files import SHIPPED
 from scalinglab.ledger import Tuning, tuning_of
 from scalinglab.samples import Plan, Run, find_plan, is_run, kind_of, read_counts, read_run, read_plan, read_samples, read_table
 from scalinglab.specs import ModelSpec
-
-_SHIPPED = Path(shapes.__file__).parents[1] / "data"
 
 
 def open_evidence(
@@ -115,7 +113,7 @@ def _tuning(plan: Plan, source: Path) -> tuple[Tuning, ...]:
     """What training the verifiers and revisers took, of those whose manifest says so."""
     found = []
     for name, model in plan.models.items():
-        places = [base / model.model / "manifest.json" for base in (source, source.parent, _SHIPPED)]
+        places = [base / model.model / "manifest.json" for base in (source, source.parent, SHIPPED)]
         at = next((place for place in places if place.is_file()), None)
         told = None if at is None else tuning_of(name, json.loads(at.read_text(encoding="utf-8")))
         if told is not None:

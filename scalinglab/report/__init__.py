@@ -1,7 +1,7 @@
 """The same objects as text tables, JSON rows, and a folder of figures, CSV and one HTML page."""
 
 from scalinglab.report.compared import comparison_report
-from scalinglab.report.page import Report, Section, manifest, rows, save, text
+from scalinglab.report.page import Report, Section, manifest, rows, text
 from scalinglab.report.paper import paper_report
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "manifest",
     "paper_report",
     "rows",
-    "save",
     "text",
 ]

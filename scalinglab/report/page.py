@@ -10,7 +10,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab import __version__, plots
-from scalinglab.errors import DataError
+from scalinglab.files import save
 
 _STYLE = """body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#111}
 table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
@@ -148,19 +147,3 @@ def _native(value: Any) -> Any:
 
 def _json(document: Any) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
-
-
-def save(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all. Raises DataError where it cannot be written."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise DataError(
-            f"cannot write {path} ({error.strerror})", "a writable folder with room", "choose another folder"
-        ) from error
-    return path

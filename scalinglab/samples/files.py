@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +12,8 @@ import pandas as pd
 import pyarrow
 
 from scalinglab.errors import DataError
+from scalinglab.files import whole, whole_folder
+from scalinglab.samples.options import TYPED
 from scalinglab.samples.records import Call, Run, Solution, Unit
 from scalinglab.samples.store import RunStore
 
@@ -56,7 +56,6 @@ def read_run(path: str | Path) -> Run:
 def write_parquet(run: Run, folder: str | Path) -> None:
     """Write units.parquet, calls.parquet and solutions.parquet; the folder appears whole or not at all."""
     folder = Path(folder)
-    partial, old = (folder.with_name(folder.name + end) for end in (".partial", ".old"))
     try:
         others = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
         others -= {f"{table}.parquet" for table in _TABLES}
@@ -66,34 +65,29 @@ def write_parquet(run: Run, folder: str | Path) -> None:
                 "a new folder or an exported run",
                 "choose another path",
             )
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for table in _TABLES:
-            getattr(run, table).to_parquet(partial / f"{table}.parquet", index=False)
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.is_dir():
-            os.replace(folder, old)
-        os.replace(partial, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        with whole_folder(folder) as partial:
+            for table in _TABLES:
+                _stored(run, table).to_parquet(partial / f"{table}.parquet", index=False)
     except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise _unwritable(folder, error) from error
 
 
 def write_jsonl(run: Run, path: str | Path) -> None:
     """Write one line a unit, its calls and solutions nested; the file appears whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     nested = {table: _by_unit(getattr(run, table)) for table in _TABLES[1:]}
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            for unit in _records(run.units):
+        with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+            for unit in _records(_stored(run, "units")):
                 inner = {table: rows.get(unit["key"], []) for table, rows in nested.items()}
                 file.write(json.dumps({"unit": unit, **inner}, allow_nan=False) + "\n")
-        os.replace(partial, path)
     except (OSError, ValueError, TypeError) as error:
-        partial.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise _unwritable(Path(path), error) from error
+
+
+def _stored(run: Run, table: str) -> pd.DataFrame:
+    """A table as it is kept: without what was made of its parameters where it was read."""
+    frame: pd.DataFrame = getattr(run, table)
+    return frame.drop(columns=[*TYPED], errors="ignore")
 
 
 def _inside(path: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.errors import DataError
+from scalinglab.samples.options import verifiers_of, with_options
 
 ROLES = ("policy", "large", "verifier", "reviser")
 GRADES = ("right", "wrong", "unparsed", "error")
@@ -50,6 +51,11 @@ class Unit:
     def key(self) -> str:
         """A digest of every field: the same unit has the same key in every process."""
         return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()[:32]
+
+    @property
+    def verifiers(self) -> tuple[str, ...]:
+        """Those its parameters name, the one whose scores are its solutions' own first."""
+        return verifiers_of(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -127,11 +133,24 @@ class Solution:
 
 @dataclass(frozen=True)
 class Run:
-    """A recorded run as three frames: a row is a unit, a call or a solution, which name their ``unit``."""
+    """A recorded run as three frames: a row is a unit, a call or a solution, which name their ``unit``.
+
+    units: key, the fields of ``Unit`` (parameters as JSON text, as they are stored), and what is made of the
+        parameters once, here: options (a mapping, shared by units of the same parameters: not to be changed),
+        setting (JSON text of all but verifiers and number of samples: what tells arms of a strategy apart) and
+        verifiers (a tuple of names, the one whose scores are the solutions' own first).
+    calls: unit, position, and the fields of ``Call``; no rows where nobody recorded tokens.
+    solutions: unit, position, and the fields of ``Solution`` (scores a list, other_scores JSON text).
+
+    Raises DataError where parameters cannot be read.
+    """
 
     units: pd.DataFrame
     calls: pd.DataFrame
     solutions: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", with_options(self.units))
 
 
 def sound(text: str) -> str:

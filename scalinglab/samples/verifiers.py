@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
@@ -29,7 +28,7 @@ def scored_by(run: Run, verifier: str, *, model: str | None) -> Run:
     Units of one verifier or none, searches among them, stay as they are.
     Raises DataError where no unit was judged by it.
     """
-    names = run.units.set_index("key")["parameters"].map(_verifiers)
+    names = run.units.set_index("key")["verifiers"]
     if not names.map(lambda known: verifier in known).any():
         allowed = ", ".join(sorted(set().union(*names))) or "none: no verifier judged it"
         raise DataError(f"verifier {verifier!r}", f"one of {allowed}", "name a verifier of the run")
@@ -47,9 +46,3 @@ def scored_by(run: Run, verifier: str, *, model: str | None) -> Run:
     chosen = solutions.loc[others, "other_scores"].map(lambda text: json.loads(text)[verifier])
     solutions["scores"] = pd.concat([solutions.loc[~others, "scores"], chosen]).reindex(solutions.index)
     return replace(run, calls=calls[~foreign], solutions=solutions)
-
-
-def _verifiers(parameters: str) -> list[str]:
-    """The names of the verifiers of a unit, the one whose scores are its solutions' first."""
-    found: Any = json.loads(parameters).get("verifier")
-    return [found] if isinstance(found, str) else list(found or ())

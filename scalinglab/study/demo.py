@@ -6,8 +6,8 @@ from pathlib import Path
 
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import Comparison, compare, line_table
+from scalinglab.files import SHIPPED
 from scalinglab.report import Report, Section, comparison_report
-from scalinglab.study.plan import SHIPPED
 from scalinglab.study.settings import Study, read_study
 
 RECORDED = SHIPPED / "demo"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scalinglab.errors import DataError
-from scalinglab.report import manifest, save
+from scalinglab.files import save
+from scalinglab.report import manifest
 from scalinglab.samples import PLAN, read_plan, read_run, write_parquet
 from scalinglab.study.plan import COLLECTED
 from scalinglab.study.reading import read_collected

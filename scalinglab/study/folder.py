@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,12 @@ from pathlib import Path
 from scalinglab.collect import Engine
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError
+from scalinglab.files import is_partial, save
 from scalinglab.report import manifest
 from scalinglab.samples import PLAN, Plan, RunStore, read_plan
 from scalinglab.study.plan import COLLECTED, STORE
 from scalinglab.study.reading import read_collected
 from scalinglab.study.settings import Study
-
-_BEFORE_THE_PLAN = {f"{STORE}.lock", f"{PLAN}.partial"}
-"""What a run that is killed as it begins leaves."""
 
 
 @contextmanager
@@ -27,13 +24,13 @@ def held(study: Study, plan: Plan, out: Path) -> Iterator[RunStore]:
 
     Raises DataError where another collector has it, or it holds the run of other models, another task, or no run.
     """
-    if not (out / PLAN).is_file() and out.exists() and not (out.is_dir() and _names(out) <= _BEFORE_THE_PLAN):
+    if not (out / PLAN).is_file() and out.exists() and not (out.is_dir() and _unbegun(out)):
         raise DataError(f"{out} is no run's folder", "a new folder, or this study's", "give another --out")
     out.mkdir(parents=True, exist_ok=True)
     with sole_collector(out / STORE):
         _check_same(plan, out)
-        _write(out / PLAN, plan.to_json())
-        _write(out / "study.toml", study.text)
+        save(out / PLAN, plan.to_json())
+        save(out / "study.toml", study.text)
         with RunStore(out / STORE) as store:
             yield store
 
@@ -47,7 +44,7 @@ async def note(out: Path, engines: Mapping[str, Engine]) -> None:
         "machine": about["machine"],
     }
     if new not in (known := read_collected(out)):
-        _write(out / COLLECTED, json.dumps([*known, new], indent=1) + "\n")
+        save(out / COLLECTED, json.dumps([*known, new], indent=1) + "\n")
 
 
 def _check_same(plan: Plan, out: Path) -> None:
@@ -60,11 +57,6 @@ def _check_same(plan: Plan, out: Path) -> None:
         raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _unbegun(folder: Path) -> bool:
+    """Whether a folder holds nothing, or what a run that is killed as it begins leaves."""
+    return all(path.name == f"{STORE}.lock" or is_partial(path.name) for path in folder.iterdir())

@@ -10,13 +10,13 @@ from pathlib import Path
 from scalinglab import specs
 from scalinglab.collect import Task
 from scalinglab.errors import DataError, SpecError
+from scalinglab.files import SHIPPED
 from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.samples import Call, Cell, Plan, PlanModel, Solution, Unit
 from scalinglab.study.settings import POLICIES, ModelSettings, Study
 
 STORE, COLLECTED = "run.sqlite", "collected.json"
 """The run and what collected it, in the run's folder."""
-SHIPPED = Path(specs.__file__).parents[1] / "data"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
 from scalinglab.samples import Call, Plan, Run, Solution, Unit, read_plan, read_run
+from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
 from scalinglab.study.plan import COLLECTED, Probe
 
@@ -130,11 +131,15 @@ def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[di
 
 def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> Run:
     """Units that are in no store, as the frames of one."""
-    units = [{"key": unit.key, **asdict(unit)} for unit, _, _ in made]
+    units = [{"key": unit.key, **asdict(unit), "parameters": canonical(unit.parameters)} for unit, _, _ in made]
     calls = [
         {"unit": u.key, "position": i, **asdict(call)} for u, calls, _ in made for i, call in enumerate(calls)
     ]
-    found = [{"unit": u.key, "position": i, **asdict(one)} for u, _, ones in made for i, one in enumerate(ones)]
+    found = [
+        {"unit": u.key, "position": i, **asdict(one), "other_scores": canonical(one.other_scores)}
+        for u, _, ones in made
+        for i, one in enumerate(ones)
+    ]
     return Run(*(pd.DataFrame(rows) for rows in (units, calls, found)))
 
 

@@ -115,7 +115,7 @@ async def _opened(
     study: Study, task: Task, units: Sequence[Unit], starting: Starting | None
 ) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Verifier]]]:
     """The engines and verifiers that units need, closed at the end."""
-    wanted = _verifiers_of(units)
+    wanted = {name for unit in units for name in unit.verifiers}
     settings = {name: study.verifiers[name] for name in study.verifiers if name in wanted}
     settings |= {one.of: study.verifiers[one.of] for one in list(settings.values()) if one.of is not None}
     named = dict.fromkeys([*(u.model for u in units), *(one.model for one in settings.values() if one.model)])
@@ -133,14 +133,6 @@ async def _opened(
         for one in sorted(settings.values(), key=lambda one: one.kind == "noisy"):
             verifiers[one.name] = _verifier(one, engines, verifiers, task)
         yield engines, verifiers
-
-
-def _verifiers_of(units: Sequence[Unit]) -> set[str]:
-    found: set[str] = set()
-    for unit in units:
-        given = unit.parameters.get("verifier")
-        found |= {given} if isinstance(given, str) else set(given or ())
-    return found
 
 
 async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: int) -> Engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from transformers import LlamaForCausalLM
 
 from scalinglab.curves import pass_at_k
 from scalinglab.errors import DataError
+from scalinglab.files import save
 from scalinglab.tasks import Problem, grade, problems, solution
 from scalinglab.testbed.attempts import limit
 from scalinglab.testbed.policy import policy_training, solved_rows
@@ -100,9 +100,7 @@ def _climb(
             }
             with explained(path.parent):
                 training.model.save_pretrained(path.parent)
-                partial = path.with_suffix(".partial")
-                partial.write_text(json.dumps(row) + "\n")
-                os.replace(partial, path)
+                save(path, json.dumps(row) + "\n")
     return [json.loads(path.read_text()) for path in done]
 
 

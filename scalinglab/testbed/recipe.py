@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from scalinglab.errors import DataError
+from scalinglab.files import SHIPPED
 from scalinglab.testbed.attempts import collect_attempts, key_of
 from scalinglab.testbed.policy import load_model, train_pair
 from scalinglab.testbed.reviser import train_reviser
 from scalinglab.testbed.scales import Scale
 from scalinglab.testbed.training import Data, Progress, Trained
 from scalinglab.testbed.verifiers import orm_rows, prm_rows, train_verifier
-
-_SHIPPED = Path(__file__).parent.parent / "data" / "testbed"
 
 
 def train_testbed(
@@ -38,6 +37,6 @@ def train_testbed(
 
 def shipped(name: str) -> Path:
     """The folder of a scale whose models come with the package. Raises DataError for another."""
-    if not (folder := _SHIPPED / name).is_dir():
+    if not (folder := SHIPPED / "testbed" / name).is_dir():
         raise DataError(f"no models of scale {name!r} in the package", "base", "train it, and name its folder")
     return folder

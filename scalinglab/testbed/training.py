@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from transformers import LlamaForCausalLM
 
 from scalinglab import flops
 from scalinglab.errors import DataError
+from scalinglab.files import save, whole
 from scalinglab.specs import from_config
 from scalinglab.testbed.muon import Muon
 from scalinglab.testbed.vocabulary import tokenizer_of
@@ -160,9 +160,8 @@ class Training:
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
-        with explained(self.folder):
-            torch.save(state, self.folder / f"{_CHECKPOINT}.partial")
-            os.replace(self.folder / f"{_CHECKPOINT}.partial", self.folder / _CHECKPOINT)
+        with explained(self.folder), whole(self.folder / _CHECKPOINT) as partial:
+            torch.save(state, partial)
 
     def finish(self, *, scale: str, seed: int, data: Data | None = None) -> Trained:
         """Write the weights, then the manifest, which marks the run as done; drop the checkpoint."""
@@ -179,12 +178,10 @@ class Training:
             data=data.key if data else None,
             loss=[round(float(np.mean(self.losses[i : i + 20])), 5) for i in range(0, self.steps, 20)],
         )
-        partial = self.folder / "manifest.json.partial"
         with explained(self.folder):
             self.model.save_pretrained(self.folder)
             tokenizer_of().save_pretrained(self.folder)
-            partial.write_text(json.dumps(asdict(done), indent=1) + "\n")
-            os.replace(partial, self.folder / "manifest.json")
+            save(self.folder / "manifest.json", json.dumps(asdict(done), indent=1) + "\n")
             (self.folder / _CHECKPOINT).unlink(missing_ok=True)
         return done
 
