@@ -4,8 +4,18 @@ from scalinglab.curves.arms import ARM, Arms, arms_of, arms_under
 from scalinglab.curves.costs import QueryCost, run_cost, spec_cost
 from scalinglab.curves.curve import Curve, curve, table
 from scalinglab.curves.estimators import best_of_k, pass_at_k
-from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, tails
-from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run
+from scalinglab.curves.intervals import (
+    DRAWS,
+    doubt,
+    interval,
+    pointwise,
+    ratio_interval,
+    resampled,
+    simultaneous,
+    tails,
+    weights,
+)
+from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run, pools_from_counts
 from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
 from scalinglab.curves.votes import vote_at_k
 
@@ -29,15 +39,20 @@ __all__ = [
     "arms_under",
     "best_of_k",
     "curve",
+    "doubt",
     "interval",
     "pass_at_k",
+    "pointwise",
     "pool_from_counts",
     "pool_from_run",
+    "pools_from_counts",
     "ratio_interval",
     "resampled",
     "run_cost",
+    "simultaneous",
     "spec_cost",
     "table",
     "tails",
     "vote_at_k",
+    "weights",
 ]
