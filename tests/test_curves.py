@@ -1,9 +1,13 @@
 import json
 import math
+import subprocess
+import sys
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,20 +30,28 @@ from scalinglab.curves import (
     accuracy,
     best_of_k,
     curve,
+    doubt,
     interval,
+    intervals,
     pass_at_k,
+    pointwise,
     pool_from_counts,
     pool_from_run,
+    pools_from_counts,
     ratio_interval,
+    resampled,
     run_cost,
+    simultaneous,
     spec_cost,
     table,
+    tails,
     vote_at_k,
+    weights,
 )
 from scalinglab.errors import DataError
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
-from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit, read_counts
+from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit, read_counts, read_run, scored_by
 from scalinglab.specs import find
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -123,6 +135,15 @@ def test_pass_at_k_at_the_ends():
     assert (pass_at_k(n, n, k) == 1).all()
     assert (pass_at_k(n, np.arange(1, 51), n) == 1).all()
     np.testing.assert_allclose(pass_at_k(n, np.arange(51), 1), np.arange(51) / 50, rtol=1e-14)
+
+
+def test_pass_at_k_is_exact_where_many_of_many_are_right():
+    rng = np.random.default_rng(49)
+    n = rng.integers(200, 3000, 200)
+    c, k = (np.maximum(1, (n * 10 ** rng.uniform(-3, 0, 200)).astype(int)) for _ in range(2))
+    rows = zip(n.tolist(), c.tolist(), k.tolist(), strict=True)
+    exact = [float(1 - Fraction(math.comb(n - c, k), math.comb(n, k))) for n, c, k in rows]
+    np.testing.assert_allclose(pass_at_k(n, c, k), exact, rtol=1e-12)
 
 
 def test_pass_at_k_broadcasts():
@@ -331,6 +352,14 @@ def test_more_draws_shrink_the_noise():
 def test_fewer_than_two_draws_know_no_error():
     with pytest.raises(DataError, match="2 or more"):
         votes_of([0, 1, 1], [1, 1, 1], [1], draws=1)
+
+
+def test_pairs_of_the_large_model_of_the_first_study_weigh_0_7730():
+    """Over all pairs by hand; 64 random orders printed 0.7661."""
+    run = scored_by(read_run(Path(__file__).parent / "data" / "first-study"), "prm", model="prm")
+    values, noise = accuracy(pool_from_run(run, "large"), "weighted", [2])
+    assert values.mean() == pytest.approx(0.7730416666666661, rel=1e-9)
+    assert (noise == 0).all()
 
 
 # Chains of revisions
@@ -602,6 +631,23 @@ def test_a_pool_from_counts_is_sorted_by_problem():
     assert pool.graded is None
 
 
+def test_the_pools_of_a_table_are_those_of_its_models():
+    rng = np.random.default_rng(48)
+    models, problems = np.repeat(["x", "y", "z"], 40), np.tile([f"p{i}" for i in range(40)], 3)
+    counts = pd.DataFrame({"model": models, "problem": problems, "n": 9, "correct": rng.integers(0, 10, 120)})
+    counts = counts.sample(frac=0.9, random_state=0)
+    pools = pools_from_counts(counts)
+    assert list(pools) == ["x", "y", "z"]
+    for model, pool in pools.items():
+        rows = counts[counts["model"] == model].sort_values("problem")
+        assert pool.model == model
+        assert pool.problems == tuple(rows["problem"])
+        assert pool.correct.tolist() == rows["correct"].tolist()
+        alone = pool_from_counts(counts, model)
+        assert (alone.problems, alone.n.tolist()) == (pool.problems, pool.n.tolist())
+    assert pools_from_counts(counts[:0]) == {}
+
+
 def test_a_pool_of_an_unknown_model_names_the_known_ones():
     counts = pd.DataFrame({"model": ["x", "y"], "problem": "a", "n": 4, "correct": 1})
     with pytest.raises(DataError, match="one of x, y"):
@@ -765,6 +811,138 @@ def test_the_interval_agrees_with_a_cluster_robust_regression():
     assert high - low == pytest.approx(float(np.diff(fit.conf_int()[0])[0]), rel=0.1)
     independent = model.fit().conf_int()[0]
     assert high - low > 2 * (independent[1] - independent[0])
+
+
+VALUES = np.random.default_rng(40).random((30, 3))
+
+
+def test_resamples_are_the_same_whatever_is_drawn_at_once(monkeypatch):
+    whole, means = intervals._weights(30, 500, 7), resampled(VALUES, 500, 7)
+    monkeypatch.setattr(intervals, "_KEPT", 0)
+    for block in (1, 30, 97, 10**6):
+        monkeypatch.setattr(intervals, "_BLOCK", block)
+        assert (intervals._weights(30, 500, 7) == whole).all()
+        np.testing.assert_allclose(resampled(VALUES, 500, 7), means, rtol=1e-13)
+
+
+@pytest.mark.parametrize("problems", [30, 40_000])
+def test_weights_are_the_resamples_of_every_user_of_a_seed(problems):
+    values = np.random.default_rng(41).random((problems, 2))
+    share = weights(problems, 50, 3)
+    assert share.shape == (50, problems)
+    np.testing.assert_allclose(share.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(share @ values, resampled(values, 50, 3), rtol=1e-12)
+    with pytest.raises(ValueError, match="read-only"):
+        share[0, 0] = 1
+
+
+def test_a_resample_draws_as_many_problems_as_there_are():
+    times = weights(20, 4000, 1) * 20
+    assert (times == times.round()).all()
+    assert times.mean() == 1
+    assert times.var() == pytest.approx(1 - 1 / 20, rel=0.02)
+    assert np.corrcoef(times.T)[0, 1:].mean() == pytest.approx(-1 / 19, abs=0.01)
+
+
+def test_resamples_of_very_many_problems_take_little_memory_and_are_as_wide_as_they_should_be():
+    values = np.random.default_rng(42).random((200_000, 2))
+    tracemalloc.start()
+    low, high = interval(values)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 64e6
+    np.testing.assert_allclose(high - low, 2 * 1.96 * stats.sem(values), rtol=0.05)
+    assert np.array(interval(values - values)).tolist() == [[0, 0], [0, 0]]
+
+
+def test_tails_are_those_of_scipy_stats():
+    for problems in (2, 7, 400):
+        widened = stats.t.ppf(0.025, problems - 1) * np.sqrt(problems / (problems - 1))
+        np.testing.assert_allclose(tails(problems)[0], stats.norm.cdf(widened), rtol=1e-10)
+
+
+def test_curves_do_not_import_scipy_stats():
+    code = "import sys, scalinglab.curves; sys.exit('scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Many rows at once
+
+
+def null_rows(rng, problems, rows=12):
+    """Differences whose truth is 0, (problems, rows): arms that share half their answers, against one answer."""
+    ease = rng.beta(0.5, 1, problems)[:, None]
+    shared, own = rng.random((problems, 1)) < ease, rng.random((problems, rows)) < ease
+    small = np.where(rng.random((problems, rows)) < 0.5, shared, own)
+    return small.astype(float) - (rng.random((problems, 1)) < ease)
+
+
+def test_simultaneous_intervals_of_null_rows_are_all_right_as_often_as_they_say():
+    rng, wrong = np.random.default_rng(43), np.zeros(2)
+    for repeat in range(400):
+        values = null_rows(rng, 100)
+        draws, means = resampled(values, 1000, repeat), values.mean(axis=0)
+        ends = (rule(draws, means, problems=100) for rule in (simultaneous, pointwise))
+        wrong += [((low > 0) | (high < 0)).any() for low, high in ends]
+    assert 0.015 <= wrong[0] / 400 <= 0.075
+    assert wrong[1] / 400 > 0.15
+
+
+def test_noise_of_its_own_in_each_row_counts_in_the_simultaneous_intervals():
+    """Rows of one truth and the same problems differ by their own noise, so that one critical value is too few."""
+    rng, wrong = np.random.default_rng(44), 0
+    for repeat in range(400):
+        values = np.repeat(rng.normal(0, 1, (400, 1)), 12, axis=1)
+        point = values.mean(axis=0) + rng.normal(0, 0.2, 12)
+        low, high = simultaneous(resampled(values, 500, repeat), point, problems=400, extra=0.2)
+        wrong += ((low > 0) | (high < 0)).any()
+    assert 0.02 <= wrong / 400 <= 0.085
+
+
+@pytest.mark.parametrize("problems", [6, 60])
+def test_simultaneous_intervals_hold_the_pointwise_ones(problems):
+    values = np.random.default_rng(45).exponential(1, (problems, 9)) ** 2
+    draws, means = resampled(values, 2000, 0), values.mean(axis=0)
+    (low, high), (lower, higher) = (rule(draws, means, problems=problems) for rule in (pointwise, simultaneous))
+    assert ((lower <= low) & (low < means) & (means < high) & (high <= higher)).all()
+
+
+def test_of_one_row_both_are_the_same_but_for_the_lack_of_draws():
+    values = np.random.default_rng(51).random((80, 1))
+    draws, means = resampled(values, 4000, 0), values.mean(axis=0)
+    widths = [np.subtract(*rule(draws, means, problems=80))[0] for rule in (pointwise, simultaneous)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+
+
+def test_a_pointwise_interval_is_that_of_its_resamples_where_there_is_no_doubt():
+    values = np.random.default_rng(46).random((500, 2))
+    low, high = pointwise(resampled(values, 4000, 0), values.mean(axis=0), problems=500, fewest=10**9)
+    np.testing.assert_allclose([low, high], interval(values, draws=4000), atol=5e-4)
+
+
+def test_rows_of_fewer_problems_are_wider_and_unmeasured_rows_stay_so():
+    draws = np.random.default_rng(47).normal(0, 0.1, (2000, 3))
+    draws[:, 2] = np.nan
+    point = np.array([0.5, 0.5, np.nan])
+    for rule in (pointwise, simultaneous):
+        low, high = rule(draws, point, problems=[8, 500, 8])
+        assert high[0] - low[0] > 1.15 * (high[1] - low[1])
+        assert np.isnan([low[2], high[2]]).all()
+        alone = rule(draws[:, :2], point[:2], problems=[8, 500])
+        np.testing.assert_allclose(alone, [low[:2], high[:2]], rtol=1e-12)
+
+
+def test_agreement_alone_never_gives_an_interval_of_no_width():
+    draws, point = np.full((2000, 2), 1.0), np.ones(2)
+    low, high = simultaneous(draws, point, problems=4)
+    assert (high - low > 0.3).all()
+    with pytest.raises(DataError, match="2 problems or more"):
+        simultaneous(draws, point, problems=1)
+
+
+def test_doubt_is_one_pseudo_problem_in_all_and_less_with_more_samples():
+    assert doubt(198) == 1 / 200
+    np.testing.assert_allclose(doubt([8, 98], [1, 4]), [1 / 10, 1 / 200])
 
 
 # Curves

@@ -25,7 +25,7 @@ def optimal(
     shared = None if found.allocation is None else rows(found.allocation.table)
     rate = {} if agreed is None else {key: getattr(agreed, key) for key in ("rate", "low", "high", "chance")}
     if as_json:
-        document = {"model": found.model, "verifier": found.verifier, "rows": rows(table), "gain": rows(found.gain.table)}
+        document = {"model": found.model, "verifier": found.verifier, "rows": rows(table), "gain": rows(found.gain())}
         document |= {"agreement": None if agreed is None else rate | {"bins": rows(agreed.table)}}
         return print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
     kinds = table["bins"].unique()
@@ -33,7 +33,7 @@ def optimal(
     typer.echo(f"Compute-optimal choice of {found.model} (convention {found.oracle.convention}, {len(found.oracle.problems)} problems)\n")
     print_rows(rows(shown), None, False)
     typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
-    print_rows(rows(found.gain.table.drop(columns=["convention", "problems"])), None, False)
+    print_rows(rows(found.gain().drop(columns=["convention", "problems"], errors="ignore")), None, False)
     if shared is not None:
         typer.echo("\nSamples shared out by predicted difficulty, against as many for each\n")
         print_rows(shared, None, False)

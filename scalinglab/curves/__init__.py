@@ -3,7 +3,16 @@
 from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
 from scalinglab.curves.costs import QueryCost, spec_cost
 from scalinglab.curves.estimators import best_of_k, pass_at_k
-from scalinglab.curves.intervals import DRAWS, interval, ratio_interval, resampled, simultaneous, tails
+from scalinglab.curves.intervals import (
+    DRAWS,
+    doubt,
+    interval,
+    ratio_interval,
+    resampled,
+    simultaneous,
+    tails,
+    weights,
+)
 from scalinglab.curves.lines import BELOW, BOUND, CANNOT, MEASURED, Group, Line, Reading, label_of, lines_of, read
 from scalinglab.curves.mixtures import first_reach, held, shares
 from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run, pools_from_counts
@@ -48,6 +57,7 @@ __all__ = [
     "best_of_k",
     "checking",
     "coverage_pools",
+    "doubt",
     "first_reach",
     "held",
     "interval",
@@ -66,4 +76,5 @@ __all__ = [
     "tails",
     "vote_at_k",
     "ways_of",
+    "weights",
 ]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from scipy import special
 
-from scalinglab.curves.pools import Floats
+from scalinglab.curves.pools import Floats, Ints
 from scalinglab.errors import DataError
 
 DRAWS = 2000
 """Bootstrap resamples of the problems behind every interval."""
+MOST_UNITS = 2**13
+"""More problems than these are resampled in so many random groups of equal size: their spread says as much."""
+_BLOCK, _KEPT = 2**17, 2**20
+"""Problems drawn at once, which stay in the cache; in all resamples together, where these are kept."""
 
 
 def interval(values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> tuple[Floats, Floats]:
@@ -19,9 +27,8 @@ def interval(values: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: i
     seed resamples the same problems, so that differences of paired values are paired.
     Raises DataError for fewer than two problems, which carry no information on their spread.
     """
-    problems = len(values)
-    _enough(problems)
-    ends = np.quantile(resampled(values, draws, seed), tails(problems, level), axis=0)
+    _enough(len(values))
+    ends = np.quantile(resampled(values, draws, seed), tails(len(values), level), axis=0)
     return ends[0].reshape(values.shape[1:]), ends[1].reshape(values.shape[1:])
 
 
@@ -30,35 +37,153 @@ def ratio_interval(
 ) -> tuple[Floats, Floats]:
     """As ``interval``, of the ratio of two means over the same problems; infinite where the second is 0."""
     _enough(len(above))
-    tops, bottoms = (resampled(values, draws, seed) for values in (above, below))
+    tops, bottoms = np.moveaxis(
+        resampled(np.stack([above, below], axis=1), draws, seed).reshape(draws, 2, -1), 1, 0
+    )
     ratios = np.divide(tops, bottoms, out=np.full(tops.shape, np.inf), where=bottoms > 0)
     low, high = np.quantile(ratios, tails(len(above), level), axis=0, method="nearest")
     return low.reshape(above.shape[1:]), high.reshape(above.shape[1:])
 
 
 def resampled(values: Floats, draws: int, seed: int) -> Floats:
-    """Means over resampled problems, shape (draws, the rest flattened): one seed, one set of problems."""
-    problems = len(values)
-    picks = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), size=draws)
-    return np.asarray(picks @ values.reshape(problems, -1) / problems)
+    """Means over resampled problems, shape (draws, the rest flattened): one seed, one set of problems.
+
+    The resamples are drawn in blocks and never held together, but where they are few enough to be kept for the
+    next call. Of very many problems, groups of equal size that the seed deals are resampled in their place (see
+    ``MOST_UNITS``).
+    """
+    problems, table = len(values), values.reshape(len(values), -1)
+    if problems * draws <= _KEPT:
+        return np.asarray(weights(problems, draws, seed) @ table)
+    unit, sizes = _units(problems, seed)
+    if unit is not None:
+        table = np.column_stack([np.bincount(unit, column, len(sizes)) for column in table.T])
+    found = np.empty((draws, table.shape[1]))
+    for rows, times in _times(len(sizes), draws, seed):
+        found[rows] = times @ table / (times @ sizes)[:, None]
+    return found
+
+
+def weights(problems: int, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """The share of each problem in each resample of ``resampled``, (draws, problems); read-only."""
+    return _kept(problems, draws, seed) if problems * draws <= _KEPT else _weights(problems, draws, seed)
+
+
+def _weights(problems: int, draws: int, seed: int) -> Floats:
+    unit, sizes = _units(problems, seed)
+    found = np.empty((draws, problems))
+    for rows, times in _times(len(sizes), draws, seed):
+        found[rows] = (times if unit is None else times[:, unit]) / (times @ sizes)[:, None]
+    found.setflags(write=False)
+    return found
+
+
+_kept = lru_cache(maxsize=8)(_weights)
+
+
+def _times(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats]]:
+    """How often each unit is drawn in each resample, (some draws, units), and the rows of these draws.
+
+    One stream of numbers, whatever is drawn at once.
+    """
+    rng, step = np.random.default_rng(seed), max(1, _BLOCK // units)
+    for start in range(0, draws, step):
+        some = min(step, draws - start)
+        picks = rng.integers(0, units, (some, units))
+        picks += np.arange(0, some * units, units)[:, None]
+        times = np.bincount(picks.ravel(), minlength=some * units)
+        yield slice(start, start + some), times.reshape(some, units).astype(np.float64)
+
+
+def _units(problems: int, seed: int) -> tuple[Ints | None, Floats]:
+    """The unit that each problem is resampled with (None: each is its own), and the problems of each unit."""
+    if problems <= MOST_UNITS:
+        return None, np.ones(problems)
+    dealt = np.random.default_rng([seed, 1]).permutation(problems) % MOST_UNITS
+    return dealt, np.bincount(dealt).astype(np.float64)
 
 
 def tails(problems: int, level: float = 0.95) -> list[float]:
     """The two quantiles of a bootstrap over so many problems that hold ``level``, widened for few of them."""
-    widened = special.stdtrit(problems - 1, (1 - level) / 2) * np.sqrt(problems / (problems - 1))
-    tail = float(special.ndtr(widened))
+    tail = float(special.ndtr(-_widened((1 - level) / 2, problems)))
     return [tail, 1 - tail]
+
+
+def _widened(tail: Any, problems: Any) -> Any:
+    """How many bootstrap standard errors hold all but a tail on either side, of so many problems."""
+    return -special.stdtrit(problems - 1, tail) * np.sqrt(problems / (problems - 1))
+
+
+def doubt(problems: Any, fewest: Any = 1) -> Any:
+    """The standard error of a mean that resampling cannot see where all problems agree; broadcasts.
+
+    Two pseudo-problems are allowed for, off the mean on either side by what ``fewest`` samples a problem, the
+    fewest behind any value, leave open (after Agresti & Min 2005, who add pseudo-observations to matched
+    proportions, one to the discordant cells together: a variance of 1 / (problems + 2)^2 where none is).
+    """
+    return 1 / (np.sqrt(fewest) * (np.asarray(problems) + 2))
+
+
+def pointwise(
+    draws: Floats, point: Floats, *, problems: Any, extra: Any = 0.0, fewest: Any = 1, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """The ends of each ``point``, (rows,), by how its resampled means fall around their own, (draws, rows).
+
+    problems: behind each row; extra: standard errors from elsewhere than problems, such as subsampled votes; the
+    ``doubt`` of agreement with ``fewest`` samples a problem is always added. Rows that are NaN stay NaN.
+    """
+    problems, extra = _of_rows(point, problems, extra, fewest)
+    low, high = _pointwise(_around(draws), problems, extra, level)
+    return point - low, point + high
+
+
+def simultaneous(
+    draws: Floats,
+    point: Floats,
+    *,
+    problems: Any,
+    extra: Any = 0.0,
+    fewest: Any = 1,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """As ``pointwise``, of intervals that hold all rows at once with ``level``; draws of all rows are the same.
+
+    Each row stands off by the critical value, the level's quantile of the largest studentised deviation over
+    rows, times its standard error (sup-t; Montiel Olea & Plagborg-Moller 2019). It is widened for few problems
+    as ``tails`` is; where a row's pointwise end is farther off it stays. ``extra`` and doubt vary from row to row
+    by draws of ``seed``. Rows that are NaN stay NaN and do not count.
+    """
+    problems, extra = _of_rows(point, problems, extra, fewest)
+    around = _around(draws)
+    error = np.hypot(np.sqrt((around**2).sum(axis=0) / (len(draws) - 1)), extra)
+    moved = around + np.random.default_rng(seed).standard_normal(around.T.shape).T * extra
+    largest = np.nan_to_num(np.abs(moved) / error).max(axis=1, initial=0.0)
+    tail = np.minimum(special.ndtr(-np.quantile(largest, level)), (1 - level) / 2)
+    reach = _widened(tail, problems) * error
+    low, high = _pointwise(around, problems, extra, level)
+    return point - np.maximum(reach, low), point + np.maximum(reach, high)
+
+
+def _of_rows(point: Floats, problems: Any, extra: Any, fewest: Any) -> tuple[Floats, Floats]:
+    count = np.broadcast_to(np.asarray(problems, dtype=np.float64), point.shape)
+    _enough(int(count.min(initial=2)))
+    return count, np.broadcast_to(np.hypot(extra, doubt(count, fewest)), point.shape)
+
+
+def _around(draws: Floats) -> Floats:
+    return np.asarray(draws - draws.mean(axis=0))
+
+
+def _pointwise(around: Floats, problems: Floats, extra: Floats, level: float) -> tuple[Floats, Floats]:
+    """How far each row's ends stand off below and above."""
+    off, outside = np.empty((2, len(problems))), special.ndtri((1 + level) / 2) * extra
+    for count in np.unique(problems):
+        rows = problems == count
+        off[:, rows] = np.quantile(around[:, rows], tails(count, level), axis=0)
+    return np.hypot(off[0], outside), np.hypot(off[1], outside)
 
 
 def _enough(problems: int) -> None:
     if problems < 2:
         raise DataError(f"an interval over {problems} problem", "2 problems or more", "pool the bins")
-
-
-def simultaneous(draws, middle, *, problems, extra=0.0, level=0.95):
-    off = draws - draws.mean(axis=0)
-    se = np.sqrt(off.var(axis=0) + np.asarray(extra) ** 2)
-    rng = np.random.default_rng(0)
-    noisy = off + rng.normal(size=(len(off), 1)) * extra
-    top = np.quantile(np.abs(noisy / se).max(axis=1), level)
-    return middle - top * se, middle + top * se

@@ -61,14 +61,25 @@ class Pool:
         return np.asarray(self.graded.chains.max(axis=1) + 1)
 
 
+def pools_from_counts(counts: pd.DataFrame) -> dict[str, Pool]:
+    """The pool of every model of a table of counts (see ``samples.read_counts``), by name in order."""
+    ordered = counts.sort_values(["model", "problem"])
+    n, correct = (ordered[column].to_numpy(np.int64) for column in ("n", "correct"))
+    problems, models = ordered["problem"].tolist(), ordered["model"]
+    starts = np.flatnonzero(~models.duplicated().to_numpy()).tolist()
+    return {
+        name: Pool(name, tuple(problems[start:end]), n[start:end], correct[start:end])
+        for name, start, end in zip(models.iloc[starts].tolist(), starts, [*starts[1:], len(models)], strict=False)
+    }
+
+
 def pool_from_counts(counts: pd.DataFrame, model: str) -> Pool:
-    """The pool of one model of a table of counts (see ``samples.read_counts``)."""
-    rows = counts[counts["model"] == model].sort_values("problem")
+    """The pool of one model of a table of counts; of several, ``pools_from_counts`` reads the table once."""
+    rows = counts[counts["model"] == model]
     if rows.empty:
         known = ", ".join(sorted(counts["model"].unique()))
         raise DataError(f"no samples of model {model!r}", f"one of {known}", "name a model of the data")
-    n, correct = rows["n"].to_numpy(np.int64), rows["correct"].to_numpy(np.int64)
-    return Pool(model, tuple(rows["problem"]), n, correct)
+    return pools_from_counts(rows)[model]
 
 
 def pool_from_run(
@@ -126,7 +137,3 @@ def _codes(answers: pd.Series, row: Ints) -> Ints:
     found = np.full(len(codes), -1, dtype=np.int64)
     found[known] = within - firsts[row[known]]
     return found
-
-
-def pools_from_counts(counts, models):
-    return {m: pool_from_counts(counts, m) for m in models}

@@ -76,7 +76,9 @@ def _coverage(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
     correct = pool.correct
     if pool.graded is not None and pool.graded.chains is not None:
         correct = chains.stacked(pool.graded).right.any(axis=2).sum(axis=1)
-    values = pass_at_k(pool.sizes[:, None], correct[:, None], budgets)
+    pairs = pool.sizes + 1j * correct
+    first, again = np.unique(pairs, return_index=True, return_inverse=True)[1:]
+    values = pass_at_k(pool.sizes[first, None], correct[first, None], budgets[first])[again]
     return values, np.zeros(values.shape)
 
 
@@ -91,14 +93,15 @@ def _best_of_n(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
     return _by_size(pool, budgets, choose)
 
 
-def _voting(weigh: Callable[[Graded], Floats]) -> Choose:
-    """A selector of the answer with most votes; each sample casts what ``weigh`` gives it (NaN: no vote)."""
+def _voting(weigh: Callable[[Graded], Floats | None]) -> Choose:
+    """A selector of the answer with most votes; a sample casts what ``weigh`` gives (NaN: none; None: one each)."""
 
     def choose(pool: Pool, budgets: Ints, *, draws: int | None, seed: int) -> tuple[Floats, Floats]:
         def vote(group: Graded, k: Ints) -> tuple[Floats, Floats]:
-            votes = weigh(group)
-            answers = np.where(np.isnan(votes), -1, group.answers)
-            return vote_at_k(answers, group.right, np.nan_to_num(votes), k, draws=draws, seed=seed)
+            votes, answers = weigh(group), group.answers
+            if votes is not None:
+                answers, votes = np.where(np.isnan(votes), -1, answers), np.nan_to_num(votes)
+            return vote_at_k(answers, group.right, votes, k, draws=draws, seed=seed)
 
         return _by_size(pool, budgets, vote)
 
@@ -170,8 +173,8 @@ def _scored(model: str, scores: Floats, selector: Selector) -> None:
         raise DataError(f"{selector.name} votes with negative scores", "scores >= 0", "use best-of-n")
 
 
-def _ones(group: Graded) -> Floats:
-    return np.ones(group.answers.shape)
+def _alike(_: Graded) -> None:
+    return None
 
 
 def _scores(group: Graded) -> Floats:
@@ -187,7 +190,7 @@ _VOTES = {"needs_answers": True, "needs_verifier": True}
 for _record in (
     Selector("coverage", _coverage, "any answer is right: what a perfect verifier would choose"),
     Selector(
-        "majority", _voting(_ones), "the answer most samples give", (INDEPENDENT, CHAINS), needs_answers=True
+        "majority", _voting(_alike), "the answer most samples give", (INDEPENDENT, CHAINS), needs_answers=True
     ),
     Selector("best-of-n", _best_of_n, "the sample of the best score", (INDEPENDENT,), needs_verifier=True),
     Selector("weighted", _voting(_scores), "the answer whose samples' scores sum to most", _EVERYWHERE, **_VOTES),

@@ -70,7 +70,8 @@ def coverage_pools(evidence: Evidence) -> dict[str, Pool]:
 
 def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence[str], seed: int) -> Iterator[Way]:
     assert evidence.counts is not None
-    for model, pool in pools_from_counts(evidence.counts, models).items():
+    every = pools_from_counts(evidence.counts)
+    for model, pool in ((model, every[model]) for model in models):
         role, spec = _role(evidence, model), evidence.spec(model)
         prices = tuple(
             from_tokens(

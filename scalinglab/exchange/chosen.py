@@ -22,7 +22,7 @@ from scalinglab.optimal import (
     agreement,
     allocation,
     compute_optimal,
-    mechanism_gains,
+    gains,
     shrunk,
 )
 from scalinglab.samples import scored_by
@@ -36,7 +36,7 @@ class Chosen:
     """The compute-optimal strategy of one small model, with its reviser where there is one, under one convention.
 
     predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples that
-    set bins, and so are agreement and allocation. gain: over parallel sampling of the same proposer, search and
+    set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search and
     revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's scores are
     no chances of success.
     """
@@ -46,9 +46,13 @@ class Chosen:
     oracle: Optimal
     predicted: Optimal | None
     agreement: Agreement | None
-    gain: Gain
+    gains: tuple[Gain, ...]
     allocation: Allocation | None
     notes: tuple[str, ...]
+
+    def gain(self) -> pd.DataFrame:
+        """What search and revisions gain over parallel samples of their own proposer (see ``Gain.table``)."""
+        return pd.concat([one.table for one in self.gains], ignore_index=True) if self.gains else pd.DataFrame()
 
     def table(self) -> pd.DataFrame:
         """Both choices, a row a kind of bins, bin and budget (see ``Optimal.table``)."""
@@ -87,7 +91,7 @@ def choose(
     return Chosen(
         view.small, judge, oracle, predicted,
         None if predicted is None else agreement(oracle.bins, predicted.bins),
-        mechanism_gains(arms, oracle.bins, seed=seed),
+        tuple(gains(arms, oracle.bins, small=view.small, seed=seed)),
         None if judge is None or predicted is None else _allocated(evidence, view, predicted.bins, judge, seed),
         _notes(evidence, oracle, judge),
     )  # fmt: skip

@@ -59,7 +59,7 @@ def chosen(
     middle = np.array([row["difference"] for row in rows])[enough]
     level = np.array([row["large"] for row in rows])[enough]
     off = (ours - theirs)[:, enough]
-    ends = simultaneous(off, middle, problems=sizes[enough], extra=1 / (sizes[enough] + 2))
+    ends = simultaneous(off, middle, problems=sizes[enough])
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = [np.where(level > 0, end / level, np.nan) for end in ends]
     found = _ended([rows[i] for i in enough], ends, (relative[0], relative[1]))
