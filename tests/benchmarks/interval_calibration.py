@@ -175,7 +175,7 @@ def runs(count: int) -> dict[str, np.ndarray]:
 def of_runs(count: int, seed: int) -> Found:
     inputs = runs(count)
     noise = NOISE * np.random.default_rng(seed).normal(size=len(inputs["N"]))
-    points = Points(inputs, CHINCHILLA.predict(LOSS, inputs) * np.exp(noise))
+    points = Points(inputs, CHINCHILLA.predict(LOSS, inputs) * np.exp(noise), np.arange(count))
     return told(fit(CHINCHILLA, points, bootstrap=BOOTSTRAP, seed=seed), LOSS)
 
 
