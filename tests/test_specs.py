@@ -167,7 +167,14 @@ def scalars(parameters):
 
 
 def embedding_scalars(model):
-    names = ("embed_tokens.weight", "embed_in.weight", "wte.weight", "wpe.weight", "lm_head.weight")
+    names = (
+        "embed_tokens.weight",
+        "embed_in.weight",
+        "wte.weight",
+        "wpe.weight",
+        "lm_head.weight",
+        "embed_out.weight",
+    )
     return scalars(p for name, p in model.named_parameters() if name.endswith(names))
 
 

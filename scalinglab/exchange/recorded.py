@@ -241,7 +241,9 @@ def curves_recorded(
         except SpecError as error:
             cost = None
             notes.append(f"{model} is not priced: {error}")
-        tables.append(table(curve(pool, selector, budgets, convention=rule, cost=cost, seed=seed), seed=seed))
+        rows = table(curve(pool, selector, budgets, convention=rule, cost=cost, seed=seed), seed=seed)
+        # pandas 2 warns where a column without a value would no longer give way to the others' type.
+        tables.append(rows.astype({"flops_per_query": float}))
     if not tables:
         raise DataError("data without parallel samples", "samples of strategy parallel", "record some")
     return pd.concat(tables, ignore_index=True), notes
