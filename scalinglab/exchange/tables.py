@@ -69,7 +69,7 @@ def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd
     return pd.DataFrame({
         "model": way.model, "selector": way.selector, "verifier": way.verifier, "k": budgets,
         "accuracy": values.mean(axis=0), "low": np.maximum(low, 0), "high": np.minimum(high, 1),
-        "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else [None] * len(budgets),
+        "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else np.full(len(budgets), np.nan),
         "convention": rule.name, "problems": rows, "sampling_error": np.sqrt(variance),
     })  # fmt: skip
 

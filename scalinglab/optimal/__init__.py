@@ -53,6 +53,3 @@ __all__ = [
     "shrunk",
 ]
 
-REACHED="reached"
-class Gain: ...
-def mechanism_gains(*a, **k): ...

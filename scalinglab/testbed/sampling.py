@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 
 import torch
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM, PreTrainedModel
 
 from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, decode
 
@@ -47,14 +48,15 @@ def _generate(
     mask = (tokens != PAD_ID).long()
     written = torch.full((len(prompts), longest), EOS_ID)
     rows, cache = torch.arange(len(prompts)), DynamicCache()
+    kept = {cache_argument(model): cache}
     for i in range(longest):
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         logits = model(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             logits_to_keep=1,
+            **kept,
         ).logits[:, -1]
         chosen = _choose(logits, temperature)
         written[rows, i] = chosen
@@ -67,6 +69,11 @@ def _generate(
         tokens, mask = chosen[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
     ended: list[list[int]] = written.tolist()
     return ended
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """What ``forward`` and its output call the cache; from transformers 5.24 on the older name warns."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
 def _choose(logits: torch.Tensor, temperature: float) -> torch.Tensor:
