@@ -155,7 +155,7 @@ def _together(
     if read:
         small, large = [one.small[:, j] for one, j in read], [one.large for one, _ in read]
         ours, theirs = (np.column_stack(side) for side in ([o.ours[:, j] for o, j in read], [o.theirs for o, _ in read]))
-        found = chosen(small, large, ours, theirs)
+        found = chosen(small, large, ours, theirs, fewest=_fewest(view, rival))
     told = iter(found)
     for group, flops, one, j in cells:
         row = {
@@ -164,3 +164,9 @@ def _together(
             "status": one.status[j], "interval": SIMULTANEOUS,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
+
+
+def _fewest(view: View, rival: Rival) -> int:
+    """Samples behind any rate of a headline: those of the arm, on either side, that has fewest."""
+    ways = {*(line.way for line in view.menu()), rival.line.way}
+    return min(view.arms.readers[way].fewest for way in ways)
