@@ -138,7 +138,9 @@ def longer(one: Candidate, target: float) -> Candidate:
         return one
     far = x[0, 1] + 1.001 * (target - y[0, 1]) / (rise[0] / run[0])
     ends = y[:, 1] + rise / run * (far - x[:, 1])
-    k = one.line.budgets[-1] * np.exp((far - x[0, 1]) * np.log(one.line.budgets[-1] / one.line.budgets[-2]) / run[0])
+    k = one.line.budgets[-1] * np.exp(
+        (far - x[0, 1]) * np.log(one.line.budgets[-1] / one.line.budgets[-2]) / run[0]
+    )
     line = replace(one.line, columns=np.append(one.line.columns, -1), budgets=np.append(one.line.budgets, k))
     flops = np.column_stack([one.flops, np.full(len(ends), np.exp(far))])
     return replace(one, line=line, accuracy=np.column_stack([one.accuracy, np.clip(ends, 0, 1)]), flops=flops)

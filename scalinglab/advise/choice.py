@@ -64,7 +64,12 @@ class Option:
         if len(self.parts) == 1:
             return f"k = {self.parts[0].k:g}"
         first, *rest = sorted(self.parts, key=lambda part: -part.share)
-        return ", ".join([f"k = {first.k:g} for {first.share:.0%} of queries", *(f"k = {p.k:g} for {p.share:.0%}" for p in rest)])
+        return ", ".join(
+            [
+                f"k = {first.k:g} for {first.share:.0%} of queries",
+                *(f"k = {p.k:g} for {p.share:.0%}" for p in rest),
+            ]
+        )
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,8 @@ def _units(units: pd.DataFrame, arm: pd.Series) -> tuple[pd.DataFrame, bool]:
     """The recorded units behind an arm, and whether a part of their samples is what it stands for."""
     strategy = STRATEGIES[arm["strategy"]]
     rows = units[(units["model"] == arm["model"]) & (units["strategy"] == arm["strategy"])]
-    rows = rows[[json.dumps(strategy.family(options), sort_keys=True) == arm["setting"] for options in rows["options"]]]
+    rows = rows[
+        [json.dumps(strategy.family(options), sort_keys=True) == arm["setting"] for options in rows["options"]]
+    ]
     sampled = strategy.block_of(rows["options"].iloc[0]) is not None
     return rows[rows["budget"] == (rows["budget"].max() if sampled else arm["budget"])], sampled

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from scalinglab.exchange import Comparison
 
-Selector = Annotated[str | None, typer.Option(help="Show only lines chosen by this: coverage, majority, weighted ...")]
+Selector = Annotated[
+    str | None, typer.Option(help="Show only lines chosen by this: coverage, majority, weighted ...")
+]
 Sunk = Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="The large model at each of its own budgets too.")]
 Weak = Annotated[str | None, typer.Option(help="How good must this verifier be: random, noisy and clean scores.")]
@@ -58,7 +60,13 @@ def compared(case: Case, **options: Any) -> Comparison:
     from scalinglab.exchange import compare
 
     return compare(
-        case.evidence(), r=case.at(), rules=case.rules(), bins=case.bins, strict=case.strict, seed=case.seed, **options
+        case.evidence(),
+        r=case.at(),
+        rules=case.rules(),
+        bins=case.bins,
+        strict=case.strict,
+        seed=case.seed,
+        **options,
     )
 
 

@@ -25,12 +25,19 @@ def optimal(
     shared = None if found.allocation is None else rows(found.allocation.table)
     rate = {} if agreed is None else {key: getattr(agreed, key) for key in ("rate", "low", "high", "chance")}
     if as_json:
-        document = {"model": found.model, "verifier": found.verifier, "rows": rows(table), "gain": rows(found.gain())}
+        document = {
+            "model": found.model,
+            "verifier": found.verifier,
+            "rows": rows(table),
+            "gain": rows(found.gain()),
+        }
         document |= {"agreement": None if agreed is None else rate | {"bins": rows(agreed.table)}}
         return print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
-    typer.echo(f"Compute-optimal choice of {found.model} (convention {found.oracle.convention}, {len(found.oracle.problems)} problems)\n")
+    typer.echo(
+        f"Compute-optimal choice of {found.model} (convention {found.oracle.convention}, {len(found.oracle.problems)} problems)\n"
+    )
     print_rows(rows(shown), None, False)
     typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
     print_rows(rows(found.gain().drop(columns=["convention", "problems"], errors="ignore")), None, False)

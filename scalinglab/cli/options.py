@@ -38,7 +38,9 @@ Ratio = Annotated[
 Rule = Annotated[str, typer.Option("--convention", help="The accounting convention that is shown.")]
 With = Annotated[
     str | None,
-    typer.Option("--with", metavar="AXES", help="Axes over the convention: tuning,difficulty,verifier=both,no-tuning."),
+    typer.Option(
+        "--with", metavar="AXES", help="Axes over the convention: tuning,difficulty,verifier=both,no-tuning."
+    ),
 ]
 Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
 Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
@@ -100,7 +102,9 @@ class Case:
         if self.ratio is None:
             return {}
         if self.small is None or self.large is None or self.spec:
-            raise DataError("--ratio without both models, or with --spec", "--small A --large B --ratio M", "name both")
+            raise DataError(
+                "--ratio without both models, or with --spec", "--small A --large B --ratio M", "name both"
+            )
         if not 1 < self.ratio < 1e6:
             raise DataError(f"--ratio {self.ratio}", "a number above 1", "give large / small, such as 14")
         sizes = {self.small: 1e9, self.large: 1e9 * self.ratio}

@@ -34,7 +34,9 @@ app.command(epilog=models.BUDGET)(models.budget)
 app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
     comparing(exchange.exchange)
 )
-app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")(comparing(exchange.curve))
+app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")(
+    comparing(exchange.curve)
+)
 app.command(epilog="Example: scalinglab optimal run --verifier prm --convention exact")(comparing(optimal.optimal))
 app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(comparing(advise.advise))
 app.command(epilog="Example: scalinglab findings run --verifier prm")(comparing(findings.findings))
@@ -50,7 +52,9 @@ app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=fit.COMPARED)(fit.compare)
 app.command(epilog=sizes.CHEAPEST)(sizes.cheapest)
 app.command(epilog=sizes.ISOFLOP)(sizes.isoflop)
-app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(collect.collect)
+app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
+    collect.collect
+)
 app.command(epilog="Example: scalinglab status run --json")(comparing(collect.status, only=_LEDGER))
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
 app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
@@ -88,7 +92,9 @@ def main() -> None:
     except OverflowError:
         _fail("a number is too large; expected fewer digits; mend it")
     except MemoryError:
-        _fail("not enough memory for these data; expected what fits; compare fewer problems, models or budgets at a time")
+        _fail(
+            "not enough memory for these data; expected what fits; compare fewer problems, models or budgets at a time"
+        )
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
 

@@ -45,7 +45,10 @@ class Arms:
     def where(self, chosen: npt.ArrayLike) -> Arms:
         """The arms at these rows of ``table``: a mask, or positions."""
         at = np.arange(len(self.table))[np.asarray(chosen)]
-        table, noise = self.table.iloc[at].reset_index(drop=True), None if self.noise is None else self.noise[:, at]
+        table, noise = (
+            self.table.iloc[at].reset_index(drop=True),
+            None if self.noise is None else self.noise[:, at],
+        )
         return replace(self, table=table, accuracy=self.accuracy[:, at], flops=self.flops[:, at], noise=noise)
 
 
@@ -85,7 +88,11 @@ def arms_from(ways: Sequence[Way], rules: Sequence[Convention], *, strict: bool 
     rows = [_rows(way.reader, shared.problems) for way in ways]
     read = [_read(way, at) for way, at in zip(ways, rows, strict=True)]
     table = pd.DataFrame(
-        [(*way.key, k, i) for i, (way, (budgets, _, _)) in enumerate(zip(ways, read, strict=True)) for k in budgets],
+        [
+            (*way.key, k, i)
+            for i, (way, (budgets, _, _)) in enumerate(zip(ways, read, strict=True))
+            for k in budgets
+        ],
         columns=[*ARM, "way"],
     )
     accuracy, noise = (np.hstack([part[i] for part in read]) for i in (1, 2))
@@ -117,7 +124,9 @@ def asked(ways: Sequence[Way], *, strict: bool = False) -> Asked:
         raise DataError(
             f"{name} lacks {count} of {len(whole)} problems",
             "arms over the same problems, so that differences are paired",
-            "finish the run, or compare on those that all were asked" if shared else "compare data that share problems",
+            "finish the run, or compare on those that all were asked"
+            if shared
+            else "compare data that share problems",
         )
     return Asked(tuple(sorted(shared)), lacking)
 

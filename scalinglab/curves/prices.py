@@ -97,7 +97,9 @@ class Charged:
 
     def _means(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> npt.NDArray[np.float64]:
         place = units["place"].to_numpy()
-        paid = np.sum([self.spent[who][place] for who in ("", judge) if who is not None and who in self.spent], axis=0)
+        paid = np.sum(
+            [self.spent[who][place] for who in ("", judge) if who is not None and who in self.spent], axis=0
+        )
         columns = {"fixed": paid[:, 0], "rest": paid[:, 1], "samples": self.samples[place].astype(np.float64)}
         means = pd.DataFrame(columns).groupby(units["problem"].to_numpy(), sort=False).mean()
         return means.reindex(list(problems)).to_numpy(np.float64).T

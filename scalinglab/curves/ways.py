@@ -47,9 +47,7 @@ class Way:
         return (self.role, self.model, self.strategy, self.setting, self.verifier, self.selector)
 
 
-def ways_of(
-    evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], seed: int = 0
-) -> list[Way]:
+def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], seed: int = 0) -> list[Way]:
     """Every way in which these models answered. Raises DataError for several tasks, or votes of mixed kinds."""
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
@@ -79,7 +77,9 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
             )
             for rule in rules
         )
-        yield Way(role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices, _NONE)
+        yield Way(
+            role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices, _NONE
+        )
 
 
 def _role(evidence: Evidence, model: str) -> str:
@@ -152,7 +152,9 @@ class _Group:
             if SELECTORS[selector].needs_answers and not _answered(pool):
                 return
             reader = Sampled(pool, selector, self.seed, size)
-        prices = tuple(self._price(i, rows, judge, selector, reader.problems, budgets) for i in range(len(self.rules)))
+        prices = tuple(
+            self._price(i, rows, judge, selector, reader.problems, budgets) for i in range(len(self.rules))
+        )
         names = (str(first[name]) for name in ("role", "model", "strategy", "family"))
         yield Way(*names, verifier, selector, judge, reader, prices, budgets)
 
@@ -188,7 +190,12 @@ class _Group:
     def _price(
         self, i: int, rows: pd.DataFrame, judge: str | None, selector: str, problems: Sequence[str], budgets: Ints
     ) -> Price:
-        rule, evidence, model, role = self.rules[i], self.evidence, str(rows["model"].iloc[0]), str(rows["role"].iloc[0])
+        rule, evidence, model, role = (
+            self.rules[i],
+            self.evidence,
+            str(rows["model"].iloc[0]),
+            str(rows["role"].iloc[0]),
+        )
         spec = evidence.spec(model)
         perfect = selector == "coverage" and pays(rule, role)
         if self.costs is None or not evidence.recorded(model):

@@ -14,7 +14,18 @@ from scalinglab.evidence.record import Evidence, Tokens
 from scalinglab.evidence.specs import known_specs, specs_in
 from scalinglab.files import SHIPPED
 from scalinglab.ledger import Tuning, tuning_of
-from scalinglab.samples import Plan, Run, find_plan, is_run, kind_of, read_counts, read_run, read_plan, read_samples, read_table
+from scalinglab.samples import (
+    Plan,
+    Run,
+    find_plan,
+    is_run,
+    kind_of,
+    read_counts,
+    read_plan,
+    read_run,
+    read_samples,
+    read_table,
+)
 from scalinglab.specs import ModelSpec
 
 
@@ -90,7 +101,9 @@ def _known(given: Mapping[str, Any], models: Sequence[str], option: str) -> None
     for name in given:
         if name not in models:
             raise DataError(
-                f"{option} {name}, which is not in the data", f"one of {', '.join(models)}", "name it as the data do"
+                f"{option} {name}, which is not in the data",
+                f"one of {', '.join(models)}",
+                "name it as the data do",
             )
 
 

@@ -120,7 +120,10 @@ def _crossed(r: Floats, ends: Floats, queries: float, problems: int) -> dict[str
     low, high = np.quantile(again, tails(problems), method="nearest")
     for end, value in (("low", low), ("high", high)):
         bounded = 0 < value < np.inf and ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9)
-        found |= {end: float(value) if bounded else None, f"queries_{end}": float(value * queries) if bounded else None}
+        found |= {
+            end: float(value) if bounded else None,
+            f"queries_{end}": float(value * queries) if bounded else None,
+        }
     return found
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scalinglab.curves import QueryCost, pool_from_run
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.splits import DIFFICULTY, Division, divided, kept_apart
+from scalinglab.exchange.splits import Division, divided, kept_apart
 from scalinglab.exchange.views import View, views
 from scalinglab.flops import Convention
 from scalinglab.optimal import (
@@ -97,7 +97,9 @@ def choose(
     )  # fmt: skip
 
 
-def _optimal(view: View, found: Division, rule: Convention, unit: Literal["samples", "flops"], seed: int) -> Optimal:
+def _optimal(
+    view: View, found: Division, rule: Convention, unit: Literal["samples", "flops"], seed: int
+) -> Optimal:
     case = found.case(view.arms, view.menu(), 0, 0, charged=rule.difficulty)
     return compute_optimal([case], unit=unit, seed=seed)[0]
 
@@ -105,7 +107,9 @@ def _optimal(view: View, found: Division, rule: Convention, unit: Literal["sampl
 def _judge(view: View, verifier: str | None) -> str | None:
     """The verifier asked for, or the first, of those that judged parallel samples and do not know the answers."""
     usable = [
-        line.verifier for line in view.lines() if line.strategy == "parallel" and view.judges.get(line.verifier) is not None
+        line.verifier
+        for line in view.lines()
+        if line.strategy == "parallel" and view.judges.get(line.verifier) is not None
     ]
     if verifier is not None and verifier not in usable:
         known = ", ".join(dict.fromkeys(usable)) or "none"
@@ -115,7 +119,14 @@ def _judge(view: View, verifier: str | None) -> str | None:
 
 def _allocated(evidence: Evidence, view: View, bins: Bins, judge: str, seed: int) -> Allocation | None:
     """The allocator's samples, priced as the arms of best-of-N are: a fixed part and an equal one a sample."""
-    line = next((one for one in view.lines() if (one.strategy, one.selector, one.verifier) == ("parallel", SELECTOR, judge)), None)
+    line = next(
+        (
+            one
+            for one in view.lines()
+            if (one.strategy, one.selector, one.verifier) == ("parallel", SELECTOR, judge)
+        ),
+        None,
+    )
     if line is None or bins.ease is None or bins.ease.min() < 0 or bins.ease.max() > 1 or evidence.run is None:
         return None
     price = view.arms.prices[line.way]
@@ -125,7 +136,12 @@ def _allocated(evidence: Evidence, view: View, bins: Bins, judge: str, seed: int
     if pool.problems != view.arms.problems:
         return None
     return allocation(
-        pool, shrunk(bins.ease, bins.samples), selector=SELECTOR, convention=view.arms.convention, cost=cost, seed=seed
+        pool,
+        shrunk(bins.ease, bins.samples),
+        selector=SELECTOR,
+        convention=view.arms.convention,
+        cost=cost,
+        seed=seed,
     )
 
 

@@ -37,7 +37,9 @@ class Comparison:
         head = self.verdicts[self.verdicts["interval"] == "simultaneous"]
         counts = ", ".join(f"{n} {verdict}" for verdict, n in head["verdict"].value_counts().items())
         rules = ", ".join(view.arms.convention for view in self.views)
-        return f"Comparison({self.small} against {self.large}: {counts};\n  {len(self.verdicts)} rows under {rules})"
+        return (
+            f"Comparison({self.small} against {self.large}: {counts};\n  {len(self.verdicts)} rows under {rules})"
+        )
 
     def sensitivity(self) -> pd.DataFrame:
         """One row a strategy, bin and R: the verdict under each convention (see ``verdicts.sensitivity``)."""

@@ -89,4 +89,3 @@ def _splits(view: View, group: Group, flops: Floats, fixed: bool) -> Iterator[tu
 def _status(kinds: tuple[str, ...]) -> str:
     """Of several splits the one that says least."""
     return CANNOT if CANNOT in kinds else BOUND if BOUND in kinds else MEASURED
-

@@ -12,7 +12,9 @@ from scalinglab.exchange.views import View, missing
 from scalinglab.exchange.weak import WEAK
 
 
-def notes_of(evidence: Evidence, found: Sequence[View], *, sunk: bool = False, weak: str | None = None) -> tuple[str, ...]:
+def notes_of(
+    evidence: Evidence, found: Sequence[View], *, sunk: bool = False, weak: str | None = None
+) -> tuple[str, ...]:
     """What every number here rests on."""
     view = found[0]
     told = [
@@ -91,7 +93,9 @@ def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
         yield f"left out: what {', '.join(evidence.lacking)} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
     run = evidence.run
     called = set() if run is None or run.calls.empty else set(run.calls["model"].unique())
-    silent = sorted(name for name, model in evidence.verifiers.items() if model is not None and model not in called)
+    silent = sorted(
+        name for name, model in evidence.verifiers.items() if model is not None and model not in called
+    )
     if silent and run is not None:
         yield f"scores by {', '.join(silent)} have no recorded calls: what judging took is not charged"
 

@@ -95,10 +95,14 @@ def _halved(
 ) -> Division:
     table = arms[0].table
     ways = table.loc[(table["model"] == small) & (table["strategy"] == "parallel"), ["way", "setting"]]
-    ways = ways[ways["setting"] == ways["setting"].iloc[0]] if len(ways) else ways  # other settings are other samples
+    ways = (
+        ways[ways["setting"] == ways["setting"].iloc[0]] if len(ways) else ways
+    )  # other settings are other samples
     readers = {int(way): arms[0].readers[int(way)] for way in ways["way"].unique()}
     if not readers:
-        raise DataError(f"no parallel samples of {small}", "two or more of each problem, to set bins", "use --bins 1")
+        raise DataError(
+            f"no parallel samples of {small}", "two or more of each problem, to set bins", "use --bins 1"
+        )
     labels: list[np.ndarray] = []
     eases: list[Floats] = []
     setter = _setter(arms[0], list(readers), verifier)

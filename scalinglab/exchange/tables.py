@@ -38,7 +38,9 @@ def curves(
         ways, why = _ways(evidence, name, rule, seed)
         if why:
             notes.append(f"{name} is not priced: {why}")
-        parts += [_curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == ("parallel", selector)]
+        parts += [
+            _curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == ("parallel", selector)
+        ]
     if not parts:
         raise DataError(
             f"no parallel samples by {selector}", "a selector that the samples allow: votes need answers, weights scores",
@@ -56,7 +58,10 @@ def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[
 
 
 def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd.DataFrame:
-    budgets, rows = doublings(way.reader.fewest) if k is None else np.asarray(k, dtype=np.int64), len(way.reader.problems)
+    budgets, rows = (
+        doublings(way.reader.fewest) if k is None else np.asarray(k, dtype=np.int64),
+        len(way.reader.problems),
+    )
     if budgets.min() < 1 or budgets.max() > way.reader.fewest:
         raise DataError(
             f"k = {', '.join(map(str, budgets))} of model {way.model}",

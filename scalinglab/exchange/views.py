@@ -18,7 +18,6 @@ from scalinglab.curves import (
     Line,
     Reader,
     Reading,
-    Sampled,
     Way,
     arms_from,
     asked,
@@ -94,7 +93,12 @@ class View:
         Raises DataError where it has neither.
         """
         own = [line for line in self._side(large=True) if line.verifier == ""]
-        for wanted in (("greedy", "majority"), ("parallel", "majority"), ("greedy", "coverage"), ("parallel", "coverage")):
+        for wanted in (
+            ("greedy", "majority"),
+            ("parallel", "majority"),
+            ("greedy", "coverage"),
+            ("parallel", "coverage"),
+        ):
             for line in own:
                 if (line.strategy, line.selector) == wanted:
                     return replace(line, columns=line.columns[:1], budgets=line.budgets[:1])
@@ -150,7 +154,9 @@ class View:
         Where every line takes a perfect verifier, as counts do, those.
         """
         own = self._side(large=large)
-        honest = [line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None]
+        honest = [
+            line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None
+        ]
         return honest or own
 
     @cached_property
@@ -205,7 +211,10 @@ def views(
 def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
     """The views with the compute-optimal strategy of their small side on each split."""
     every = [
-        compute_optimal([found.case(view.arms, view.menu(), s, i, rules[i].difficulty) for i, view in enumerate(made)], seed=seed)
+        compute_optimal(
+            [found.case(view.arms, view.menu(), s, i, rules[i].difficulty) for i, view in enumerate(made)],
+            seed=seed,
+        )
         for s in range(found.splits)
     ]
     return [replace(view, optimal=tuple(split[i] for split in every)) for i, view in enumerate(made)]
@@ -231,7 +240,11 @@ def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dic
             continue
         recorded = own[(own["verifier"] == verifier) & (own["verifier"] != "")]
         plain = own[(own["verifier"] == "") & (own["selector"] == "majority")]
-        pair = recorded.merge(plain, on=["strategy", "setting"], suffixes=("", "_plain")) if len(recorded) else recorded
+        pair = (
+            recorded.merge(plain, on=["strategy", "setting"], suffixes=("", "_plain"))
+            if len(recorded)
+            else recorded
+        )
         if len(pair):
             at = [_column(own, pair[f"way{end}"].iloc[0]) for end in ("", "_plain")]
             found[verifier] = arms.flops[:, at[0]] - arms.flops[:, at[1]]
@@ -277,6 +290,8 @@ def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) 
 def _training(spec: flops.ModelSpec, rule: Convention) -> float:
     if spec.training_tokens is None:
         raise SpecError(
-            f"{spec.name}: training tokens unknown", "a spec with training tokens", "give them: --spec MODEL=WHAT@2e12"
+            f"{spec.name}: training tokens unknown",
+            "a spec with training tokens",
+            "give them: --spec MODEL=WHAT@2e12",
         )
     return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))

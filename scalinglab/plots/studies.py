@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from scalinglab.exchange import OPTIMAL, SIDES
-from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
 from scalinglab.optimal import REACHED
+from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
 
 _OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
 _LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-.", "coverage": (0, (1, 3))}
@@ -30,7 +30,11 @@ def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame,
         for _, line in rows[rows["kind"] != OPTIMAL].groupby("strategy", sort=False):
             kind, selector = line[["kind", "selector"]].iloc[0]
             i = kinds.index(kind)
-            style: dict[str, Any] = {"color": COLOURS[i % 7], "marker": shape(MARKERS, i), "linestyle": _LINES.get(selector, "-")}
+            style: dict[str, Any] = {
+                "color": COLOURS[i % 7],
+                "marker": shape(MARKERS, i),
+                "linestyle": _LINES.get(selector, "-"),
+            }
             ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, markersize=3, linewidth=1, **style)
         _banded(ax, rows[rows["kind"] == OPTIMAL], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")

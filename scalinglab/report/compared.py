@@ -71,7 +71,9 @@ def _draw_optimal(optimal: Chosen, base: pd.DataFrame) -> plots.Drawn:
 
 def _draw_bars(head: pd.DataFrame, pair: str, convention: str) -> plots.Drawn:
     drawn = draw(plots.grouped_bars, plots.relative_frame(head))
-    title = f"Compute-optimal strategy of {pair}\n({convention}; bars: 95 %; cross: nothing measured or cannot pay)"
+    title = (
+        f"Compute-optimal strategy of {pair}\n({convention}; bars: 95 %; cross: nothing measured or cannot pay)"
+    )
     drawn.axes[0].set_title(title, fontsize=10)
     return drawn
 

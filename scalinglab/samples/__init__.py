@@ -33,5 +33,9 @@ __all__ = [
 ]
 
 
-def kind_of(frame): return "counts" if "n" in frame or "num_samples" in frame or "samples" in frame else "samples"
-def read_samples(x): raise NotImplementedError
+def kind_of(frame):
+    return "counts" if "n" in frame or "num_samples" in frame or "samples" in frame else "samples"
+
+
+def read_samples(x):
+    raise NotImplementedError

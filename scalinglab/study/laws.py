@@ -79,7 +79,9 @@ def evidence_laws(evidence: Evidence, *, bootstrap: int = 1000, seed: int = 0) -
                     found[name] = _fitted({name: own}, (BETA, KUMARASWAMY), **how)[name]
                     found[name] += _fitted({name: _between(own.curve())}, (COVERAGE,), **how)[name]
             elif way.selector != "coverage":
-                budgets = way.reader.budgets if not way.reader.step else way.reader.step * doublings(way.reader.fewest)
+                budgets = (
+                    way.reader.budgets if not way.reader.step else way.reader.step * doublings(way.reader.fewest)
+                )
                 if len(budgets) > 1:
                     values, _ = way.reader.at(budgets, np.arange(len(way.reader.problems)))
                     curves[name] = Points({"k": budgets.astype(float)}, values)
