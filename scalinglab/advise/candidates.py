@@ -128,7 +128,8 @@ def _mixed(one: Candidate, flops: float) -> Floats:
 def longer(one: Candidate, target: float) -> Candidate:
     """The candidate with one more budget, where the line through its last two meets the target in every draw.
 
-    The line is drawn in the logarithm of FLOPs: the only guess that the package makes, and only when it is asked to.
+    The line is drawn in the logarithm of FLOPs: the only guess that the package makes, and only when it is asked
+    to.
     """
     if one.flops.shape[1] < 2:
         return one

@@ -33,8 +33,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the queries, and the budget that answers them: k samples. arm: a row of the view's arms, -1 where k
-    was extrapolated."""
+    """A share of the queries, and the budget that answers them: k samples.
+
+    arm: a row of the view's arms, -1 where k was extrapolated.
+    """
 
     share: float
     k: float

@@ -52,8 +52,9 @@ def costs_on(
 ) -> list[Cost]:
     """Each option's seconds and dollars on one GPU, with ``batch`` sequences decoding together in BF16.
 
-    Tokens are those that its measured budgets read and wrote, in proportion to the budgets it runs, each prompt and
-    prefix read once; where none are recorded, those that samples are taken to read and write, without a verifier's. Raises DataError for a negative price, or a batch that does not fit in the GPU's memory.
+    Tokens are those that its measured budgets read and wrote, in proportion to the budgets it runs, each prompt
+    and prefix read once; where none are recorded, those that samples are taken to read and write, without a
+    verifier's. Raises DataError for a negative price, or a batch that does not fit in the GPU's memory.
     """
     if hourly is not None and not hourly >= 0:
         raise DataError(f"a price of {hourly}", "dollars an hour, 0 or more", "mend the price")

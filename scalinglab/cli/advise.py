@@ -102,7 +102,7 @@ def _print(told: Advice, costs: list[Any], sunk: bool, others: list[str], rule: 
         if flips
         else "the choice is the same at every load from 1e-6 to 1e6 times this",
         f"convention: {rule}",
-        *(["other rules: none can price these data"] if not others else others),
+        *(others or ["other rules: none can price these data"]),
         f"{told.problems} problems; pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
         *told.notes,
         f"seconds: roofline of {costs[0].gpu}, batch {costs[0].batch}, BF16: a lower bound, verifier included",

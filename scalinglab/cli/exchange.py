@@ -118,7 +118,8 @@ def others(flips: pd.DataFrame, name: str) -> str:
     differ = [f"{rule} {int((flips[rule] != flips[name]).sum())}" for rule in rules if rule != name]
     if not differ:
         return "other rules: none can price these data"
-    return f"other rules: {count} of {of} verdicts flip among all; against {name} differ: {', '.join(differ)} (--json)"
+    listed = ", ".join(differ)
+    return f"other rules: {count} of {of} verdicts flip among all; against {name} differ: {listed} (--json)"
 
 
 def _sizes(case: Case, k: str, selector: str, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,7 @@ def optimal(
     shared = None if found.allocation is None else rows(found.allocation.table)
     rate = {} if agreed is None else {key: getattr(agreed, key) for key in ("rate", "low", "high", "chance")}
     if as_json:
-        document = {
+        document: dict[str, Any] = {
             "model": found.model,
             "verifier": found.verifier,
             "rows": rows(table),
@@ -35,9 +35,8 @@ def optimal(
         return print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
-    typer.echo(
-        f"Compute-optimal choice of {found.model} (convention {found.oracle.convention}, {len(found.oracle.problems)} problems)\n"
-    )
+    basis = f"convention {found.oracle.convention}, {len(found.oracle.problems)} problems"
+    typer.echo(f"Compute-optimal choice of {found.model} ({basis})\n")
     print_rows(rows(shown), None, False)
     typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
     print_rows(rows(found.gain().drop(columns=["convention", "problems"], errors="ignore")), None, False)

@@ -1,4 +1,4 @@
-"""The options that verbs share, once: a verb that compares takes a ``Case``, and its options are added to its own."""
+"""The options that verbs share, once: a verb that compares takes a ``Case``, whose options join its own."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Specs = Annotated[
     typer.Option(
         "--spec",
         metavar="MODEL=WHAT[@TOKENS]",
-        help="What prices a model of the data: a catalogue name, a config.json, or its parameters (7e9; active/total "
-        "37e9/671e9); @TOKENS it was trained on.",
+        help="What prices a model of the data: a catalogue name, a config.json, or its parameters (7e9; "
+        "active/total 37e9/671e9); @TOKENS it was trained on.",
     ),
 ]
 Ratio = Annotated[

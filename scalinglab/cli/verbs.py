@@ -93,7 +93,8 @@ def main() -> None:
         _fail("a number is too large; expected fewer digits; mend it")
     except MemoryError:
         _fail(
-            "not enough memory for these data; expected what fits; compare fewer problems, models or budgets at a time"
+            "not enough memory for these data; expected what fits; "
+            "compare fewer problems, models or budgets at a time"
         )
     except OSError as error:
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")

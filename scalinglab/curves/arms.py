@@ -1,4 +1,4 @@
-"""Every way the evidence answered its problems, side by side: accuracy and FLOPs of each problem under each arm."""
+"""Every way the evidence answered, side by side: accuracy and FLOPs of each problem under each arm."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def arms_from(ways: Sequence[Way], rules: Sequence[Convention], *, strict: bool 
         ],
         columns=[*ARM, "way"],
     )
-    accuracy, noise = (np.hstack([part[i] for part in read]) for i in (1, 2))
+    accuracy: Floats = np.hstack([values for _, values, _ in read])
+    noise: Floats = np.hstack([variance for _, _, variance in read])
     readers = {i: Placed(way.reader, at) for i, (way, at) in enumerate(zip(ways, rows, strict=True))}
     found = []
     for j, rule in enumerate(rules):

@@ -74,8 +74,8 @@ class Line:
 class Reading:
     """A line at FLOPs a query in a group: accuracy of each member, its variance from votes, (members, points).
 
-    k: the mean budget, (points,). status: of each point, MEASURED, BOUND, CANNOT or BELOW; accuracy is NaN under the
-    last two. fewest: samples behind any one accuracy.
+    k: the mean budget, (points,). status: of each point, MEASURED, BOUND, CANNOT or BELOW; accuracy is NaN under
+    the last two. fewest: samples behind any one accuracy.
     """
 
     accuracy: Floats
@@ -96,11 +96,11 @@ def lines_of(arms: Arms, judges: Mapping[str, str | None]) -> list[Line]:
     names, budgets = arms.table[list(_NAMES)].to_numpy(object), arms.table["budget"].to_numpy(np.float64)
     found = []
     for way, listed in columns.items():
-        at = np.array(listed)[np.argsort(budgets[listed], kind="stable")]
-        role, model, strategy, setting, verifier, selector = map(str, names[at[0]])
+        own: Ints = np.array(listed)[np.argsort(budgets[listed], kind="stable")]
+        role, model, strategy, setting, verifier, selector = map(str, names[own[0]])
         judge, label = judges.get(verifier), label_of(strategy, setting, verifier, selector)
         models = (model,) if judge is None else (model, judge)
-        found.append(Line(way, label, role, models, strategy, setting, verifier, selector, at, budgets[at]))
+        found.append(Line(way, label, role, models, strategy, setting, verifier, selector, own, budgets[own]))
     return found
 
 
@@ -131,10 +131,10 @@ def read(
     values, noise = _values(readers, group, budgets)
     if within.any():
         mix[:, within] = np.eye(len(budgets))[:, [int(group.mean(values).argmax())]]
-    found = [values @ mix, noise @ mix**2, budgets @ mix]
-    for array in found:
+    accuracy, doubt, k = values @ mix, noise @ mix**2, budgets @ mix
+    for array in (accuracy, doubt, k):
         array[..., nowhere] = np.nan
-    return Reading(*found, tuple(status), min(reader.fewest for reader in readers))
+    return Reading(accuracy, doubt, k, tuple(status), min(reader.fewest for reader in readers))
 
 
 def _status(flops: Floats, cost: Floats, cheapest: float) -> list[str]:

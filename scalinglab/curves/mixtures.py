@@ -1,6 +1,7 @@
 """Between two measured budgets stands their mixture: a share of queries by one, the rest by the other.
 
-The only file that interpolates: linear in the cost, which anyone can run. Nothing is read beyond what was measured.
+The only file that interpolates: linear in the cost, which anyone can run. Nothing is read beyond what was
+measured.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Charged:
     samples: Ints
 
     def price(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> Price:
-        """The Price of these units' samples, a mean over the units of a problem; only ``judge`` is paid to judge."""
+        """The Price of these units' samples, a mean over a problem's units; only ``judge`` is paid to judge."""
         fixed, rest, samples = self._means(units, judge, problems)
         return Price(fixed, rest / samples)
 

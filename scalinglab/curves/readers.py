@@ -21,7 +21,8 @@ class Reader(Protocol):
     """What knows the accuracy of each problem at budgets in samples.
 
     problems: in the order of rows. step: samples that are drawn together (0: a search, known where it was run).
-    budgets: at which it is read, rising; between two of them stands a mixture. fewest: independent draws behind an accuracy, of the problem with fewest.
+    budgets: at which it is read, rising; between two of them stands a mixture. fewest: independent draws behind an
+    accuracy, of the problem with fewest.
     """
 
     @property
@@ -39,7 +40,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Sampled:
-    """Independent samples under a selector, read at every k, or chains of ``step`` samples at every number of them."""
+    """Independent samples under a selector, read at every k, or chains of ``step`` at every number of them."""
 
     pool: Pool
     selector: str

@@ -1,4 +1,4 @@
-"""The ways in which the evidence answered: one a model, strategy, setting, verifier and selector, read and priced."""
+"""How the evidence answered: a way a model, strategy, setting, verifier and selector, read and priced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Way:
-    """Arms that differ in budget alone: how they answer, what reads their accuracy, and their Price under each rule.
+    """Arms that differ in budget alone: how they answer, what reads them, and their Price under each rule.
 
     judge: the model behind the verifier that chooses; None for none, or an exact checker. budgets: those that were
     run, of a search.
@@ -51,8 +51,9 @@ def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence
     """Every way in which these models answered. Raises DataError for several tasks, or votes of mixed kinds."""
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
-    if evidence.run.units["task"].nunique() != 1:
-        raise DataError(f"a run of {evidence.run.units['task'].nunique()} tasks", "one task", "split the run")
+    tasks = len(evidence.run.units["task"].unique())
+    if tasks != 1:
+        raise DataError(f"a run of {tasks} tasks", "one task", "split the run")
     return list(_of_run(evidence, evidence.run, rules, models, seed))
 
 
@@ -72,9 +73,7 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
     for model, pool in ((model, every[model]) for model in models):
         role, spec = _role(evidence, model), evidence.spec(model)
         prices = tuple(
-            from_tokens(
-                evidence.spec(model), None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role)
-            )
+            from_tokens(spec, None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role))
             for rule in rules
         )
         yield Way(
@@ -115,7 +114,7 @@ def _distinct(units: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Units of one model, strategy, setting and set of verifiers, of all budgets and seeds, and their solutions."""
+    """Units of one model, strategy, setting and set of verifiers, over budgets and seeds, with solutions."""
 
     evidence: Evidence
     rules: Sequence[Convention]
@@ -155,8 +154,8 @@ class _Group:
         prices = tuple(
             self._price(i, rows, judge, selector, reader.problems, budgets) for i in range(len(self.rules))
         )
-        names = (str(first[name]) for name in ("role", "model", "strategy", "family"))
-        yield Way(*names, verifier, selector, judge, reader, prices, budgets)
+        role, model, name, family = (str(first[column]) for column in ("role", "model", "strategy", "family"))
+        yield Way(role, model, name, family, verifier, selector, judge, reader, prices, budgets)
 
     def _judge(self, verifier: str) -> str | None:
         if verifier == "":

@@ -52,13 +52,20 @@ def open_evidence(
     else:
         found, name = read_run(source), str(source)
     if isinstance(found, Run):
-        return _of_run(name, found, _plan(source), small, large,
-                       given, prompt, generated)  # fmt: skip
+        return _of_run(name, found, _plan(source), small, large, given, prompt, generated)
     models = sorted(map(str, found["model"].unique()))
     _known(given, models, "--spec")
     priced, lacking = known_specs(models, given)
-    pair = [_named(name, models) for name in (small, large)]
-    return Evidence(name, None, found, *pair, {}, priced, lacking, (), _tokens(prompt, generated))
+    return Evidence(
+        name,
+        run=None,
+        counts=found,
+        small=_named(small, models),
+        large=_named(large, models),
+        specs=priced,
+        lacking=lacking,
+        tokens=_tokens(prompt, generated),
+    )
 
 
 def _of_table(source: str | Path | pd.DataFrame) -> pd.DataFrame | Run:
@@ -72,7 +79,8 @@ def _of_run(
     prompt: int | None, generated: int | None,
 ) -> Evidence:  # fmt: skip
     answered = sorted(map(str, run.units["model"].unique()))
-    pair = [_named(asked, answered) or _only(run, role) for asked, role in ((small, "policy"), (large, "large"))]
+    small = _named(small, answered) or _only(run, "policy")
+    large = _named(large, answered) or _only(run, "large")
     planned = {} if plan is None else specs_in(plan.models)
     verifiers = dict(plan.verifiers) if plan is not None else _verifiers(run)
     called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
@@ -82,7 +90,8 @@ def _of_run(
         raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
     priced, lacking = known_specs(everyone, planned | given)
     tuning = () if plan is None else _tuning(plan, Path(name))
-    return Evidence(name, run, None, *pair, verifiers, priced, lacking, tuning, _tokens(prompt, generated))
+    tokens = _tokens(prompt, generated)
+    return Evidence(name, run, None, small, large, verifiers, priced, lacking, tuning, tokens)
 
 
 def _named(name: str | None, models: Sequence[str]) -> str | None:

@@ -59,7 +59,8 @@ class Evidence:
             if name is None:
                 known = ", ".join(self.models())
                 raise DataError(f"no {option} model named", f"one of {known}", f"name it with --{option}")
-        assert self.small is not None and self.large is not None
+        assert self.small is not None
+        assert self.large is not None
         return self.small, self.large
 
     def revisers(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def specs_in(models: Mapping[str, PlanModel]) -> dict[str, ModelSpec]:
 
 
 def plan_specs(path: str | Path) -> dict[str, ModelSpec]:
-    """The specs that the plan of a run keeps; none where it has no plan. Raises DataError where it cannot be read."""
+    """The specs that the plan of a run keeps; none without a plan. Raises DataError where it cannot be read."""
     return {} if find_plan(path) is None else specs_in(read_plan(path).models)
 
 

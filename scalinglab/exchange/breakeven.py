@@ -31,9 +31,9 @@ def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
     reaches the large model's one answer. status: crossed, where the problems themselves cross and neither side is
     decided; not crossed, only where at least 97.5 % of the draws agree on who is better at every measured R;
     undecided; outside, where no measured budget costs more than one answer of the large model.
-    low and high: 95 % bootstrap over problems, of accuracies and costs; missing where the end lies beyond the R that
-    the measured budgets stand for (measured_from, and measured_to: missing where infinite), and in groups of too few
-    problems. share: of draws that cross. queries: R* in queries.
+    low and high: 95 % bootstrap over problems, of accuracies and costs; missing where the end lies beyond the R
+    that the measured budgets stand for (measured_from, and measured_to: missing where infinite), and in groups of
+    too few problems. share: of draws that cross. queries: R* in queries.
     """
     rows = [row for view in views for group in view.groups for row in _rows(view, group, seed)]
     return pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, float))
@@ -72,7 +72,8 @@ def _saved(view: View, rival: Rival, role: str, models: Sequence[str]) -> float:
 def _draws(view: View, group: Group, seed: int) -> tuple[Floats, Floats]:
     """Mean accuracy and FLOPs of every arm: of the group in the first row, of its resamples in the others.
 
-    Two pseudo-problems above and below an arm's mean stand for what the group's agreement hides (see ``pointwise``).
+    Two pseudo-problems above and below an arm's mean stand for what the group's agreement hides (see
+    ``pointwise``).
     """
     accuracy, flops = view.scored(group), group.evened(view.arms.flops[group.members])
     first = [accuracy.mean(axis=0), flops.mean(axis=0)]

@@ -35,10 +35,10 @@ SELECTOR = "weighted"
 class Chosen:
     """The compute-optimal strategy of one small model, with its reviser where there is one, under one convention.
 
-    predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples that
-    set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search and
-    revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's scores are
-    no chances of success.
+    predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples
+    that set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search
+    and revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's
+    scores are no chances of success.
     """
 
     model: str
@@ -75,8 +75,8 @@ def choose(
     """The compute-optimal strategy over every arm of the small model and its reviser that can be run.
 
     ``verifier`` predicts difficulty and chooses for best-of-N; the first that judged parallel samples without it.
-    ``view``: the evidence under ``rule`` in ``bins``, where it is at hand. Raises DataError for a verifier that the
-    evidence lacks, and as ``views`` and ``compute_optimal``.
+    ``view``: the evidence under ``rule`` in ``bins``, where it is at hand. Raises DataError for a verifier that
+    the evidence lacks, and as ``views`` and ``compute_optimal``.
     """
     if view is None:
         (view,), _ = views(evidence, [rule], bins=bins, seed=seed)

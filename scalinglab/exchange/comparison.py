@@ -21,8 +21,8 @@ from scalinglab.flops import CONVENTIONS, Convention
 class Comparison:
     """A small model with test-time compute against a large one on equal lifetime FLOPs.
 
-    verdicts: see ``matched.verdicts``. breakeven: see ``breakeven.breakeven``. unpriced: conventions left out, each
-    with its reason. notes: what every number here rests on. views: what was compared, one a convention.
+    verdicts: see ``matched.verdicts``. breakeven: see ``breakeven.breakeven``. unpriced: conventions left out,
+    each with its reason. notes: what every number here rests on. views: what was compared, one a convention.
     """
 
     small: str

@@ -102,7 +102,7 @@ def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int
     Chains are read at any number of them; here at the budgets at which searches and samples were run too.
     """
     selector, judged = ("majority", "") if strategy == "revisions" else ("weighted", verifier)
-    found = {}
+    found: dict[tuple[int, int], int] = {}
     for line in view.lines():
         if (line.strategy, line.selector, line.verifier) == (strategy, selector, judged):
             length = int(json.loads(line.setting).get("length", 0))

@@ -1,4 +1,4 @@
-"""The headline of a comparison: the compute-optimal strategy against the large model, and one arm for all beside it."""
+"""The headline of a comparison: the compute-optimal strategy, and one arm for all, against the large model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ OPTIMAL, FIXED = "compute-optimal", "one arm for all"
 class Headline:
     """One group at each FLOPs a query, over all splits of the samples.
 
-    small: of each member, evened over the group, NaN where nothing can be paid, (members, points); large: (members,).
-    ours, theirs: their means under each of the same resamples, arms chosen anew in each, (draws, points), (draws,).
-    status: of each point, (points,).
+    small: of each member, evened over the group, NaN where nothing can be paid, (members, points); large:
+    (members,). ours, theirs: their means under each of the same resamples, arms chosen anew in each, (draws,
+    points), (draws,). status: of each point, (points,).
     """
 
     small: Floats
@@ -53,9 +53,10 @@ def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: b
 
 
 def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
-    """FLOPs a query and accuracy of each configuration, from cheap to dear, (1 + draws, prices), and means of ``large``.
+    """FLOPs a query and accuracy of each configuration, from cheap to dear, and means of ``large``.
 
-    large: (problems, columns), under the same resamples, (1 + draws, columns).
+    The first two are (1 + draws, prices); the means of ``large``, (problems, columns), under the same resamples
+    are (1 + draws, columns).
 
     The first row is the problems' own, the others resamples, about the first.
     """

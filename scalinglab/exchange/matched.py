@@ -38,7 +38,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class _Point:
-    """One cell of the verdict table: the paired values to compare, evened over the group; NaN where there is none."""
+    """One cell of the verdict table: the paired values to compare, evened over the group; NaN for none."""
 
     row: dict[str, Any]
     small: Floats
@@ -50,11 +50,11 @@ class _Point:
 def verdicts(views: Sequence[View], r: Sequence[float], *, thinking: bool = False, seed: int = 0) -> pd.DataFrame:
     """One row a convention, strategy, group and R: small at its matched budget against the large model.
 
-    The FLOPs a query F solve ``C_s + Q F = C_L + Q c_L`` with the group's mean measured costs; at F stands a mixture
-    of the measured budgets. k is F in the strategy's own budget, ``against`` the large model's answer: its one answer
-    or, with ``thinking``, each of its own budgets too. The first rows of a group are the headline: the
-    compute-optimal strategy, whose intervals hold for all groups and R shown at once, and beside it the best one arm
-    for all; each line after them is exploratory, its interval its own. status: of F, see ``lines.MEASURED``.
+    The FLOPs a query F solve ``C_s + Q F = C_L + Q c_L`` with the group's mean measured costs; at F stands a
+    mixture of the measured budgets. k is F in the strategy's own budget, ``against`` the large model's answer: its
+    one answer or, with ``thinking``, each of its own budgets too. The first rows of a group are the headline: the
+    compute-optimal strategy, whose intervals hold for all groups and R shown at once, and beside it the best one
+    arm for all; each line after them is exploratory, its interval its own. status: of F, see ``lines.MEASURED``.
     Intervals are 95 %, paired over problems, given the mean costs.
     """
     r = [positive(at, "R") for at in r]
@@ -89,7 +89,7 @@ def once_name(view: View) -> str:
 
 
 def budget(view: View, group: Group, rival: Rival, role: str, models: Sequence[str], r: Sequence[float]) -> Floats:
-    """FLOPs a query that the small side may spend in a group at each R, (points,); below 0 where training is all."""
+    """FLOPs a query the small side may spend in a group at each R, (points,); below 0 where training is all."""
     spent = float(group.mean(rival.flops[group.members]))
     spare = view.lifetime.trained("large", rival.line.models) - view.lifetime.trained(role, models)
     return np.asarray(spent + spare / (np.asarray(r, dtype=np.float64) * view.lifetime.queries_per_r))
@@ -106,8 +106,8 @@ def _points(view: View, group: Group, r: Sequence[float], thinking: bool) -> Ite
             fewest = min(found.fewest, view.arms.readers[rival.line.way].fewest)
             for j, at in enumerate(r):
                 row = {
-                    "strategy": line.label, "verifier": line.verifier, "selector": line.selector, "bin": group.name,
-                    "R": at, "k": found.k[j], "flops": flops[j], "against": rival.name,
+                    "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
+                    "bin": group.name, "R": at, "k": found.k[j], "flops": flops[j], "against": rival.name,
                     "convention": view.arms.convention, "status": found.status[j], "interval": POINTWISE,
                 }  # fmt: skip
                 yield _Point(row, small[:, j], large, float(noise[j]), fewest)
@@ -135,7 +135,7 @@ def finished(row: dict[str, Any], large: Floats, found: dict[str, Any] | None) -
 
 
 def _headlines(view: View, r: Sequence[float], thinking: bool) -> Iterator[dict[str, Any]]:
-    """Rows of the compute-optimal strategy, and of one arm for all, for all groups and R under one interval each."""
+    """Rows of the compute-optimal strategy and of one arm for all, all groups and R under one interval each."""
     for kind in (OPTIMAL, FIXED):
         for rival in rivals(view, thinking=thinking, line=None):
             parts = []

@@ -25,8 +25,8 @@ def notes_of(
         *_missing(evidence, found),
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
-        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; its training includes "
-        "every helper; its intervals hold for all groups and R at once; single lines are exploratory",
+        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; its training "
+        "includes every helper; its intervals hold for all groups and R at once; single lines are exploratory",
         *_bins(evidence, view),
         *_judges(evidence, found),
     ]
@@ -61,7 +61,8 @@ def _trained(evidence: Evidence) -> Iterator[str]:
         differ = "" if small.training_tokens == large.training_tokens else ": they differ"
         yield f"training tokens D: {', '.join(tokens)}{differ}"
         if small.training_tokens * small.total > large.training_tokens * large.total:
-            yield f"{small.name} was trained on so many more tokens that it cost more to pretrain than {large.name}"
+            more = "was trained on so many more tokens that it cost more to pretrain than"
+            yield f"{small.name} {more} {large.name}"
 
 
 def _missing(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
@@ -78,7 +79,8 @@ def _bins(evidence: Evidence, view: View) -> Iterator[str]:
     how = (
         "samples kept for difficulty"
         if kept
-        else f"one half of its parallel samples, scored on the other, over {SPLITS} splits; all problems on all samples"
+        else f"one half of its parallel samples, scored on the other, over {SPLITS} splits; "
+        "all problems on all samples"
     )
     yield f"bins: 1 is easiest for {view.small}, set on {how}"
 
@@ -90,7 +92,8 @@ def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
         only = selectors <= {"coverage"}
         yield f"coverage: a perfect verifier picks the answer; real ones reach less{alone if only else ''}"
     if evidence.lacking:
-        yield f"left out: what {', '.join(evidence.lacking)} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
+        names = ", ".join(evidence.lacking)
+        yield f"left out: what {names} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
     run = evidence.run
     called = set() if run is None or run.calls.empty else set(run.calls["model"].unique())
     silent = sorted(

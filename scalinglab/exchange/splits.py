@@ -25,8 +25,8 @@ class Division:
     """The problems in difficulty bins, once or over several splits of the samples.
 
     groups: each bin that holds problems. halves: by way, of each split the reader of samples that did not set its
-    bins. labels: of each split, (problems,); ease: what was binned, pass@1 or ``verifier``'s mean score. samples: of a problem that it took;
-    flops: what those cost a problem under each rule, (problems,).
+    bins. labels: of each split, (problems,); ease: what was binned, pass@1 or ``verifier``'s mean score. samples:
+    of a problem that it took; flops: what those cost a problem under each rule, (problems,).
     """
 
     problems: tuple[str, ...]
@@ -83,21 +83,18 @@ def divided(
         spent = tuple(_spent(evidence, kept, judge, rule, problems) for rule in rules)
         samples = round(float(pool.n.mean()))
         return Division(problems, count, _groups([labels], count), (labels,), verifier, (ease,), samples, spent)
-    return _halved(arms, rules, small, count, seed, verifier)
+    return _halved(arms, small, count, seed, verifier)
 
 
 def _ease(pool: Pool, verifier: str | None) -> Floats:
     return pool.correct / pool.n if verifier is None else mean_score(pool)
 
 
-def _halved(
-    arms: Sequence[Arms], rules: Sequence[Convention], small: str, count: int, seed: int, verifier: str | None
-) -> Division:
+def _halved(arms: Sequence[Arms], small: str, count: int, seed: int, verifier: str | None) -> Division:
     table = arms[0].table
     ways = table.loc[(table["model"] == small) & (table["strategy"] == "parallel"), ["way", "setting"]]
-    ways = (
-        ways[ways["setting"] == ways["setting"].iloc[0]] if len(ways) else ways
-    )  # other settings are other samples
+    if len(ways):
+        ways = ways[ways["setting"] == ways["setting"].iloc[0]]  # other settings are other samples
     readers = {int(way): arms[0].readers[int(way)] for way in ways["way"].unique()}
     if not readers:
         raise DataError(
@@ -109,7 +106,8 @@ def _halved(
     later: dict[int, list[Reader]] = {way: [] for way in readers}
     for split in range(SPLITS):
         for way, reader in readers.items():
-            assert isinstance(reader, Placed) and isinstance(reader.reader, Sampled)
+            assert isinstance(reader, Placed)
+            assert isinstance(reader.reader, Sampled)
             easy, scored = halves(reader.reader.pool, seed=seed + split)
             later[way].append(Placed(Sampled(scored, reader.reader.selector, seed), reader.rows))
             if way == setter:

@@ -28,10 +28,10 @@ def curves(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Accuracy of each model's parallel samples at each budget, and notes on what it rests on.
 
-    One row a model, verifier and budget: model, selector, verifier ("" for none), k, accuracy with its 95 % interval
-    over problems (low, high), flops_per_query (missing where it cannot be priced), convention, problems,
-    sampling_error (the standard error that comes from subsampling votes; 0: exact). Budgets default to the powers of
-    two within the samples. Raises DataError for a model or selector that the evidence has not, or k > n.
+    One row a model, verifier and budget: model, selector, verifier ("" for none), k, accuracy with its 95 %
+    interval over problems (low, high), flops_per_query (missing where it cannot be priced), convention, problems,
+    sampling_error (the standard error that comes from subsampling votes; 0: exact). Budgets default to the powers
+    of two within the samples. Raises DataError for a model or selector that the evidence has not, or k > n.
     """
     notes, parts = [], []
     for name in models or evidence.models():
@@ -43,9 +43,10 @@ def curves(
         ]
     if not parts:
         raise DataError(
-            f"no parallel samples by {selector}", "a selector that the samples allow: votes need answers, weights scores",
+            f"no parallel samples by {selector}",
+            "a selector that the samples allow: votes need answers, weights scores",
             "name another --selector",
-        )  # fmt: skip
+        )
     return pd.concat(parts, ignore_index=True), notes
 
 
@@ -74,7 +75,7 @@ def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd
     return pd.DataFrame({
         "model": way.model, "selector": way.selector, "verifier": way.verifier, "k": budgets,
         "accuracy": values.mean(axis=0), "low": np.maximum(low, 0), "high": np.minimum(high, 1),
-        "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else np.full(len(budgets), np.nan),
+        "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else np.nan,
         "convention": rule.name, "problems": rows, "sampling_error": np.sqrt(variance),
     })  # fmt: skip
 
@@ -101,9 +102,10 @@ def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
     for line in view.lines():
         for at in view.columns(line, group).tolist():
             yield {
-                "kind": line.strategy, "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
-                "k": int(view.arms.table["budget"].iloc[at]), "accuracy": accuracy[at], "low": max(low[at], 0.0),
-                "high": min(high[at], 1.0), "flops": flops[at], **common,
+                "kind": line.strategy, "strategy": line.label, "verifier": line.verifier,
+                "selector": line.selector, "k": int(view.arms.table["budget"].iloc[at]),
+                "accuracy": accuracy[at], "low": max(low[at], 0.0), "high": min(high[at], 1.0),
+                "flops": flops[at], **common,
             }  # fmt: skip
 
 

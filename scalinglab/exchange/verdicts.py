@@ -23,9 +23,9 @@ COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative
 def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, seed: int) -> list[dict[str, Any]]:
     """Paired columns (problems, points) compared one by one: see ``COMPARED``, and a verdict.
 
-    fewest: samples behind any rate of each column; noise: the variance of its mean that comes from subsampling votes.
-    Where every problem of a group agrees, resampling sees no doubt: with one sample a problem, equal models then
-    differ "significantly" in a third of the bins. Two pseudo-problems above and below the mean bring that to
+    fewest: samples behind any rate of each column; noise: the variance of its mean that comes from subsampling
+    votes. Where every problem of a group agrees, resampling sees no doubt: with one sample a problem, equal models
+    then differ "significantly" in a third of the bins. Two pseudo-problems above and below the mean bring that to
     the 5 % it should be. They stand off by the spread of the group and by 1 / sqrt(n), what n samples, the fewest
     behind any rate, leave open (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
     """
@@ -48,8 +48,8 @@ def chosen(
 
     small, large: of each row, the values of its problems; ours, theirs: their means under each of the same
     resamples, (draws, rows). Half the problems to choose on can leave the first off the accuracy it belongs to:
-    only its spread is an estimate. fewest: samples behind any rate. Relative ends are pointwise in the same draws, and missing where a resample
-    leaves the large side nothing.
+    only its spread is an estimate. fewest: samples behind any rate. Relative ends are pointwise in the same draws,
+    and missing where a resample leaves the large side nothing.
     """
     rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
     sizes = np.array([len(one) for one in small])

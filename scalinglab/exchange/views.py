@@ -1,4 +1,4 @@
-"""Views: arms under one convention, in groups of problems, with what training cost. All that a comparison needs."""
+"""Views, all that a comparison needs: arms under one convention, in groups of problems, with training costs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from scalinglab.exchange.splits import Division, divided
 from scalinglab.flops import Convention
 from scalinglab.ledger import Tuning, tuning_flops
 from scalinglab.optimal import Optimal, compute_optimal
+from scalinglab.specs import ModelSpec
 
 ALL = "all"
 
@@ -63,8 +64,8 @@ class View:
 
     small, large: the models compared. judges: the model behind each verifier's name. helpers: the small model, its
     revisers and verifiers. halves: by way, of each split the reader of samples that did not set its bins. optimal:
-    the compute-optimal strategy on each split. checks: FLOPs of checking one answer of the large model, (problems,),
-    by verifier ("": a perfect one), where the convention charges it.
+    the compute-optimal strategy on each split. checks: FLOPs of checking one answer of the large model,
+    (problems,), by verifier ("": a perfect one), where the convention charges it.
     """
 
     arms: Arms
@@ -119,7 +120,7 @@ class View:
     def cheapest(self, group: Group) -> float:
         """FLOPs of the cheapest answer of the small side in a group."""
         if group.name not in self._cheapest:
-            columns = [int(line.columns[0]) for line in self._side(large=False)]
+            columns = np.array([int(line.columns[0]) for line in self._side(large=False)])
             spent = group.mean(self.arms.flops[np.ix_(group.members, columns)])
             self._cheapest[group.name] = float(spent.min())
         return self._cheapest[group.name]
@@ -130,7 +131,7 @@ class View:
         return read(self.arms, line, group, flops_, cheapest=self.cheapest(group), halves=halves)
 
     def columns(self, line: Line, group: Group) -> Ints:
-        """The arms of a line that can be read in a group: where its samples also set the bins, half of its budgets."""
+        """The arms of a line that can be read in a group: half of its budgets where its samples set the bins."""
         if group.inside is None or line.way not in self.halves:
             return line.columns
         return line.columns[line.budgets <= min(int(half.budgets[-1]) for half in self.halves[line.way])]
@@ -278,16 +279,16 @@ def _lifetimes(
 
 def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
     small, large = (evidence.spec(name) for name in evidence.pair())
-    trained = [0.0 if sunk else _training(spec, rule) for spec in (small, large)]
+    ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
     for spec in evidence.specs.values():  # a rule that a spec cannot serve is found before anything is read
         flops.total(flops.decode(spec, 1, 1, convention=rule))
     queries = float(small.training_tokens or 0) / written
     if not queries:
         raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
-    return Lifetime(rule, *trained, queries, evidence.tuning)
+    return Lifetime(rule, ours, theirs, queries, evidence.tuning)
 
 
-def _training(spec: flops.ModelSpec, rule: Convention) -> float:
+def _training(spec: ModelSpec, rule: Convention) -> float:
     if spec.training_tokens is None:
         raise SpecError(
             f"{spec.name}: training tokens unknown",

@@ -43,10 +43,10 @@ def png(drawn: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def above(ax: Axes, x: float, text: str) -> None:
+def above(ax: Axes, x: float, text: str, colour: str = "black") -> None:
     """A note over the upper edge of the Axes, where no data are."""
     ax.annotate(text, (x, 1.0), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom",
-                xytext=(0, 2), textcoords="offset points", annotation_clip=False)  # fmt: skip
+                color=colour, xytext=(0, 2), textcoords="offset points", annotation_clip=False)  # fmt: skip
 
 
 def relative_frame(verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from scalinglab.curves import Floats
 from scalinglab.exchange import OPTIMAL, SIDES
 from scalinglab.optimal import REACHED
 from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
@@ -56,7 +57,7 @@ def _frontier_legend(ax: Axes, kinds: Sequence[str], selectors: Sequence[str], l
 
 
 def optimal_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large: str) -> None:
-    """The paper's Fig. 9: the compute-optimal line of each bin, and the large model's star at each R in its colour."""
+    """The paper's Fig. 9: each bin's compute-optimal line, and the large model's star at each R in its colour."""
     names = [name for name in curves["bin"].unique() if name != "all"] or ["all"]
     for i, name in enumerate(names):
         line, stars = (frame[frame["bin"] == name] for frame in (curves, verdicts))
@@ -74,7 +75,7 @@ def optimal_by_bin(ax: Axes, curves: pd.DataFrame, verdicts: pd.DataFrame, large
 def optimal_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> None:
     """The paper's Figs. 4 and 8: compute-optimal against best-of-N over all problems, by samples a query.
 
-    policy: the table of ``Policies``. baseline: rows of ``line_table`` over all problems, a line a strategy.
+    policy: the table of ``Chosen``. baseline: rows of ``line_table`` over all problems, a line a strategy.
     """
     rows = policy[policy["bin"].astype(str) == "all"]
     for i, (name, line) in enumerate(rows.groupby("bins", sort=False)):
@@ -94,27 +95,37 @@ def optimal_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> No
     ax.legend(**_OUTSIDE)
 
 
-def gains(ax: Axes, gain: pd.DataFrame, baseline: str) -> None:
-    """How many times less compute the policy takes for the accuracy of the baseline at N, where it reaches it."""
-    for i, (unit, rows) in enumerate(gain.groupby("unit", sort=False)):
-        at = rows["n"].to_numpy(dtype=float) * 1.08 ** (2 * i - 1)
-        known = (rows["verdict"] == REACHED).to_numpy()
-        value = rows["gain"].to_numpy(dtype=float)
-        ends = rows[["low", "high"]].to_numpy(dtype=float).T
-        reach = np.nan_to_num(np.abs(ends - value))[:, known]
-        label = "FLOPs" if unit == "flops" else str(unit)
-        ax.plot(at[known], value[known], MARKERS[i], color=COLOURS[i], label=label)
-        ax.errorbar(at[known], value[known], reach, fmt="none", ecolor=COLOURS[i], capsize=3)
-        for x in at[~known]:
-            above(ax, float(x), "?")
+def gains(ax: Axes, gain: pd.DataFrame) -> None:
+    """How many times less FLOPs each mechanism takes for the accuracy of its baseline at N, where it reaches it.
+
+    gain: of ``Gain.table``, one or several mechanisms; a colour is a mechanism and its baseline, a marker how it
+    is read.
+    """
+    rows = gain[gain["unit"] == "flops"]
+    kinds = [name for name, _ in rows.groupby(["mechanism", "against"], sort=False)]
+    ways = rows["by"].unique().tolist()
+    series = rows.groupby(["mechanism", "against", "by"], sort=False)
+    for i, ((mechanism, against, by), line) in enumerate(series):
+        look = {"color": COLOURS[kinds.index((mechanism, against)) % 7], "marker": MARKERS[ways.index(by) % 7]}
+        at = line["n"].to_numpy(dtype=float) * 1.06 ** (i - (series.ngroups - 1) / 2)
+        _gained(ax, at, line, look, f"{mechanism}, {by}, over\n{against}")
     ax.axhline(1, color="black", linewidth=0.8)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
-    ax.set_xlim(gain["n"].min() / 1.5, gain["n"].max() * 1.5)
-    ax.set(xlabel=f"N of best-of-N ({baseline})", ylabel="times less compute for its accuracy")
+    ax.set_xlim(rows["n"].min() / 1.5, rows["n"].max() * 1.5)
+    ax.set(xlabel="N of the baseline", ylabel="times less FLOPs for its accuracy")
     ax.set_title("Gain with 95 % (?: not reached, or already at the least budget)", fontsize=10, pad=18)
-    ax.legend(fontsize=8, frameon=False, title="compute in", title_fontsize=8, loc="upper left",
-              bbox_to_anchor=(1.0, 1.0))  # fmt: skip
+    ax.legend(**_OUTSIDE)
+
+
+def _gained(ax: Axes, at: Floats, rows: pd.DataFrame, look: dict[str, Any], label: str) -> None:
+    """One series of gains: a marker and its interval; a question mark in its colour where there is none."""
+    known = (rows["verdict"] == REACHED).to_numpy()
+    value, low, high = (rows[name].to_numpy(dtype=float)[known] for name in ("gain", "low", "high"))
+    reach = np.nan_to_num(np.abs([low - value, high - value]))
+    ax.errorbar(at[known], value, reach, linestyle="", capsize=3, markersize=5, label=label, **look)
+    for x in at[~known]:
+        above(ax, float(x), "?", look["color"])
 
 
 def break_even(ax: Axes, table: pd.DataFrame) -> None:

@@ -13,8 +13,9 @@ from scalinglab.optimal import REACHED
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
 
 _UNMEASURED = (
-    "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large model's "
-    "lifetime (counted as pretraining); outside: no measured budget stands for this R, and no cheaper one already wins"
+    "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large "
+    "model's lifetime (counted as pretraining); outside: no measured budget stands for this R, and no cheaper one "
+    "already wins"
 )
 
 

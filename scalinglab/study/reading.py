@@ -97,7 +97,7 @@ def read_collected(out: str | Path) -> list[dict[str, Any]]:
 def status_of(
     out: str | Path, *, rule: Convention = CONVENTIONS["paper"], specs: Mapping[str, ModelSpec] | None = None
 ) -> Status:
-    """How far the run in a folder is. ``specs`` price models beside the plan's. Raises DataError where it holds none."""
+    """How far the run in a folder is; ``specs`` price models beside the plan's. Raises DataError without a run."""
     out, chosen = Path(out), rule
     plan = read_plan(out)
     run = read_run(out)
