@@ -15,6 +15,8 @@ from scalinglab.optimal.prices import Singles, gathered, menu, prices, steady
 from scalinglab.optimal.readings import Configurations
 from scalinglab.optimal.strategy import Optimal, Unit
 
+Part = tuple[Singles, Places]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -70,7 +72,8 @@ class Work:
     """A case with its tallies: the best choice, and one arm for all.
 
     together: how often the choice was one arm for all, ahead: by how much bins that choose apart were better,
-    accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (bins, draws).
+    accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (bins, draws). right,
+    cost: of each problem under each arm, (problems, arms).
     """
 
     case: Case
@@ -79,47 +82,47 @@ class Work:
     together: Floats
     ahead: Floats
     weight: Floats
-    singles: Singles
+    right: Singles
+    cost: Singles
 
     def score(self, choice: Picked, partitions: Sequence[Sequence[Places]]) -> None:
         """Add a fold of each partition: its problems, by bin, under arms that were chosen without them."""
-        case, terms, taken = self.case, self.case.terms, choice.taken
+        taken, never = choice.taken, np.zeros(choice.one.shape[1], dtype=bool)
         self.together[:] += choice.together.sum(axis=0)
         for row, places in enumerate(partitions):
             for b, here in enumerate(places):
+                right, cost = self.right[here], self.cost[here]
+                self._answered(self.chosen, here, taken[b, row], ~choice.together[row], right, cost)
+                self._answered(self.fixed, here, choice.one[row], never, right, cost)
+                gain = right.sum(axis=0, dtype=np.float64)
+                dearer = cost.sum(axis=0, dtype=np.float64)
                 apart, one = choice.apart[b, row], choice.one[row]
-                self._answered(self.chosen, here, taken[b, row], ~choice.together[row])
-                self._answered(self.fixed, here, one, np.zeros(len(one), dtype=bool))
-                right, cost = case.arms.accuracy[here], case.cost[here]
-                dearer = cost[:, apart] - cost[:, one] + case.extra[here, None]
-                self.ahead[:] += (right[:, apart] - right[:, one] - terms.prices * dearer).sum(axis=0)
+                self.ahead[:] += gain[apart] - gain[one]
+                more = dearer[apart] - dearer[one] + self.case.extra[here].sum()
+                self.ahead[:] -= self.case.terms.prices * more
 
-    def _answered(self, tally: Tally, here: Places, arms: Ints, estimated: Mask) -> None:
+    def _answered(
+        self, tally: Tally, here: Places, arms: Ints, estimated: Mask, right: Singles, cost: Singles
+    ) -> None:
         case = self.case
-        tally.accuracy[here] += case.arms.accuracy[here][:, arms]
-        tally.spent[here] += case.cost[here][:, arms] + case.extra[here, None] * estimated
+        tally.accuracy[here] += right[:, arms]
+        tally.spent[here] += cost[:, arms]
+        if estimated.any() and case.extra.any():
+            tally.spent[here] += (case.extra[here, None] * estimated).astype(np.float32)
         if case.unit == "samples":
             tally.flops[here] += case.arms.flops[here][:, arms] + case.bins.cost[here, None] * estimated
 
-    def add(
-        self,
-        choice: Picked,
-        held: Singles,
-        blocks: Sequence[Singles],
-        folds: Sequence[Sequence[Places]],
-        rows: slice,
-    ) -> None:
+    def add(self, choice: Picked, held: Singles, parts: Sequence[Sequence[Part]], rows: slice) -> None:
         """Add a fold of some resamples, by bin, under arms chosen without it.
 
-        held: sums of accuracy over the fold, (bins, rows, arms); blocks: the weights of problems, (rows,
-        problems); folds: the fold's problems by bin, of each block.
+        held: sums of accuracy over the fold, (bins, rows, arms); parts: of each bin and division, the weights of
+        the fold's problems in its resamples, (rows, problems), and their positions.
         """
         taken = choice.taken
-        for b, sums in enumerate(held):
-            parts = [(share[:, places[b]], places[b]) for share, places in zip(blocks, folds, strict=True)]
-            spent = np.concatenate([share @ self.singles[here] for share, here in parts])
-            extra = np.concatenate([share @ self.case.extra[here] for share, here in parts])
-            self.weight[b, rows] += np.concatenate([share.sum(axis=1) for share, _ in parts])
+        for b, (sums, own) in enumerate(zip(held, parts, strict=True)):
+            spent = np.concatenate([share @ self.cost[here] for share, here in own])
+            extra = np.concatenate([share @ self.case.extra[here] for share, here in own])
+            self.weight[b, rows] += np.concatenate([share.sum(axis=1) for share, _ in own])
             for tally, arms in ((self.chosen, taken[b]), (self.fixed, choice.one)):
                 tally.draws[b, rows] += gathered(sums, arms)
                 tally.costs[b, rows] += gathered(spent, arms)
@@ -171,12 +174,12 @@ def _with_all(by_bin: Floats, sizes: Ints) -> Floats:
     return np.concatenate([sizes @ by_bin[None] / sizes.sum(), by_bin])
 
 
-def begun(case: Case, draws: int) -> Work:
-    """The case with nothing added yet."""
+def begun(case: Case, right: Singles, draws: int) -> Work:
+    """The case with nothing added yet; right: the accuracy that all cases share."""
     bins, count = len(case.groups), len(case.terms.prices)
     chosen, fixed = (_tally(case, draws) for _ in range(2))
     ahead, together = np.zeros((2, count))
-    return Work(case, chosen, fixed, together, ahead, np.zeros((bins, draws)), case.cost.astype(np.float32))
+    return Work(case, chosen, fixed, together, ahead, np.zeros((bins, draws)), right, case.cost.astype(np.float32))
 
 
 def _tally(case: Case, draws: int) -> Tally:
