@@ -225,6 +225,12 @@ def test_bins_of_other_problems_or_outside_their_count_are_refused():
         optimal(arms, bins=Bins(arms.problems, np.array([0, 1, 1, 1]), 1))
 
 
+def test_conventions_that_differ_in_more_than_costs_are_refused():
+    arms, other = arms_over([[0.5]] * 4), arms_over([[0.6]] * 4)
+    with pytest.raises(DataError, match="differ in costs alone"):
+        compute_optimal([(arms, bins_over(arms)), (other, bins_over(other))])
+
+
 @pytest.fixture(scope="module")
 def first_study():
     """Arms and predicted bins of the first study under the rule of the paper, and its specs' ledger."""

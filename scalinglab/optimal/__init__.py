@@ -7,7 +7,7 @@ from scalinglab.optimal.compute import compute_optimal
 from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
 from scalinglab.optimal.mechanisms import Mechanism, mechanisms
 from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
-from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, ends
+from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, calmed, ends
 from scalinglab.optimal.strategy import ALL, Optimal
 from scalinglab.optimal.words import Part, arm_name, described
 
@@ -39,6 +39,7 @@ __all__ = [
     "apart",
     "arm_name",
     "bins_of",
+    "calmed",
     "compute_optimal",
     "described",
     "difficulty_bins",

@@ -13,11 +13,11 @@ from scalinglab.optimal.choosing import Picked, picked, trained
 from scalinglab.optimal.folds import Places, divided, resamples, summed
 from scalinglab.optimal.prices import Singles
 from scalinglab.optimal.strategy import Optimal, Unit
-from scalinglab.optimal.tallies import Work, begun, case_of
+from scalinglab.optimal.tallies import REDIVIDED, Work, begun, case_of
 
 RESAMPLES = 1000
-REDIVIDED = 2
-"""Divisions into folds behind each resample; a mean over more would be calmer, and no more right."""
+ENOUGH = 40_000
+"""Problems over all partitions beyond which another division changes nothing: large tables get fewer."""
 _BLOCK = 50
 """Resamples that share a division: its parts are then slices, not masks."""
 
@@ -37,27 +37,45 @@ def compute_optimal(
     takes the arm of the highest mean accuracy less price times mean cost over the training problems, the cheaper
     of equals; or one arm answers all, where that is better by cross-validation within the training problems.
     Two folds are the paper's (section 3.2); results are averaged over ``partitions`` seeded divisions, stratified
-    by bin. Where a convention charges estimating difficulty, bins that choose apart pay it, one arm for all does
-    not. A bin without training problems takes the one for all. ``draws`` resamples of the problems, in which arms
-    are chosen anew, stand behind every interval.
-    Raises DataError for bins of other problems or labels outside them, fewer than two folds, or an unknown unit.
+    by bin; over fewer of more than 2,000 problems. Where a convention charges estimating difficulty, bins that
+    choose apart pay it, one arm for all does not. A bin without training problems takes the one for all.
+    ``draws`` resamples of the problems, in which arms are chosen anew, stand behind every interval.
+    Raises DataError for bins of other problems or labels outside them, cases that differ in more than costs,
+    fewer than two folds, or an unknown unit.
     """
     for arms, bins in cases:
         _check(arms, bins, folds, unit)
-    works = [begun(case_of(arms, bins, unit), draws) for arms, bins in cases]
-    rng, problems = np.random.default_rng(seed), len(cases[0][0].problems)
-    right, at = cases[0][0].accuracy.astype(np.float32), 0
-    for places, _, found in _choices(works, right, [np.ones((1, problems), np.float32)] * partitions, folds, rng):
+        _alike(arms, bins, *cases[0])
+    right, problems = cases[0][0].accuracy.astype(np.float32), len(cases[0][0].problems)
+    works = [begun(case_of(arms, bins, unit), right, draws) for arms, bins in cases]
+    rng, whole, at = np.random.default_rng(seed), np.ones((1, problems), dtype=np.float32), 0
+    partitions = max(min(2, partitions), min(partitions, ENOUGH // problems))
+    for divisions, _, found in _choices(works, right, [whole] * partitions, folds, rng):
         for work, choice in zip(works, found, strict=True):
-            work.score(choice, places)
+            work.score(choice, divisions)
     for share in resamples(problems, draws, seed):
-        blocks = np.split(share, range(_BLOCK, len(share), _BLOCK))
-        for _ in range(REDIVIDED):
-            for places, held, found in _choices(works, right, blocks, folds, rng):
-                for work, choice in zip(works, found, strict=True):
-                    work.add(choice, held, blocks, places, slice(at, at + len(share)))
+        for time in range(REDIVIDED):
+            _resampled(works, right, share, time, slice(at, at + len(share)), folds, rng)
         at += len(share)
     return [work.ended(seed, partitions, folds) for work in works]
+
+
+def _resampled(
+    works: Sequence[Work],
+    right: Singles,
+    share: Singles,
+    time: int,
+    rows: slice,
+    folds: int,
+    rng: np.random.Generator,
+) -> None:
+    """Add some resamples to each work, divided for the ``time``-th time."""
+    blocks = np.split(share, range(_BLOCK, len(share), _BLOCK))
+    for divisions, held, found in _choices(works, right, blocks, folds, rng):
+        pairs = list(zip(blocks, divisions, strict=True))
+        parts = [[(block[:, places[b]], places[b]) for block, places in pairs] for b in range(len(held))]
+        for work, choice in zip(works, found, strict=True):
+            work.add(choice, held, parts, time, rows)
 
 
 def _choices(
@@ -92,3 +110,15 @@ def _check(arms: Arms, bins: Bins, folds: int, unit: str) -> None:
         raise DataError(f"{folds} folds", "two or more, so that no arm is chosen by what scores it", "raise folds")
     if unit not in ("flops", "samples"):
         raise DataError(f"a cost in {unit!r}", "samples or flops", "choose one")
+
+
+def _alike(arms: Arms, bins: Bins, first: Arms, labels: Bins) -> None:
+    if arms is first:
+        return
+    same = arms.problems == first.problems and np.array_equal(arms.accuracy, first.accuracy, equal_nan=True)
+    if not same or not np.array_equal(bins.labels, labels.labels):
+        raise DataError(
+            f"arms under {arms.convention} whose accuracies or bins are not those under {first.convention}",
+            "cases that differ in costs alone",
+            "compute the strategies one by one",
+        )

@@ -14,6 +14,7 @@ from scalinglab.errors import DataError
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.compute import RESAMPLES, compute_optimal
 from scalinglab.optimal.mechanisms import Mechanism, mechanisms
+from scalinglab.optimal.readings import calmed
 from scalinglab.optimal.strategy import Optimal, Unit
 
 REACHED, NOT_REACHED, OUTSIDE = "reached", "not reached", "outside measured budgets"
@@ -96,8 +97,10 @@ def against(optimal: Optimal, baseline: Arms) -> list[dict[str, Any]]:
     }
     rows = []
     for j, n in enumerate(counts.tolist()):
-        for by, ((costs, curves), reach) in ways.items():
-            found = reach(costs, curves, targets[:, j])
+        for by, ((costs, curves, jitter), reach) in ways.items():
+            ahead = curves - targets[:, [j]]
+            ahead[1:] = calmed(ahead[1:], jitter)
+            found = reach(costs, ahead, np.zeros(len(ahead)))
             row = {"n": int(n), "at": float(at[j]), "accuracy": float(goals[j]), "by": by}
             rows.append(row | _read(found, float(at[j]), len(baseline.problems)))
     return rows
@@ -126,15 +129,17 @@ def first_reach(costs: Floats, curves: Floats, target: Floats) -> Floats:
     return np.asarray(np.where(~there.any(axis=1), np.inf, np.where(at == 0, start, found)))
 
 
-def _curves(optimal: Optimal, costs: Floats, scale: Floats) -> tuple[Floats, Floats]:
-    """The costs that can be paid, (points,), and the strategy at them: itself, then each resample.
+def _curves(optimal: Optimal, costs: Floats, scale: Floats) -> tuple[Floats, Floats, Floats]:
+    """The costs that can be paid, (points,), and the strategy at them: itself, then each resample; its jitter.
 
     scale: what the baseline's first sample costs in each resample, against its cost, (draws, 1): problems that
     are dear to both sides gain neither anything.
     """
-    middle, draws = optimal.read(0, costs).accuracy.mean(axis=0), optimal.drawn(0, costs * scale)
+    read, draws = optimal.read(0, costs), optimal.drawn(0, costs * scale)
+    middle = read.accuracy.mean(axis=0)
     paid = ~np.isnan(middle)
-    return costs[paid], np.concatenate([middle[None], middle + draws - draws.mean(axis=0)])[:, paid]
+    curves = np.concatenate([middle[None], middle + draws - draws.mean(axis=0)])
+    return costs[paid], curves[:, paid], read.jitter[paid]
 
 
 def _grid(optimal: Optimal, at: Floats) -> Floats:

@@ -28,7 +28,8 @@ class Configurations:
     by bin, so that difficulty must be estimated, (prices,); in_sample: their mean accuracy over all problems and
     over each bin, which flatters; paid: what they spend, (1 + bins, prices).
     draws, costs: mean accuracy and spent over all problems and over each bin under resampled problems, on which
-    arms are chosen anew, (draws, 1 + bins, prices).
+    arms are chosen anew, under two divisions into folds, (2, draws, 1 + bins, prices); partitions: the divisions
+    behind ``accuracy``.
     """
 
     accuracy: Singles
@@ -40,6 +41,7 @@ class Configurations:
     estimated: npt.NDArray[np.bool_]
     draws: Floats
     costs: Floats
+    partitions: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Reading:
     """What a group of problems gets at mean costs of a query, by the mixture of two configurations.
 
     accuracy: (members, points), NaN where no configuration can be paid. draws: the mean under each resample, each
-    with a mixture of its own, about the mean of ``accuracy``; (draws, points). low, high: the mean's 95 % ends,
+    with a mixture of its own, about the mean of ``accuracy``; (draws, points); jitter: what of their variance
+    comes of dividing into folds alone (see ``calmed``), (points,). low, high: the mean's 95 % ends,
     NaN for fewer than six problems. spent, flops: of each problem, (members, points). status: "measured",
     "cannot pay" or "lower bound" (beyond the dearest arm), (points,); more than the dearest configuration is
     never spent. parts: of each point, the configurations to run, each as its share of queries and the arm of each
@@ -57,6 +60,7 @@ class Reading:
 
     accuracy: Floats
     draws: Floats
+    jitter: Floats
     low: Floats
     high: Floats
     in_sample: Floats
@@ -75,17 +79,34 @@ def reading(own: Configurations, g: int, members: Places, dearest: float, cost: 
     accuracy, took, flops = (
         np.where(unpaid, np.nan, mixed.of(values[members])) for values in (own.accuracy, own.spent, own.flops)
     )
-    middle, draws = accuracy.mean(axis=0), resampled_reading(own, g, cost)
+    middle, (draws, jitter) = accuracy.mean(axis=0), resampled_reading(own, g, cost)
     draws = middle + draws - draws.mean(axis=0)
-    low, high = ends(middle, draws, len(members))
+    low, high = ends(middle, calmed(draws, jitter), len(members))
     parts = _parts(own.arms if g == 0 else own.arms[[g - 1]], run)
     parts = [[] if no else part for no, part in zip(unpaid, parts, strict=True)]
-    return Reading(accuracy, draws, low, high, within, took, flops, found, parts)
+    return Reading(accuracy, draws, jitter, low, high, within, took, flops, found, parts)
 
 
-def resampled_reading(own: Configurations, g: int, cost: Floats) -> Floats:
-    """Mean accuracy of a group under each resample by a mixture of its own; cost: (points,) or (draws, points)."""
-    return mixture(own.costs[:, g], cost).of(own.draws[:, g])
+def resampled_reading(own: Configurations, g: int, cost: Floats) -> tuple[Floats, Floats]:
+    """Mean accuracy of a group under each resample, (draws, points), and its jitter (see ``calmed``), (points,).
+
+    cost: (points,) or (draws, points); each resample mixes configurations of its own.
+    """
+    pairs = zip(own.draws, own.costs, strict=True)
+    each = np.stack([mixture(costs[:, g], cost).of(draws[:, g]) for draws, costs in pairs])
+    noise = each.var(axis=0, ddof=1).mean(axis=0)
+    return each.mean(axis=0), noise * max(0.0, 1 / len(each) - 1 / own.partitions)
+
+
+def calmed(draws: Floats, jitter: Floats) -> Floats:
+    """Draws, (draws, points), about their mean, less the variance that is no doubt of the estimate, (points,).
+
+    A resample is divided into folds twice and the estimate oftener, so that draws vary more than it by what
+    dividing at random adds: ``jitter``. For draws of the strategy or of a difference from it.
+    """
+    middle, spread = draws.mean(axis=0), draws.var(axis=0)
+    kept = np.clip(1 - np.divide(jitter, spread, out=np.zeros(spread.shape), where=spread > 0), 0.25, 1)
+    return np.asarray(middle + np.sqrt(kept) * (draws - middle))
 
 
 def ends(middle: Floats, draws: Floats, problems: int) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from scalinglab.curves import Floats
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.folds import Places, resampled_means
 from scalinglab.optimal.mixtures import CANNOT_PAY, mixture
-from scalinglab.optimal.readings import Configurations, Reading, ends, reading, resampled_reading
+from scalinglab.optimal.readings import Configurations, Reading, calmed, ends, reading, resampled_reading
 from scalinglab.optimal.words import described
 
 Unit = Literal["flops", "samples"]
@@ -65,14 +65,14 @@ class Optimal:
         They lie off the accuracy itself, having half the problems to choose on: only their spread is an estimate
         (``Reading.draws`` are about it). For costs that are themselves means over the problems drawn.
         """
-        return resampled_reading(self.fixed if fixed else self.chosen, g, cost)
+        return resampled_reading(self.fixed if fixed else self.chosen, g, cost)[0]
 
     def others(self, g: int, values: Floats) -> Floats:
         """Means over the g-th of ``groups`` of ``values``, (problems, columns), under the same resamples.
 
         (draws, columns): what is compared with ``Reading.draws`` is paired.
         """
-        draws = len(self.chosen.draws)
+        draws = self.chosen.draws.shape[1]
         return resampled_means(values.reshape(len(values), -1), self.groups()[g][1], draws, self.seed)
 
     def difference(
@@ -84,7 +84,8 @@ class Optimal:
         """
         ours, members = self.read(g, cost, fixed=fixed), self.groups()[g][1]
         middle = ours.accuracy.mean(axis=0) - other[members].reshape(len(members), -1).mean(axis=0)
-        low, high = ends(middle, ours.draws - self.others(g, other), len(members))
+        apart = calmed(ours.draws - self.others(g, other), ours.jitter)
+        low, high = ends(middle, apart, len(members))
         return middle, np.clip(low, -1, 1), np.clip(high, -1, 1)
 
     def budgets(self) -> Floats:

@@ -15,6 +15,10 @@ from scalinglab.optimal.prices import Singles, gathered, menu, prices, steady
 from scalinglab.optimal.readings import Configurations
 from scalinglab.optimal.strategy import Optimal, Unit
 
+REDIVIDED = 2
+"""Divisions into folds behind each resample: two tell how much of its noise comes of dividing."""
+Part = tuple[Singles, Places]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -55,7 +59,7 @@ class Tally:
     """Sums of what one way to choose gives: of each problem, over partitions, and of each bin, over re-divisions.
 
     accuracy, spent, flops: (problems, prices), the last empty where FLOPs are the unit; draws, costs:
-    (bins, draws, prices).
+    (re-divisions, bins, draws, prices).
     """
 
     accuracy: Singles
@@ -70,7 +74,8 @@ class Work:
     """A case with its tallies: the best choice, and one arm for all.
 
     together: how often the choice was one arm for all, ahead: by how much bins that choose apart were better,
-    accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (bins, draws).
+    accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (re-divisions, bins,
+    draws). right, cost: of each problem under each arm, (problems, arms).
     """
 
     case: Case
@@ -79,51 +84,51 @@ class Work:
     together: Floats
     ahead: Floats
     weight: Floats
-    singles: Singles
+    right: Singles
+    cost: Singles
 
     def score(self, choice: Picked, partitions: Sequence[Sequence[Places]]) -> None:
         """Add a fold of each partition: its problems, by bin, under arms that were chosen without them."""
-        case, terms, taken = self.case, self.case.terms, choice.taken
+        taken, never = choice.taken, np.zeros(choice.one.shape[1], dtype=bool)
         self.together[:] += choice.together.sum(axis=0)
         for row, places in enumerate(partitions):
             for b, here in enumerate(places):
+                right, cost = self.right[here], self.cost[here]
+                self._answered(self.chosen, here, taken[b, row], ~choice.together[row], right, cost)
+                self._answered(self.fixed, here, choice.one[row], never, right, cost)
+                gain = right.sum(axis=0, dtype=np.float64)
+                dearer = cost.sum(axis=0, dtype=np.float64)
                 apart, one = choice.apart[b, row], choice.one[row]
-                self._answered(self.chosen, here, taken[b, row], ~choice.together[row])
-                self._answered(self.fixed, here, one, np.zeros(len(one), dtype=bool))
-                right, cost = case.arms.accuracy[here], case.cost[here]
-                dearer = cost[:, apart] - cost[:, one] + case.extra[here, None]
-                self.ahead[:] += (right[:, apart] - right[:, one] - terms.prices * dearer).sum(axis=0)
+                self.ahead[:] += gain[apart] - gain[one]
+                more = dearer[apart] - dearer[one] + self.case.extra[here].sum()
+                self.ahead[:] -= self.case.terms.prices * more
 
-    def _answered(self, tally: Tally, here: Places, arms: Ints, estimated: Mask) -> None:
+    def _answered(
+        self, tally: Tally, here: Places, arms: Ints, estimated: Mask, right: Singles, cost: Singles
+    ) -> None:
         case = self.case
-        tally.accuracy[here] += case.arms.accuracy[here][:, arms]
-        tally.spent[here] += case.cost[here][:, arms] + case.extra[here, None] * estimated
+        tally.accuracy[here] += right[:, arms]
+        tally.spent[here] += cost[:, arms]
+        if estimated.any() and case.extra.any():
+            tally.spent[here] += (case.extra[here, None] * estimated).astype(np.float32)
         if case.unit == "samples":
             tally.flops[here] += case.arms.flops[here][:, arms] + case.bins.cost[here, None] * estimated
 
-    def add(
-        self,
-        choice: Picked,
-        held: Singles,
-        blocks: Sequence[Singles],
-        folds: Sequence[Sequence[Places]],
-        rows: slice,
-    ) -> None:
-        """Add a fold of some resamples, by bin, under arms chosen without it.
+    def add(self, choice: Picked, held: Singles, parts: Sequence[Sequence[Part]], time: int, rows: slice) -> None:
+        """Add a fold of some resamples, by bin, under arms chosen without it; time: which re-division this is.
 
-        held: sums of accuracy over the fold, (bins, rows, arms); blocks: the weights of problems, (rows,
-        problems); folds: the fold's problems by bin, of each block.
+        held: sums of accuracy over the fold, (bins, rows, arms); parts: of each bin and division, the weights of
+        the fold's problems in its resamples, (rows, problems), and their positions.
         """
         taken = choice.taken
-        for b, sums in enumerate(held):
-            parts = [(share[:, places[b]], places[b]) for share, places in zip(blocks, folds, strict=True)]
-            spent = np.concatenate([share @ self.singles[here] for share, here in parts])
-            extra = np.concatenate([share @ self.case.extra[here] for share, here in parts])
-            self.weight[b, rows] += np.concatenate([share.sum(axis=1) for share, _ in parts])
+        for b, (sums, own) in enumerate(zip(held, parts, strict=True)):
+            spent = np.concatenate([share @ self.cost[here] for share, here in own])
+            extra = np.concatenate([share @ self.case.extra[here] for share, here in own])
+            self.weight[time, b, rows] += np.concatenate([share.sum(axis=1) for share, _ in own])
             for tally, arms in ((self.chosen, taken[b]), (self.fixed, choice.one)):
-                tally.draws[b, rows] += gathered(sums, arms)
-                tally.costs[b, rows] += gathered(spent, arms)
-            self.chosen.costs[b, rows] += ~choice.together * extra[:, None]
+                tally.draws[time, b, rows] += gathered(sums, arms)
+                tally.costs[time, b, rows] += gathered(spent, arms)
+            self.chosen.costs[time, b, rows] += ~choice.together * extra[:, None]
 
     def ended(self, seed: int, partitions: int, folds: int) -> Optimal:
         """The strategy; the arms to run are those that all problems choose."""
@@ -158,12 +163,16 @@ class Work:
             estimated=estimated,
             draws=self._over_groups(tally.draws),
             costs=self._over_groups(tally.costs),
+            partitions=partitions,
         )
 
     def _over_groups(self, sums: Floats) -> Floats:
-        """Means over all problems and over each bin, (draws, 1 + bins, prices), of (bins, draws, prices)."""
-        pairs = [(sums.sum(axis=0), self.weight.sum(axis=0)), *zip(sums, self.weight, strict=True)]
-        return np.stack([means(*pair) for pair in pairs], axis=1)
+        """Means over all and over each bin, (re-divisions, draws, 1 + bins, prices), of such sums by bin."""
+        found = []
+        for part, weight in zip(sums, self.weight, strict=True):
+            pairs = [(part.sum(axis=0), weight.sum(axis=0)), *zip(part, weight, strict=True)]
+            found.append(np.stack([means(*pair) for pair in pairs], axis=1))
+        return np.stack(found)
 
 
 def _with_all(by_bin: Floats, sizes: Ints) -> Floats:
@@ -171,17 +180,18 @@ def _with_all(by_bin: Floats, sizes: Ints) -> Floats:
     return np.concatenate([sizes @ by_bin[None] / sizes.sum(), by_bin])
 
 
-def begun(case: Case, draws: int) -> Work:
-    """The case with nothing added yet."""
+def begun(case: Case, right: Singles, draws: int) -> Work:
+    """The case with nothing added yet; right: the accuracy that all cases share."""
     bins, count = len(case.groups), len(case.terms.prices)
     chosen, fixed = (_tally(case, draws) for _ in range(2))
     ahead, together = np.zeros((2, count))
-    return Work(case, chosen, fixed, together, ahead, np.zeros((bins, draws)), case.cost.astype(np.float32))
+    weight, cost = np.zeros((REDIVIDED, bins, draws)), case.cost.astype(np.float32)
+    return Work(case, chosen, fixed, together, ahead, weight, right, cost)
 
 
 def _tally(case: Case, draws: int) -> Tally:
     (problems, _), bins, count = case.cost.shape, len(case.groups), len(case.terms.prices)
     counted = problems if case.unit == "samples" else 0  # else what is spent is FLOPs already
     accuracy, spent = np.zeros((2, problems, count), dtype=np.float32)
-    drawn, costs = np.zeros((2, bins, draws, count))
+    drawn, costs = np.zeros((2, REDIVIDED, bins, draws, count))
     return Tally(accuracy, spent, np.zeros((counted, count), dtype=np.float32), drawn, costs)

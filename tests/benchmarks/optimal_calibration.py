@@ -1,6 +1,6 @@
 """Whether the compute-optimal estimate and its intervals are right, on simulated studies whose truth is known:
 
-python tests/benchmarks/policy_calibration.py --out results/benchmarks/policy_calibration.json
+python tests/benchmarks/optimal_calibration.py --out results/benchmarks/optimal_calibration.json
 
 A problem's chance of a right sample is Beta-distributed; verifiers score right samples N(d, 1), others N(0, 1):
 best-of-k's chance is then an integral. Searches are recorded once a problem, with a known chance each. Bins are
@@ -20,11 +20,13 @@ import pandas as pd
 from scipy import stats
 
 from scalinglab.curves import ARM, Arms, Graded, Pool, accuracy, interval
-from scalinglab.policy import Bins, compute_optimal, difficulty_bins, efficiency_gain, first_reach
-from scalinglab.policy.choosing import crossed
+from scalinglab.optimal import MIXTURE, STEP, Bins, compute_optimal, difficulty_bins, first_reach, gains
+from scalinglab.optimal.gain import first_step
 from scalinglab.report import manifest
 
 BUDGETS = (4, 16, 64)
+ASKED = np.array([4.0, 8, 16, 32, 64])
+WITHIN = np.linspace(4, 64, 121)
 EASE = (0.5, 0.9)
 PRM, ORM = 1.2, 0.7
 VERIFIERS = {"prm": PRM, "orm": ORM}
@@ -46,15 +48,15 @@ class World:
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)
-        parallel = [("parallel", name, k, best_of(k, d, GRID)) for name, d in VERIFIERS.items() for k in BUDGETS]
+        parallel = [(None, name, k, best_of(k, d, GRID)) for name, d in VERIFIERS.items() for k in BUDGETS]
         searches = [
-            (f"search-{j}", "prm", k, shifted(best_of(k, PRM, GRID), *rng.normal(0, [0.25, 1.0])))
+            (j, "prm", k, shifted(best_of(k, PRM, GRID), *rng.normal(0, [0.25, 1.0])))
             for j in range(SEARCHES)
             for k in BUDGETS
         ]
         self.arms = parallel + searches
         self.table = pd.DataFrame(
-            [("policy", "m", name, "{}", v, "weighted", k) for name, v, k, _ in self.arms], columns=list(ARM)
+            [("policy", "m", *named(j), v, "weighted", k) for j, v, k, _ in self.arms], columns=list(ARM)
         )
         self.p, self.ease = drawn(rng, POPULATION)
         order = np.argsort(-self.ease)
@@ -101,108 +103,124 @@ def shifted(curve, up, tilt):
     return np.where(curve > 0, 1 / (1 + np.exp(-(odds + up + tilt * (curve - 0.5)))), 0)
 
 
-def deployed(found, truth, shares):
-    """What the arms chosen on all of a study truly give, by bin and over all, (bins + 1, budgets)."""
-    by_bin = np.take_along_axis(truth, found.chosen, axis=1)
-    return np.concatenate([[shares @ by_bin], by_bin])
+def named(j):
+    """The strategy and setting of parallel samples (None) or of the j-th search."""
+    return ("parallel", "{}") if j is None else ("beam_search", json.dumps({"width": j}))
 
 
-def ends(found, column):
-    """A column of the table as (bins + 1, budgets), all problems first."""
-    return found.table[column].to_numpy(float).reshape(-1, len(BUDGETS))
+def deployed(found, truth, shares, costs, *, fixed=False):
+    """What the arms to run at each cost truly give, over all problems and in each bin, (bins + 1, costs)."""
+    rows = []
+    for g in range(len(truth) + 1):
+        at, weights = (truth, shares) if g == 0 else (truth[[g - 1]], np.ones(1))
+        rows.append([
+            sum(part.share * weights @ at[np.arange(len(at)), list(part.arms)] for part in parts)
+            for parts in found.read(g, costs, fixed=fixed).parts
+        ])  # fmt: skip
+    return np.array(rows)
+
+
+def estimated(found, **more):
+    """The estimates at the budgets asked for, by group: mean, low, high and in sample, (bins + 1, costs) each."""
+    read = [found.read(g, ASKED, **more) for g in range(len(found.groups()))]
+    means = [one.accuracy.mean(axis=0) for one in read]
+    return map(np.array, (means, [r.low for r in read], [r.high for r in read], [r.in_sample for r in read]))
 
 
 def repeat(world, problems, folds, seed):
     arms, bins = world.study(problems, seed)
     truth, shares = world.truth(bins)
-    found = compute_optimal(arms, bins, folds=folds, seed=seed)
-    target = deployed(found, truth, shares)
+    found = compute_optimal([(arms, bins)], folds=folds, seed=seed)[0]
+    target, alone = (deployed(found, truth, shares, ASKED, fixed=fixed) for fixed in (False, True))
+    middle, low, high, in_sample = estimated(found)
+    one, one_low, one_high, _ = estimated(found, fixed=True)
     base = np.flatnonzero((world.table["strategy"] == "parallel") & (world.table["verifier"] == "prm"))
-    plain = np.concatenate([[shares @ truth[:, base]], truth[:, base]])
-    _, *spread = found.difference(arms.accuracy[:, base])
+    plain = np.concatenate([[shares @ truth[:, base]], truth[:, base]])[:, [1]]
+    ends = [found.difference(g, arms.accuracy[:, base[1]], ASKED)[1:] for g in range(len(target))]
     arm = interval(arms.accuracy, seed=seed)
     other = interval(arms.accuracy[:, base] - arms.accuracy[:, [6]], seed=seed)
     means = shares @ truth
-    gains = efficiency_gain(found, arms, verifier="prm").table
-    gains = gains[gains["unit"] == "samples"]
-    with np.errstate(divide="ignore"):
-        real = np.array(BUDGETS) / first_reach(np.array(BUDGETS, float), np.tile(target[0], (3, 1)), plain[0])
-    low = gains["low"].fillna(0).to_numpy(float)
-    high = gains["high"].fillna(np.inf).to_numpy(float)
     return {
         "truth": target,
-        "estimate": ends(found, "accuracy"),
-        "in_sample": ends(found, "in_sample"),
-        "covered": inside(ends(found, "low"), target, ends(found, "high")),
-        "difference": inside(spread[0], target - plain, spread[1]),
+        "estimate": middle,
+        "in_sample": in_sample,
+        "covered": inside(low, target, high),
+        "one_for_all": one - alone,
+        "one_for_all_covered": inside(one_low, alone, one_high),
+        "against_one_for_all": (target - alone)[0],
+        "difference": inside(np.array([e[0] for e in ends]), target - plain, np.array([e[1] for e in ends])),
         "arm": inside(arm[0], means, arm[1]),
         "arm_difference": inside(other[0], means[base] - means[6], other[1]),
-        "gain": inside(low, real, high),
+        "gain": gained(arms, bins, truth, shares, seed),
     }
+
+
+def gained(arms, bins, truth, shares, seed):
+    """Whether the intervals of the gain hold the true one, by step and by mixture, (2, budgets)."""
+    (found,) = (each for each in gains(arms, bins, small="m", units=["samples"], seed=seed))
+    best, rows = found.strategy["samples"], found.table
+    own = [named_row(arms.table, row) for _, row in best.arms.iterrows()]
+    at = np.array(BUDGETS, dtype=float)
+    base = np.flatnonzero((arms.table["strategy"] == "parallel") & (arms.table["verifier"] == "prm"))
+    goals, known = shares @ truth[:, base], []
+    for by, costs, reach in ((STEP, at, first_step), (MIXTURE, WITHIN, first_reach)):
+        curve = deployed(best, truth[:, own], shares, costs)[0]
+        with np.errstate(divide="ignore"):
+            real = at / reach(costs, np.tile(curve, (len(at), 1)), goals)
+        mine = rows[rows["by"] == by]
+        low, high = mine["low"].fillna(0).to_numpy(float), mine["high"].fillna(np.inf).to_numpy(float)
+        known.append(inside(low, real, high))
+    return known
+
+
+def named_row(table, row):
+    """The place of an arm in the table of all."""
+    return int(np.flatnonzero((table == row).all(axis=1))[0])
 
 
 def chosen_from(arms, bins, world):
-    """What the arms that are best on a study truly give over all, (budgets,)."""
+    """What the arms that are best on a study truly give over all, (costs,)."""
     truth, shares = world.truth(bins)
-    means = np.stack([arms.accuracy[members].mean(axis=0) for _, members in bins.groups()])
-    budget = world.table["budget"].to_numpy()
-    picked = [np.where(budget == k, means, -1).argmax(axis=1) for k in BUDGETS]
-    return shares @ np.take_along_axis(truth, np.column_stack(picked), axis=1)
-
-
-def calibrated(off):
-    """The mean and standard error of ``honest`` over repeats, in points."""
-    error = off.std(axis=0) / len(off) ** 0.5
-    return {
-        "bias_against_the_folds_own_choices": (100 * off.mean(axis=0)).round(2).tolist(),
-        "bias_against_the_folds_own_choices_error": (100 * error).round(2).tolist(),
-    }
-
-
-def honest(world, problems, folds, seed):
-    """The cross-validated estimate over all less what the very arms its folds chose truly give, (budgets,)."""
-    arms, bins = world.study(problems, seed)
-    truth, shares = world.truth(bins)
-    may = world.table["budget"].to_numpy()[:, None] == np.array(BUDGETS)
-    rng, values, target = np.random.default_rng(seed), np.zeros((problems, len(BUDGETS))), 0.0
-    for g, (_, members) in enumerate(bins.groups()):
-        picked = crossed(arms.accuracy, members, arms.flops, may, folds, 20, rng)
-        values[members] = arms.accuracy[members][np.arange(len(members))[:, None], picked].mean(axis=0)
-        target = target + shares[g] * truth[g][picked].mean(axis=(0, 1))
-    return values.mean(axis=0) - target
+    return deployed(compute_optimal([(arms, bins)], draws=2)[0], truth, shares, ASKED)[0]
 
 
 def inside(low, value, high):
     return (low - 1e-9 <= value) & (value <= high + 1e-9)
 
 
-def report(world, problems, folds, repeats, seed):
+def mean_and_error(off):
+    """The mean over repeats, the first axis, and its standard error, in points."""
+    return (100 * off.mean(axis=0)).round(2).tolist(), (100 * off.std(axis=0) / len(off) ** 0.5).round(2).tolist()
+
+
+def covered(every, key):
+    return (100 * every[key].mean(axis=0)).round(1).tolist()
+
+
+def report(world, problems, folds, repeats, seed, workers=2):
     """Biases in points and coverages in %, over repeats; the standard error beside each bias."""
-    with ProcessPoolExecutor(4) as workers:
-        seeds = range(seed, seed + repeats)
-        made = list(workers.map(partial(repeat, world, problems, folds), seeds, chunksize=5))
-        strict = list(workers.map(partial(honest, world, problems, folds), seeds, chunksize=5))
+    with ProcessPoolExecutor(workers) as pool:
+        made = list(pool.map(partial(repeat, world, problems, folds), range(seed, seed + repeats), chunksize=5))
     every = {key: np.array([one[key] for one in made], dtype=float) for key in made[0]}
     part = problems * (folds - 1) // folds
     fewer = [chosen_from(*world.study(part, seed + 10**6 + i), world) for i in range(repeats)]
-    same = np.mean(fewer, axis=0)
     row = {"problems": problems, "folds": folds, "repeats": repeats}
     for name in ("estimate", "in_sample"):
-        off = 100 * (every[name] - every["truth"])
-        row[f"bias_{name}"] = off[:, 0].mean(axis=0).round(2).tolist()
-        row[f"bias_{name}_error"] = (off[:, 0].std(axis=0) / repeats**0.5).round(2).tolist()
-        row[f"bias_{name}_by_bin"] = off[:, 1:].mean(axis=0).round(2).tolist()
-    row |= calibrated(np.array(strict))
+        off = every[name] - every["truth"]
+        row[f"bias_{name}"], row[f"bias_{name}_error"] = mean_and_error(off[:, 0])
+        row[f"bias_{name}_by_bin"] = mean_and_error(off[:, 1:])[0]
+    row["bias_one_for_all"], row["bias_one_for_all_error"] = mean_and_error(every["one_for_all"][:, 0])
     row["bias_against_choice_from_as_many_problems"] = (
-        (100 * (every["estimate"][:, 0].mean(axis=0) - same)).round(2).tolist()
+        (100 * (every["estimate"][:, 0].mean(axis=0) - np.mean(fewer, axis=0))).round(2).tolist()
     )
-    row["coverage_accuracy"] = (100 * every["covered"][:, 0].mean(axis=0)).round(1).tolist()
-    row["coverage_accuracy_by_bin"] = (100 * every["covered"][:, 1:].mean(axis=0)).round(1).tolist()
-    row["coverage_difference_to_best_of_n"] = (100 * every["difference"][:, 0].mean(axis=0)).round(1).tolist()
-    row["coverage_difference_by_bin"] = (100 * every["difference"][:, 1:].mean(axis=0)).round(1).tolist()
+    truly = mean_and_error(every["against_one_for_all"])
+    row["truly_better_than_one_for_all"], row["truly_better_than_one_for_all_error"] = truly
+    for key in ("covered", "one_for_all_covered", "difference"):
+        name = {"covered": "accuracy", "difference": "difference_to_16_samples"}.get(key, "one_for_all")
+        row[f"coverage_{name}"], *row[f"coverage_{name}_by_bin"] = covered(every, key)
     row["coverage_one_arm"] = round(100 * every["arm"].mean(), 1)
-    row["coverage_difference_of_arms"] = (100 * every["arm_difference"].mean(axis=0)).round(1).tolist()
-    row["coverage_gain"] = (100 * every["gain"].mean(axis=0)).round(1).tolist()
+    row["coverage_difference_of_arms"] = covered(every, "arm_difference")
+    row["coverage_gain_by_step"], row["coverage_gain_by_mixture"] = covered(every, "gain")
     return row
 
 
@@ -210,7 +228,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--problems", type=int, nargs="+", default=[200])
-    parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     world = World(asked.seed)
@@ -220,8 +238,20 @@ def main():
         print(json.dumps(rows[-1]), flush=True)
     told = manifest(["python", *sys.argv], [], asked.seed)
     del told["files"]
-    setup = {"budgets": BUDGETS, "beta": EASE, "d": VERIFIERS, "searches": SEARCHES, "samples": SCORED}
-    setup |= {"difficulty_samples": TOLD, "bins": BINS, "lists": "over budgets", "units": "points; % of repeats"}
+    setup = {
+        "budgets": BUDGETS,
+        "asked": ASKED.tolist(),
+        "beta": EASE,
+        "d": VERIFIERS,
+        "searches": SEARCHES,
+        "samples": SCORED,
+    }
+    setup |= {
+        "difficulty_samples": TOLD,
+        "bins": BINS,
+        "lists": "over budgets asked, of the gain over budgets",
+        "units": "points; % of repeats",
+    }
     if asked.out is not None:
         asked.out.write_text(json.dumps(told | {"setup": setup, "rows": rows}, indent=1) + "\n")
 
