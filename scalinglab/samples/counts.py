@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow
 
 from scalinglab.errors import DataError
+from scalinglab.samples.columns import GRADED, TASK, column_of, name_of, refuse, whole_numbers, with_task
 
 # Names under which published tables carry the same columns.
 NAMES = {
@@ -18,8 +19,7 @@ NAMES = {
     "n": ("n", "samples", "num_samples"),
     "correct": ("correct", "c", "num_correct"),
 }
-_TASK = ("task", "benchmark")
-_NAMED = (*NAMES["model"], *NAMES["problem"], *_TASK)
+_NAMED = (*NAMES["model"], *NAMES["problem"], *TASK, "answer", "strategy", "verifier")
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": lambda path: pd.read_csv(path, dtype=dict.fromkeys(_NAMED, str)),
     ".parquet": pd.read_parquet,
@@ -27,26 +27,50 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def read_counts(path: str | Path) -> pd.DataFrame:
+def read_counts(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """A table of counts: columns model, problem (strings), n, correct (int64), one row a model and problem.
 
-    Reads CSV, Parquet or JSONL; common other names of the columns are understood. A task column is joined to
-    the problem where the table holds several tasks. Raises DataError naming the row that cannot be right.
+    Reads CSV, Parquet, JSONL or a DataFrame; common other names of the columns are understood. A task column is
+    joined to the problem where the table holds several tasks. Raises DataError naming the row that cannot be
+    right, and for a table of samples.
     """
-    path = Path(path)
-    frame = read_table(path)
-    found = {ours: _column(frame, path, ours, names) for ours, names in NAMES.items()}
+    frame, path = opened(source)
+    if kind_of(frame) == "samples":
+        raise DataError(
+            f"{path} has no column 'n': it holds a row an answer",
+            "a table of counts, with n and correct",
+            "read it with samples.read_samples, or count its answers",
+        )
+    found = {ours: column_of(frame, path, ours, names) for ours, names in NAMES.items()}
     counts = pd.DataFrame({ours: frame[theirs] for ours, theirs in found.items()})
-    _refuse(counts[["model", "problem"]].isna().any(axis=1), path, "has no model or problem", "a name in both")
+    refuse(counts[["model", "problem"]].isna().any(axis=1), path, "has no model or problem", "a name in both")
     for column in ("n", "correct"):
-        counts[column] = _whole(counts[column], path, column)
-    _refuse(counts["n"] == 0, path, "has n = 0", "at least one sample")
-    _refuse(counts["correct"] > counts["n"], path, "has more correct than n samples", "0 <= correct <= n")
+        counts[column] = whole_numbers(counts[column], path, column)
+    refuse(counts["n"] == 0, path, "has n = 0", "at least one sample")
+    refuse(counts["correct"] > counts["n"], path, "has more correct than n samples", "0 <= correct <= n")
     counts["model"] = counts["model"].astype(str)
-    counts["problem"] = _with_task(frame, path, counts["problem"].astype(str))
+    counts["problem"] = with_task(frame, path, counts["problem"].astype(str))
     twice = counts.duplicated(["model", "problem"])
-    _refuse(twice, path, "repeats a model and problem", "one row for each model and problem")
+    refuse(twice, path, "repeats a model and problem", "one row for each model and problem")
     return counts.sort_values(["model", "problem"], ignore_index=True)
+
+
+def kind_of(frame: pd.DataFrame) -> Literal["counts", "samples"]:
+    """What a table holds: counts have n and correct; samples have correct, a row an answer, and no n."""
+    graded = name_of(frame, (*NAMES["correct"], *GRADED)) is not None
+    return "samples" if graded and name_of(frame, NAMES["n"]) is None else "counts"
+
+
+def opened(source: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A table, and what errors call it. Raises DataError as ``read_table``."""
+    if not isinstance(source, pd.DataFrame):
+        return read_table(source), str(source)
+    if source.empty:
+        raise DataError("the table has no rows", "at least one row", "check the table")
+    if not source.columns.is_unique:
+        twice = source.columns[source.columns.duplicated()][0]
+        raise DataError(f"the table has two columns {twice!r}", "each column once", "drop one")
+    return source.reset_index(drop=True), "the table"
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -70,42 +94,3 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if frame.empty:
         raise DataError(f"{path} has no rows", "at least one row", "check the file")
     return frame
-
-
-def _column(frame: pd.DataFrame, path: Path, ours: str, names: tuple[str, ...]) -> str:
-    present = [name for name in names if name in frame]
-    if len(present) != 1:
-        state = (
-            f"both {' and '.join(present)}"
-            if present
-            else f"no column {ours!r} (it has {', '.join(map(str, frame.columns))})"
-        )
-        raise DataError(f"{path} has {state}", f"one of {', '.join(names)}", f"name one column {ours}")
-    return present[0]
-
-
-def _whole(column: pd.Series, path: Path, name: str) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype(str)
-    truth = column.map(lambda value: isinstance(value, (bool, np.bool_)))
-    numbers = pd.to_numeric(column.mask(truth), errors="coerce")
-    _refuse(numbers.isna() | ~np.isfinite(numbers), path, f"has no number in {name}", "a whole number >= 0")
-    _refuse(
-        (numbers < 0) | (numbers % 1 != 0) | (numbers >= 2**63), path, f"has a bad {name}", "a whole number >= 0"
-    )
-    return numbers.astype("int64")
-
-
-def _with_task(frame: pd.DataFrame, path: Path, problem: pd.Series) -> pd.Series:
-    task = next((frame[name] for name in _TASK if name in frame), None)
-    if task is None or len(task.unique()) == 1:
-        return problem
-    _refuse(task.isna(), path, "has no task", "a task in each row")
-    return task.astype(str) + "/" + problem
-
-
-def _refuse(bad: pd.Series, path: Path, what: str, allowed: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0]) + 1
-        more = f" (and {int(bad.sum()) - 1} more)" if bad.sum() > 1 else ""
-        raise DataError(f"{path} row {row}{more} {what}", allowed, "mend or drop the row")
