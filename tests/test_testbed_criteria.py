@@ -37,18 +37,12 @@ COUNT = 12
 NAMES = [
     "non-embedding ratio",
     "small pass@1",
-    "large greedy above small greedy",
     "easiest bin, pass@1",
     "hardest bin, pass@1",
     "middle bins, pass@1",
-    *(f"bin {i}: small pass@64 above large greedy" for i in (1, 2, 3)),
     "PRM step accuracy",
-    "PRM best-of-16 above majority, bins 2 to 4",
-    "ORM best-of-16 above majority, bins 2 to 4",
-    "PRM best-of-16 below perfect, bins 2 to 4",
-    "reviser pass@1 along a chain of 8",
 ]
-RATIO, SMALL, LARGE, EASIEST, HARDEST, MIDDLE, *COVERED, STEPS, PRM, ORM, PERFECT, REVISER = NAMES
+RATIO, SMALL, EASIEST, HARDEST, MIDDLE, STEPS = NAMES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,15 +155,12 @@ def test_the_small_policys_rates_overall_and_at_both_ends_are_bounded(shares, lo
     assert (EASIEST in failed(planted(shares))) == (lost == EASIEST)
 
 
-def test_a_large_policy_no_better_than_the_small_one_fails():
-    assert failed(planted(small=planted().large)) == {LARGE}
-
-
-@pytest.mark.parametrize("bin_", [1, 2, 3])
-def test_a_bin_where_the_large_policy_is_always_right_is_not_covered_better(bin_):
-    large = planted().large.copy()
-    large[8 * (bin_ - 1) : 8 * bin_] = 1
-    assert failed(planted(large=large)) == {COVERED[bin_ - 1]}
+def test_no_criterion_asks_which_side_or_strategy_wins():
+    whole = planted()
+    flat, none = pool((0.9, 0.5, 0.3, 0.125, 0.0), right=0.5, wrong=0.5), np.zeros_like(whole.chains)
+    worse = planted(large=whole.small, small=whole.large, prm=flat, orm=flat, chains=none)
+    better = planted(large=np.ones_like(whole.large), chains=~none)
+    assert judge(worse) == judge(better) == judge(whole)
 
 
 def test_a_process_verifier_must_tell_right_steps_from_wrong_ones():
@@ -192,28 +183,11 @@ def test_a_problem_whose_samples_have_no_step_is_no_crash():
     assert failed(found) == set()
 
 
-def test_a_verifier_that_says_the_same_of_all_is_not_above_the_majority():
-    flat = pool((0.9, 0.5, 0.3, 0.125, 0.0), right=0.5, wrong=0.5)
-    assert failed(planted(prm=flat)) == {PRM}
-    assert failed(planted(orm=flat)) == {ORM}
-
-
-def test_a_verifier_that_is_never_wrong_is_not_below_the_perfect_one():
-    assert PERFECT in failed(planted(prm=pool((0.99, 0.97, 0.95, 0.93, 0.0), wrong=0.0)))
-
-
-@pytest.mark.parametrize(
-    "change", [lambda c: c[:, :, ::-1], lambda c: np.zeros_like(c), lambda c: c[:, :, [1] * 8]]
-)
-def test_a_reviser_must_rise_along_the_chain(change):
-    assert failed(planted(chains=change(planted().chains))) == {REVISER}
-
-
 def test_empty_bins_meet_no_criterion():
     lost = failed(planted((0.9, 0.0, 0.0, 0.0, 0.0)))
-    assert {HARDEST, MIDDLE, COVERED[1], COVERED[2]} <= lost
+    assert {HARDEST, MIDDLE} <= lost
     assert EASIEST not in lost
-    assert {EASIEST, HARDEST, MIDDLE, COVERED[0], COVERED[1]} <= failed(planted((0.0,) * 5))
+    assert {EASIEST, HARDEST, MIDDLE} <= failed(planted((0.0,) * 5))
 
 
 def test_bins_are_set_on_other_samples_than_those_scored():

@@ -34,11 +34,3 @@ __all__ = [
     "write_jsonl",
     "write_parquet",
 ]
-
-
-def kind_of(frame):
-    return "counts" if "n" in frame or "num_samples" in frame or "samples" in frame else "samples"
-
-
-def read_samples(x):
-    raise NotImplementedError

@@ -84,7 +84,7 @@ SCALES = {
             Shape(192, 592, 3, 8),
             levels=_levels((2, 1), (2, 2), (2, 4), (3, 1), (3, 2), (3, 4), (4, 2), (4, 4)),
             practice=_levels((1, 1), (1, 2), (1, 3)),
-            # Annealed to nothing, the large policy is perfect on the easy bins: no sampling beats that.
+            # This floor was chosen by who wins, and so is retracted as evidence: results/testbed-study/README.md.
             policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
             verifier=Recipe(1_500_000, decay=0.7, warm_up=20_000),
             reviser=Recipe(5_400_000, (0.01, 1e-3), decay=0.6, floor=0.1, warm_up=20_000, first=3_000_000),
