@@ -24,13 +24,11 @@ def laws(
 ) -> None:
     """Laws on a study's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
     from scalinglab.exchange import open_study
-    from scalinglab.report import rows
-    from scalinglab.study.laws import ladder_laws, laws_report, notes_of, study_laws, table_of
+    from scalinglab.study.laws import ladder_laws, laws_report, notes_of, rows_of, study_laws
 
     strategies = study_laws(open_study(run), bootstrap=bootstrap, seed=seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=seed)
     if out is not None:
         laws_report(strategies, sizes).write(out, command=command(), seed=seed)
     found, notes = [*strategies, *sizes], notes_of(sizes)
-    shown = [] if as_json else rows(table_of(found))
-    print_rows(shown, {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)
+    print_rows(rows_of(found), {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)
