@@ -51,7 +51,7 @@ def test_the_points_of_one_curve_are_one_unit_and_have_no_interval():
         SATURATING, Points({"k": BUDGETS}, SATURATING.predict({"E": 0.7, "F": 0.2, "b": 0.8}, {"k": BUDGETS}))
     )
     assert found.status == "converged"
-    assert "no intervals: 1 curves in k cannot be resampled" in found.why
+    assert "no intervals: only 1 to resample (curves in k)" in found.why
     assert found.parameters["E"].low is None
     with pytest.raises(FitError, match="no resamples"):
         found.band({"k": [1]})

@@ -164,7 +164,7 @@ def test_no_law_of_accuracy_forecasts_more_than_1():
     assert found["E"] <= 1
     assert found.status == "at bound"
     assert found.predict({"k": [300]})[0] == pytest.approx(0.99, abs=0.01)
-    assert "curves in k cannot be resampled" in found.why
+    assert "only 1 to resample (curves in k)" in found.why
 
 
 @pytest.mark.parametrize(

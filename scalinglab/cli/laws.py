@@ -23,13 +23,11 @@ def laws(
     as_json: Json = False,
 ) -> None:
     """Laws on the data's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
-    from scalinglab.report import rows
-    from scalinglab.study.laws import evidence_laws, ladder_laws, laws_report, notes_of, table_of
+    from scalinglab.study.laws import evidence_laws, ladder_laws, laws_report, notes_of, rows_of
 
     strategies = evidence_laws(case.evidence(), bootstrap=bootstrap, seed=case.seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=case.seed)
     if out is not None:
         laws_report(strategies, sizes).write(out, command=command(), seed=case.seed)
     found, notes = [*strategies, *sizes], notes_of(sizes)
-    shown = [] if as_json else rows(table_of(found))
-    print_rows(shown, {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)
+    print_rows(rows_of(found), {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)

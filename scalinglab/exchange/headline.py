@@ -9,7 +9,7 @@ import numpy as np
 
 from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group
 from scalinglab.exchange.views import View
-from scalinglab.optimal import Optimal, Reading
+from scalinglab.optimal import Optimal, Reading, calmed
 
 OPTIMAL, FIXED = "compute-optimal", "one arm for all"
 """The strategies of the headline rows."""
@@ -26,8 +26,7 @@ class Headline:
 
     small: Floats
     large: Floats
-    ours: Floats
-    theirs: Floats
+    apart: Floats
     status: tuple[str, ...]
 
 
@@ -37,19 +36,19 @@ def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: b
     large: accuracy of the large model's answer to every problem, (problems,).
     """
     sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
-    ours, theirs, found = [], [], []
+    apart, jitter, found = [], [], []
     for at, (optimal, g, reading) in enumerate(_splits(view, group, flops, fixed)):
         here = np.ones(len(group.members), dtype=bool) if group.inside is None else group.inside[at]
         sums[here] += reading.accuracy
         times[here] += 1
-        ours.append(reading.draws)
-        theirs.append(optimal.others(g, large)[:, 0])
+        apart.append(reading.draws - optimal.others(g, large))
+        jitter.append(reading.jitter)
         found.append(reading.status)
     small = group.evened(sums / np.maximum(times, 1))
-    return Headline(
-        small, group.evened(large[group.members]), np.mean(ours, axis=0), np.mean(theirs, axis=0),
-        tuple(_status(kinds) for kinds in zip(*found, strict=True)),
-    )  # fmt: skip
+    noise = np.mean(jitter, axis=0) / len(jitter)  # dividing into folds: no doubt of the estimate
+    told = tuple(_status(kinds) for kinds in zip(*found, strict=True))
+    large_here = group.evened(large[group.members])
+    return Headline(small, large_here, calmed(np.mean(apart, axis=0), noise), told)
 
 
 def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
@@ -64,8 +63,8 @@ def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Flo
     for optimal, g in _of_group(view, group):
         chosen, (_, members) = optimal.chosen, optimal.groups()[g]
         own.append([chosen.spent[members].mean(axis=0), chosen.accuracy[members].mean(axis=0)])
-        spent.append(chosen.costs[:, g])
-        right.append(chosen.draws[:, g].astype(np.float64))
+        spent.append(chosen.costs[:, :, g].mean(axis=0))
+        right.append(chosen.draws[:, :, g].mean(axis=0, dtype=np.float64))
         others.append(optimal.others(g, large))
     (cost, middle), again, costs = np.mean(own, axis=0), np.mean(right, axis=0), np.mean(spent, axis=0)
     order = np.argsort(cost, kind="stable")

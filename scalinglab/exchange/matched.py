@@ -154,10 +154,8 @@ def _together(
     found: list[dict[str, Any]] = []
     if read:
         small, large = [one.small[:, j] for one, j in read], [one.large for one, _ in read]
-        ours, theirs = (
-            np.column_stack(side) for side in ([o.ours[:, j] for o, j in read], [o.theirs for o, _ in read])
-        )
-        found = chosen(small, large, ours, theirs, fewest=_fewest(view, rival))
+        apart = np.column_stack([one.apart[:, j] for one, j in read])
+        found = chosen(small, large, apart, fewest=_fewest(view, rival))
     told = iter(found)
     for group, flops, one, j in cells:
         row = {

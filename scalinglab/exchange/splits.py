@@ -82,7 +82,7 @@ def divided(
         labels = difficulty_bins(ease, count)
         spent = tuple(_spent(evidence, kept, judge, rule, problems) for rule in rules)
         samples = round(float(pool.n.mean()))
-        return Division(problems, count, _groups([labels], count), (labels,), verifier, (ease,), samples, spent)
+        return Division(problems, count, bin_groups([labels], count), (labels,), verifier, (ease,), samples, spent)
     return _halved(arms, small, count, seed, verifier)
 
 
@@ -115,7 +115,7 @@ def _halved(arms: Sequence[Arms], small: str, count: int, seed: int, verifier: s
         labels.append(difficulty_bins(eases[-1], count))
     half = int(easy.n.mean())
     spent = tuple(one.prices[setter].flops(np.array([half]))[:, 0] for one in arms)
-    groups = _groups(labels, count)
+    groups = bin_groups(labels, count)
     return Division(arms[0].problems, count, groups, tuple(labels), verifier, tuple(eases), half, spent,
                     {way: tuple(every) for way, every in later.items()})  # fmt: skip
 
@@ -134,7 +134,7 @@ def kept_apart(evidence: Evidence) -> bool:
     return evidence.run is not None and bool((evidence.run.units["strategy"] == DIFFICULTY).any())
 
 
-def _groups(labels: Sequence[np.ndarray], count: int) -> tuple[Group, ...]:
+def bin_groups(labels: Sequence[np.ndarray], count: int) -> tuple[Group, ...]:
     found = []
     for bin_ in range(1, count + 1):
         inside = np.stack([one == bin_ for one in labels])

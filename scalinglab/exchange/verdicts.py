@@ -41,15 +41,13 @@ def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, se
     return _ended(rows, ends, (relative[0] - 1, relative[1] - 1))
 
 
-def chosen(
-    small: Sequence[Floats], large: Sequence[Floats], ours: Floats, theirs: Floats, *, fewest: int
-) -> list[dict[str, Any]]:
+def chosen(small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, fewest: int) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
-    small, large: of each row, the values of its problems; ours, theirs: their means under each of the same
-    resamples, (draws, rows). Half the problems to choose on can leave the first off the accuracy it belongs to:
-    only its spread is an estimate. fewest: samples behind any rate. Relative ends are pointwise in the same draws,
-    and missing where a resample leaves the large side nothing.
+    small, large: of each row, the values of its problems. apart: the difference of their means under each of the
+    same resamples, (draws, rows): having half the problems to choose on it can lie off the difference, and only
+    its spread is an estimate. fewest: samples behind any rate. Relative ends are those of the difference over the
+    large side's mean.
     """
     rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
     sizes = np.array([len(one) for one in small])
@@ -58,8 +56,7 @@ def chosen(
         return rows
     middle = np.array([row["difference"] for row in rows])[enough]
     level = np.array([row["large"] for row in rows])[enough]
-    off = (ours - theirs)[:, enough]
-    ends = simultaneous(off, middle, problems=sizes[enough], fewest=fewest)
+    ends = simultaneous(apart[:, enough], middle, problems=sizes[enough], fewest=fewest)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = [np.where(level > 0, end / level, np.nan) for end in ends]
     found = _ended([rows[i] for i in enough], ends, (relative[0], relative[1]))

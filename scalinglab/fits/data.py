@@ -54,7 +54,7 @@ class Points:
     @property
     def said(self) -> str:
         """What a fit says of the groups that it made."""
-        said = f"resampled by {self.together}, of which rows may not be independent (groups say otherwise)"
+        said = f"resampled by {self.together}, as rows of one may not be independent; groups may say otherwise"
         return said if self.together else ""
 
     def without_highest(self, count: int) -> Points:

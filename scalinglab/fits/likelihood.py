@@ -26,7 +26,7 @@ class Likelihood:
 
     @property
     def rows(self) -> int:
-        return self.counts.units
+        return 4 * self.counts.units  # the likelihood of a mixture is an array over p too
 
     def __call__(self, point: Floats, which: Ints) -> Local:
         weight = self.weight if len(self.weight) == 1 else self.weight[which]

@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 STEPS = 400
 """Iterations after which a start has not converged."""
+TOLERANCE = 1e-10
 NEAR = 1e-3
 """The first damping for starts next to their minimum: resamples of what was fitted."""
 _CACHE = 32768  # residuals at a time: these and their derivatives stay in the processor's cache
@@ -59,7 +60,7 @@ def minimise(
     high: Floats,
     *,
     damping: float = 1.0,
-    tolerance: float = 1e-10,
+    tolerance: float = TOLERANCE,
 ) -> Minima:
     """The minimum that each start (S, P) leads to, within bounds (P,).
 
@@ -74,6 +75,7 @@ def minimise(
     point, converged = np.clip(starts, low, high), np.zeros(len(starts), dtype=bool)
     here = _nowhere(point)
     damped, steps = np.full(len(point), damping), np.zeros(len(point), dtype=np.int64)
+    worsened = np.zeros(len(point), dtype=bool)  # after a step that was too long, the next stays as short
     active, begun = np.arange(0), 0
     while len(active) or begun < len(point):
         if len(active) <= window // 2 and begun < len(point):
@@ -88,7 +90,9 @@ def minimise(
         better = there.value < now.value
         point[active[better]] = target[better]
         _write(here, active[better], Local(*(array[better] for array in there)))
-        damped[active] = np.where(better, np.maximum(damped[active] * 0.25, 1e-9), damped[active] * 4)
+        easier = np.where(worsened[active], damped[active], np.maximum(damped[active] * 0.25, 1e-9))
+        damped[active] = np.where(better, easier, damped[active] * 4)
+        worsened[active] = ~better
         steps[active] += 1
         converged[active[reached]] = True
         active = active[~reached & (damped[active] < _HOPELESS) & (steps[active] < STEPS)]

@@ -146,7 +146,7 @@ def done(
 def _why_none(size: Size, draws: int, lost: int) -> str:
     """Why there can be no intervals; nothing where there can."""
     if size.units < 2:
-        return f"{size.units} {size.unit} cannot be resampled"
+        return f"only {size.units} to resample ({size.unit})"
     if not draws:
         return "none were asked for"
     return f"{lost} of {draws} resamples could not be fitted" if lost > _LOST * draws else ""

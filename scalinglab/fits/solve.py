@@ -8,11 +8,12 @@ from itertools import product
 import numpy as np
 from scipy import special
 
-from scalinglab.fits.minimise import Floats, Minima, minimise
+from scalinglab.fits.minimise import TOLERANCE, Floats, Minima, minimise
 from scalinglab.fits.residuals import Residuals, project, searched
 from scalinglab.laws import Inputs, Law
 
 _STAGES = 16
+_CLOSE = 1e-12  # all but absolute values have sharp minima
 
 
 def bounds(law: Law) -> tuple[Floats, Floats]:
@@ -30,9 +31,9 @@ def all_starts(law: Law, inputs: Inputs, linked: Floats) -> Floats:
     return project(law, inputs, linked, grid(law))
 
 
-def solve(residuals: Residuals, starts: Floats, *, damping: float = 1.0) -> Minima:
+def solve(residuals: Residuals, starts: Floats, *, damping: float = 1.0, tolerance: float = TOLERANCE) -> Minima:
     """The minimum that each start leads to, the first step damped so."""
-    return minimise(residuals, starts, *bounds(residuals.law), damping=damping)
+    return minimise(residuals, starts, *bounds(residuals.law), damping=damping, tolerance=tolerance)
 
 
 def solve_gradually(residuals: Residuals, starts: Floats) -> Minima:
@@ -63,7 +64,7 @@ def solve_with_scale(residuals: Residuals, starts: Floats) -> tuple[Minima, Floa
     for _ in range(_STAGES):
         sigma = _scale(np.abs(residuals.residual(ends.point, target[which])[0]), weight, delta)
         threshold = np.maximum(delta * sigma, threshold / 4)
-        ends = solve(replace(residuals, delta=threshold[:, None]), ends.point)
+        ends = solve(replace(residuals, delta=threshold[:, None]), ends.point, tolerance=_CLOSE)
     size = np.abs(residuals.residual(ends.point, target)[0])
     sigma = _scale(size, weight, delta)
     ratio = size / sigma[:, None]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from scalinglab.curves import Floats
 from scalinglab.exchange import OPTIMAL, SIDES
@@ -16,6 +17,7 @@ from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
 
 _OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
 _LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-.", "coverage": (0, (1, 3))}
+_LEAST = 2.0**-30  # stands for no bound
 _STAR: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 13, "markeredgecolor": "black"}
 
 
@@ -86,9 +88,9 @@ def optimal_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> No
         look = {"marker": MARKERS[i], "markersize": 4, "linestyle": "--", "label": str(name)}
         _banded(ax, line, "k", COLOURS[i], look)
     ax.set_xscale("log", base=2)
-    ax.set(xlabel="samples a query", ylabel="accuracy (%)")
+    ax.set(xlabel="mean samples a query", ylabel="accuracy (%)")
     ax.set_title(
-        "Compute-optimal against best-of-N, each with exactly so many samples\n"
+        "Compute-optimal against best-of-N, by mean samples a query\n"
         "(bands: 95 %; dotted: chosen on the problems scored)",
         fontsize=10,
     )
@@ -99,7 +101,7 @@ def gains(ax: Axes, gain: pd.DataFrame) -> None:
     """How many times less FLOPs each mechanism takes for the accuracy of its baseline at N, where it reaches it.
 
     gain: of ``Gain.table``, one or several mechanisms; a colour is a mechanism and its baseline, a marker how it
-    is read.
+    is read. An interval without a bound runs off the Axes.
     """
     rows = gain[gain["unit"] == "flops"]
     kinds = [name for name, _ in rows.groupby(["mechanism", "against"], sort=False)]
@@ -112,9 +114,16 @@ def gains(ax: Axes, gain: pd.DataFrame) -> None:
     ax.axhline(1, color="black", linewidth=0.8)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    known = rows.loc[rows["verdict"] == REACHED, ["gain", "low", "high"]].to_numpy(dtype=float)
+    ax.set_ylim(float(np.nanmin(known)) / 1.5, float(np.nanmax(known)) * 1.5)
     ax.set_xlim(rows["n"].min() / 1.5, rows["n"].max() * 1.5)
     ax.set(xlabel="N of the baseline", ylabel="times less FLOPs for its accuracy")
-    ax.set_title("Gain with 95 % (?: not reached, or already at the least budget)", fontsize=10, pad=18)
+    ax.set_title(
+        "Gain with 95 % (off the edge: no bound;\n?: not reached, or already at the least budget)",
+        fontsize=10,
+        pad=18,
+    )
     ax.legend(**_OUTSIDE)
 
 
@@ -122,7 +131,7 @@ def _gained(ax: Axes, at: Floats, rows: pd.DataFrame, look: dict[str, Any], labe
     """One series of gains: a marker and its interval; a question mark in its colour where there is none."""
     known = (rows["verdict"] == REACHED).to_numpy()
     value, low, high = (rows[name].to_numpy(dtype=float)[known] for name in ("gain", "low", "high"))
-    reach = np.nan_to_num(np.abs([low - value, high - value]))
+    reach = [value - np.nan_to_num(low, nan=_LEAST), np.nan_to_num(high, nan=1 / _LEAST) - value]
     ax.errorbar(at[known], value, reach, linestyle="", capsize=3, markersize=5, label=label, **look)
     for x in at[~known]:
         above(ax, float(x), "?", look["color"])

@@ -63,7 +63,7 @@ def _optimal_section(optimal: Chosen, curves: pd.DataFrame, rule: str) -> Sectio
 def _draw_optimal(optimal: Chosen, base: pd.DataFrame) -> plots.Drawn:
     gain = optimal.gain()
     reached = bool(len(gain) and (gain["verdict"] == REACHED).any())
-    drawn, axes = plots.figure(1 + reached, width=6.8, height=3.8)
+    drawn, axes = plots.figure(1 + reached, width=7.6, height=4.0)
     plots.optimal_curves(axes[0], optimal.table(), base)
     if reached:
         plots.gains(axes[1], gain)

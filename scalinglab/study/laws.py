@@ -115,11 +115,19 @@ def laws_report(strategies: Sequence[Fitted], ladder: Sequence[Fitted]) -> Repor
     from scalinglab.report import Report, Section
 
     sections = [
-        Section("strategies", "Accuracy by samples", _PROBLEMS, table_of(strategies), partial(_by_k, strategies))
+        Section(
+            "strategies",
+            "Accuracy by samples",
+            _PROBLEMS,
+            pd.DataFrame(rows_of(strategies)),
+            partial(_by_k, strategies),
+        )
     ]
     if ladder:
         sections.append(
-            Section("ladder", "Loss by size and tokens", _RUNS, table_of(ladder), partial(_by_d, ladder))
+            Section(
+                "ladder", "Loss by size and tokens", _RUNS, pd.DataFrame(rows_of(ladder)), partial(_by_d, ladder)
+            )
         )
     return Report("Laws on the study's own numbers", sections)
 
@@ -159,16 +167,15 @@ def notes_of(ladder: Sequence[Fitted]) -> list[str]:
     return _PROBLEMS + (_RUNS if ladder else [])
 
 
-def table_of(found: Sequence[Fitted]) -> pd.DataFrame:
+def rows_of(found: Sequence[Fitted]) -> list[dict[str, Any]]:
     """One row a parameter; a fit that failed has none, and one row that says why."""
-    rows = [
+    return [
         {"of": one.of, "law": one.fit.law.name, "status": one.fit.status, "parameter": name}
         | {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         | {"error": one.error, "why": one.fit.why}
         for one in found
         for name, estimate in (one.fit.parameters if one.fit.objective is not None else _NONE).items()
     ]
-    return pd.DataFrame(rows)
 
 
 def _by_k(found: Sequence[Fitted]) -> plots.Drawn:

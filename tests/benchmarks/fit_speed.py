@@ -1,4 +1,5 @@
-"""Chinchilla's law on Epoch's 240 points: 4,500 starts and 4,000 bootstraps here, by scipy, and by `chinchilla`.
+"""Chinchilla's law on Epoch's 240 points: 4,500 starts and 4,000 bootstraps here, by scipy, and by `chinchilla`;
+and every law of a recorded study, by `scalinglab laws` and without the reading of the study.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/fit_speed.py    # writes results/benchmarks/fit.json
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,14 +24,15 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from scalinglab.fits import Points, fit, read_points
+from scalinglab.fits import Points, fit, fit_all, read_points
 from scalinglab.fits.fit import residuals_of
 from scalinglab.fits.residuals import project
 from scalinglab.fits.solve import solve
-from scalinglab.laws import CHINCHILLA
+from scalinglab.laws import CHINCHILLA, DRIFTING, LOG_LOGISTIC, SATURATING
 
 ROOT = Path(__file__).parents[2]
 POINTS = ROOT.parent / "shared" / "data" / "chinchilla" / "points.csv"
+STUDY = ROOT / "tests" / "data" / "first-study"
 AXES = {  # of Hoffmann et al. 2022 and Besiroglu et al. 2024
     "e": np.arange(-1, 1.1, 0.5),
     "a": np.arange(0, 26, 5.0),
@@ -84,6 +87,29 @@ def ours(data: Points) -> list[dict[str, Any]]:
     ]
 
 
+def of_a_study() -> list[dict[str, Any]]:
+    """`scalinglab laws` on the first study in a process of its own, and the fits of its curves alone."""
+
+    def verb() -> tuple[int, None]:
+        line = [sys.executable, "-m", "scalinglab.cli.verbs", "laws", str(STUDY), "--json"]
+        subprocess.run(line, check=True, capture_output=True)
+        return 1, None
+
+    rng = np.random.default_rng(0)
+    rise = np.linspace(0.3, 0.75, 7) + rng.normal(0, 0.3, (200, 7))
+    curves = [Points({"k": 2.0 ** np.arange(7)}, np.clip(rise + shift, 0, 1)) for shift in np.linspace(0, 0.1, 10)]
+
+    def fits() -> tuple[int, None]:
+        for law in (SATURATING, LOG_LOGISTIC, DRIFTING):
+            fit_all(law, curves)
+        return 30, None
+
+    return [
+        timed("scalinglab laws tests/data/first-study", verb, 1),
+        timed("scalinglab, three laws of accuracy on ten curves of 200 problems, 1,000 bootstraps each", fits, 30),
+    ]
+
+
 def scipys(data: Points, method: str) -> dict[str, Any]:
     """scipy from a random subset of the grid, of the log-sum-exp form and with numerical gradients, as Epoch's."""
     size, tokens, loss = np.log(data.inputs["N"]), np.log(data.inputs["D"]), np.log(data.outcome)
@@ -126,7 +152,7 @@ def package(data: Points) -> dict[str, Any]:
 def main() -> None:
     columns = {"N": "Model Size", "C": "Training FLOP", "D": "C/6N"}
     data = read_points(POINTS, CHINCHILLA, columns=columns).without_highest(5)
-    rows = [*ours(data), scipys(data, "BFGS"), scipys(data, "L-BFGS-B")]
+    rows = [*ours(data), *of_a_study(), scipys(data, "BFGS"), scipys(data, "L-BFGS-B")]
     names = ["numpy", "scipy"]
     try:
         version("chinchilla")
