@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,30 @@ def pass_at_k(n: Any, correct: Any, k: Any) -> Floats:
     n, correct, k = np.broadcast_arrays(*(np.asarray(flops.whole(a, name)) for name, a in given.items()))
     if ((correct < 0) | (correct > n) | (k < 1) | (k > n)).any():
         raise DataError("pass@k of counts out of range", "0 <= c <= n and 1 <= k <= n", "mend n, c or k")
-    total, few, many = (a.ravel() for a in (n, np.minimum(correct, k), np.maximum(correct, k)))
-    result = np.ones(n.size)
+    if not n.size:
+        return np.empty(n.shape)
+    flat = [array.ravel() for array in (n, correct, k)]
+    least = [array.min() for array in flat]
+    spans = [int(array.max() - low) + 1 for array, low in zip(flat, least, strict=True)]
+    if math.prod(spans) > n.size:
+        return _passes(*flat).reshape(n.shape)
+    code = np.ravel_multi_index([array - low for array, low in zip(flat, least, strict=True)], spans)
+    seen = np.flatnonzero(np.bincount(code))  # equal counts are worked out once
+    found = np.zeros(seen[-1] + 1)
+    found[seen] = _passes(*(low + at for low, at in zip(least, np.unravel_index(seen, spans), strict=True)))
+    return np.asarray(found[code].reshape(n.shape))
+
+
+def _passes(n: Ints, correct: Ints, k: Ints) -> Floats:
+    few, many, result = np.minimum(correct, k), np.maximum(correct, k), np.ones(len(n))
     order = np.argsort(few, kind="stable")
-    order = order[few[order] <= (total - many)[order]]  # else some of any k are right
+    order = order[few[order] <= (n - many)[order]]  # else some of any k are right
     short = int(np.searchsorted(few[order], _FEW, side="right"))
     for summed, part in ((_log_product, order[:short]), (_log_series, order[short:])):
         for at in range(0, len(part), _BLOCK):
             rows = part[at : at + _BLOCK]
-            result[rows] = -np.expm1(summed(*(array[rows].astype(np.float64) for array in (total, few, many))))
-    return result.reshape(n.shape)
+            result[rows] = -np.expm1(summed(*(array[rows].astype(np.float64) for array in (n, few, many))))
+    return result
 
 
 def _log_product(n: Floats, few: Floats, many: Floats) -> Floats:

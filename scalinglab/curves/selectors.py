@@ -94,7 +94,7 @@ def _best_of_n(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
 
 
 def _voting(weigh: Callable[[Graded], Floats | None]) -> Choose:
-    """A selector of the answer with most votes; ``weigh`` says what a sample casts (NaN: none; None: one each)."""
+    """A selector of the answer with most votes; each sample casts ``weigh`` (NaN: nothing; None: one each)."""
 
     def choose(pool: Pool, budgets: Ints, *, draws: int | None, seed: int) -> tuple[Floats, Floats]:
         def vote(group: Graded, k: Ints) -> tuple[Floats, Floats]:
