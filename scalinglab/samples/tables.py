@@ -11,7 +11,7 @@ from scalinglab.samples.columns import GRADED, TASK, column_of, name_of, refuse,
 from scalinglab.samples.counts import NAMES, opened
 from scalinglab.samples.records import Run, canonical
 
-STRATEGIES = ("parallel", "greedy", "difficulty")
+SAMPLED = ("parallel", "greedy", "difficulty")
 """Those whose answers say all of how they came to be; others have parameters, which a run records."""
 TOKENS = {
     "prompt_tokens": ("prompt_tokens", "input_tokens"),
@@ -83,10 +83,10 @@ def _told(frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:
         return pd.Series([default if pd.isna(one) else str(one) for one in given], frame.index, dtype=object)
 
     told = {"answer": texts("answer", None), "strategy": texts("strategy", "parallel")}
-    unknown = ~told["strategy"].isin(STRATEGIES)
+    unknown = ~told["strategy"].isin(SAMPLED)
     refuse(
         unknown, where, f"has strategy {_first(told['strategy'], unknown)}",
-        f"one of {', '.join(STRATEGIES)}; record others as a run, with their parameters",
+        f"one of {', '.join(SAMPLED)}; record others as a run, with their parameters",
     )  # fmt: skip
     told["verifier"] = texts("verifier", "verifier" if "score" in frame else None)
     told["score"] = _scores(frame, where)
