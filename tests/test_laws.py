@@ -99,6 +99,8 @@ def test_inference_asks_for_a_smaller_model_trained_longer():
         ({}, {"loss": np.inf}, "a loss of inf nats"),
         ({}, {"inference_tokens": np.nan}, "nan inference tokens"),
         ({}, {"inference_tokens": -1.0}, "-1 inference tokens; expected a finite loss above E"),
+        ({"beta": 1e-4}, {}, "expected a law that a model of finite size meets"),
+        ({"alpha": 1e-4}, {}, "expected a law that a model of finite size meets"),
         ({}, {"law": KAPLAN}, "law kaplan; expected chinchilla or gadre"),
     ],
 )
