@@ -331,6 +331,18 @@ def test_laws_are_ranked_on_more_than_one_row():
     assert compare([CHINCHILLA], sizes)[0].rows == {"largest-size": 2}
 
 
+def test_a_frame_is_ranked_as_its_points():
+    inputs = {"N": np.repeat(np.geomspace(1e7, 1e10, 5), 5), "D": np.tile(np.geomspace(1e9, 1e12, 5), 5)}
+    loss = CHINCHILLA.predict(HOFFMANN, inputs)
+    ranked = compare([CHINCHILLA, GADRE, KAPLAN], pd.DataFrame({**inputs, "loss": loss}))
+    assert [one.law for one in ranked] == [
+        one.law for one in compare([CHINCHILLA, GADRE, KAPLAN], Points(inputs, loss))
+    ]
+    assert ranked[0].law == "chinchilla"
+    with pytest.raises(DataError, match="no laws to compare"):
+        compare([], Points(inputs, loss))
+
+
 def test_laws_are_ranked_above_a_budget():
     truth = {"E": 0.7, "F": 0.2, "b": 0.8}
     data = Points({"k": BUDGETS}, SATURATING.predict(truth, {"k": BUDGETS}))
