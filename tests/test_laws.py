@@ -99,6 +99,8 @@ def test_inference_asks_for_a_smaller_model_trained_longer():
         ({}, {"loss": np.inf}, "a loss of inf nats"),
         ({}, {"inference_tokens": np.nan}, "nan inference tokens"),
         ({}, {"inference_tokens": -1.0}, "-1 inference tokens; expected a finite loss above E"),
+        ({"beta": 1e-4}, {}, "expected a law that a model of finite size meets"),
+        ({"alpha": 1e-4}, {}, "expected a law that a model of finite size meets"),
         ({}, {"law": KAPLAN}, "law kaplan; expected chinchilla or gadre"),
     ],
 )
@@ -327,6 +329,18 @@ def test_laws_are_ranked_on_more_than_one_row():
     inputs = {"N": np.geomspace(1e7, 1e10, 8), "D": np.geomspace(1e9, 1e11, 8)}
     sizes = Points(inputs, CHINCHILLA.predict(HOFFMANN, inputs))
     assert compare([CHINCHILLA], sizes)[0].rows == {"largest-size": 2}
+
+
+def test_a_frame_is_ranked_as_its_points():
+    inputs = {"N": np.repeat(np.geomspace(1e7, 1e10, 5), 5), "D": np.tile(np.geomspace(1e9, 1e12, 5), 5)}
+    loss = CHINCHILLA.predict(HOFFMANN, inputs)
+    ranked = compare([CHINCHILLA, GADRE, KAPLAN], pd.DataFrame({**inputs, "loss": loss}))
+    assert [one.law for one in ranked] == [
+        one.law for one in compare([CHINCHILLA, GADRE, KAPLAN], Points(inputs, loss))
+    ]
+    assert ranked[0].law == "chinchilla"
+    with pytest.raises(DataError, match="no laws to compare"):
+        compare([], Points(inputs, loss))
 
 
 def test_laws_are_ranked_above_a_budget():

@@ -87,7 +87,9 @@ def compare_all(
     seed: int = 0,
 ) -> list[list[Ranked]]:
     """``compare`` for each of several data, side by side."""
-    given = [entered(law, one) for law in laws[:1] for one in data]
+    if not laws:
+        raise DataError("no laws to compare", "one or more", "name some")
+    given = [entered(laws[0], one) for one in data]
     splits = [_chosen(one, hold_out, up_to, seed) for one in given]
     ranked: list[list[Ranked]] = [[] for _ in given]
     for law in laws:

@@ -112,9 +112,9 @@ def usable(law: Law, data: Points) -> Points:
 
 
 def above_zero(columns: Mapping[str, Floats]) -> None:
-    """A DataError for the first row that is not above 0."""
+    """A DataError for the first row that is no finite number above 0."""
     for name, values in columns.items():
-        bad = np.flatnonzero(~(values > 0))
+        bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
         if len(bad):
             given = f"{name} = {values[bad[0]]:g} in row {bad[0] + 1}"
             raise DataError(given, "a number above 0", "mend the row")

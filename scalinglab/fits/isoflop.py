@@ -92,15 +92,15 @@ def read_runs(path: str | Path, *, columns: Mapping[str, str] | None = None) -> 
 
 
 def isoflop(runs: Points | pd.DataFrame, *, within: float = 4.0, bootstrap: int = 1000, seed: int = 0) -> IsoFlop:
-    """The size N of least loss for each budget C, and the line through them in log C (Hoffmann et al. 2022, 2).
+    """The size N of least loss for each budget C, and the line through them in log C.
 
-    Runs whose C are within 10 % of the next are of one budget. Its optimum is the lowest point of a parabola in
-    log N through the runs of which N is within a factor of that of lowest loss: further away the loss is no
-    parabola, and bends the optimum (Open-Athena 2026, arXiv 2603.22339). Losses are drawn again with the noise
-    that they have about the parabolas; the variances of the optima weight the line (Porian et al. 2024, arXiv
-    2406.19146), and the draws give the intervals, 95 %, wider where the optima scatter more about the line than
-    their variances say. Raises DataError for values that cannot be, and FitError for fewer than three budgets
-    with an optimum.
+    Approach 2 of Hoffmann et al. 2022 (arXiv 2203.15556), with weights. Runs whose C are within 10 % of the next
+    are of one budget. Its optimum is the lowest point of a parabola in log N through the runs of which N is within
+    a factor of that of lowest loss: further away the loss is no parabola, and bends the optimum (arXiv
+    2603.22339). Losses are drawn again with the noise that they have about the parabolas; the variances of the
+    optima weight the line (Porian et al. 2024, arXiv 2406.19146), and the draws give the intervals, 95 %, wider
+    where the optima scatter more about the line than their variances say. Raises DataError for values that cannot
+    be, and FitError for fewer than three budgets with an optimum.
     """
     if isinstance(runs, pd.DataFrame):
         runs = Points(*mapped(runs, ("N", "C"), "loss", None, "the frame"))

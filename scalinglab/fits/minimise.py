@@ -17,7 +17,6 @@ NEAR = 1e-3
 _CACHE = 32768  # residuals at a time: these and their derivatives stay in the processor's cache
 _LONGEST = 3.0  # no coordinate moves further in one step: on a log scale, a factor of 20
 _HOPELESS = 1e12  # damping at which no step is left to try
-_SMALLEST = 1e-14  # of a pivot of a matrix of unit diagonal
 _NOTHING = 1e-18  # a promise so small that the objective is 0 but for rounding
 
 
@@ -148,19 +147,11 @@ def _step(now: Local, point: Floats, damping: Floats, low: Floats, high: Floats)
 
 
 def _solve(matrix: Floats, right: Floats, held: npt.NDArray[np.bool_], scale: Floats) -> Floats:
-    """matrix^-1 right (S, P) by Cholesky's decomposition, all S at once; 0 for the held coordinates."""
+    """matrix^-1 right (S, P), the matrix scaled to a unit diagonal first; 0 for the held coordinates."""
     root = np.sqrt(scale)
-    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, matrix / (root[:, :, None] * root[:, None, :]))
-    size = range(scaled.shape[1])
-    lower, solved = scaled.transpose(1, 2, 0).copy(), np.where(held, 0.0, right / root).T.copy()
-    for i in size:
-        pivot = np.sqrt(np.maximum(lower[i, i], _SMALLEST) + held[:, i])
-        below = lower[i + 1 :, i] / pivot
-        lower[i, i], lower[i + 1 :, i] = pivot, below
-        lower[i + 1 :, i + 1 :] -= below[:, None] * below
-        solved[i] /= pivot
-        solved[i + 1 :] -= below * solved[i]
-    for i in reversed(size):
-        solved[i] /= lower[i, i]
-        solved[:i] -= lower[i, :i] * solved[i]
-    return solved.T / root
+    scaled = matrix / (root[:, :, None] * root[:, None, :])
+    if held.any():
+        scaled[held[:, :, None] | held[:, None, :]] = 0.0
+        at = np.arange(held.shape[1])
+        scaled[:, at, at] += held
+    return np.linalg.solve(scaled, np.where(held, 0.0, right / root)[:, :, None])[:, :, 0] / root
