@@ -107,6 +107,14 @@ def test_committed_results_name_the_command_that_rebuilds_them():
         assert all((path.parent / name).is_file() for name in manifest["files"])
 
 
+@pytest.mark.parametrize("lock", ["dev", "engine"])
+def test_a_lock_holds_pins_only_and_no_build_of_one_machine(lock):
+    lines = (ROOT / "requirements" / f"{lock}.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert "torch==2.13.0" in pins
+    assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==[\w.]+( ; .+)?", pin)] == []
+
+
 def test_the_changelog_names_the_version():
     from scalinglab import __version__
 
