@@ -13,6 +13,8 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples import AGGREGATES, Run
 
+ANSWERED = ("right", "wrong")
+"""Grades of samples whose answer was read."""
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -88,7 +90,8 @@ def pool_from_run(
     """The pool of one model of a recorded run; a solution's score aggregates its step scores.
 
     chained: whether the samples of a unit's chain depend on each other, so that budgets count chains.
-    Samples whose grader failed are left out. Raises DataError where nothing is left of a problem.
+    Every sample stays in n, whatever its grade: all but the right ones are not right. Those that were refused, could
+    not be read or not be graded have no answer, and do not vote. Raises DataError where there are no samples.
     """
     if aggregate not in AGGREGATES:
         raise DataError(f"aggregate {aggregate!r}", f"one of {', '.join(AGGREGATES)}", "choose one")
@@ -99,15 +102,7 @@ def pool_from_run(
         raise DataError(f"no {strategy} samples of model {model!r}", f"one of {known}", "name what was run")
     several = len(solved["task"].unique()) > 1
     solved["problem"] = solved["task"] + "/" + solved["problem"] if several else solved["problem"]
-    graded = solved[solved["grade"] != "error"]
-    lost = set(solved["problem"].unique()) - set(graded["problem"].unique())  # such strings are slow to walk
-    if lost:
-        raise DataError(
-            f"every grade of problem {min(lost)} failed",
-            "a graded sample for each problem",
-            "grade the run again",
-        )
-    return _stack(model, graded.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate], chained)
+    return _stack(model, solved.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate], chained)
 
 
 def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float], chained: bool) -> Pool:
@@ -118,7 +113,7 @@ def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float
     right, answers = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int64)
     scores = np.full(shape, np.nan)
     right[place] = graded["grade"] == "right"
-    answers[place] = _codes(graded["answer"].where(graded["grade"] != "unparsed"), row)
+    answers[place] = _codes(graded["answer"].where(graded["grade"].isin(ANSWERED)), row)
     scores[place] = [aggregate(steps) if len(steps) else np.nan for steps in graded["scores"]]
     chains = None
     if chained:

@@ -148,7 +148,9 @@ def _require(pool: Pool, name: str) -> Selector:
     if selector.needs_answers:
         _answered(pool.model, pool.graded.answers[asked] >= 0, pool.graded.right[asked], name)
     if selector.needs_verifier:
-        _scored(pool.model, pool.graded.scores[asked], selector)
+        answered = pool.graded.right | (pool.graded.answers >= 0)
+        judged = asked & answered if answered.any() else asked  # nobody judges a refusal
+        _scored(pool.model, pool.graded.scores[judged], selector)
     return selector
 
 

@@ -99,11 +99,11 @@ class Evidence:
         if self.run is None or not self.recorded(model):
             return self.tokens
         units = self.run.units
-        keys = units.loc[(units["model"] == model) & units["strategy"].isin(SAMPLED), "key"]
+        mine = units["model"] == model
+        sampled = mine & units["strategy"].isin(SAMPLED)
+        keys = units.loc[sampled if sampled.any() else mine, "key"]
         calls = self.run.calls
         own = calls[calls["unit"].isin(keys) & (calls["role"] != "verifier")]
-        if own.empty:
-            return self.tokens
         return Tokens(round(float(own["question_tokens"].mean())), round(float(own["generated_tokens"].mean())))
 
     def recorded(self, model: str) -> bool:

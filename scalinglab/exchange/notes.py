@@ -23,6 +23,7 @@ def notes_of(
         f"R: one sample of {view.small} a query ({evidence.written():.4g} tokens) over its training tokens",
         *_trained(evidence),
         *_missing(evidence, found),
+        *_grades(evidence),
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
         "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; its training "
@@ -69,6 +70,16 @@ def _missing(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
     shared = len(found[0].arms.problems)
     for name, count in missing(evidence, [view.convention for view in found[:1]]).items():
         yield f"missing: {name} was never asked {count} of {shared + count} problems or more; compared on {shared}"
+
+
+def _grades(evidence: Evidence) -> Iterator[str]:
+    """Samples that were not right for another reason than a wrong answer, counted."""
+    if evidence.run is None:
+        return
+    counts = evidence.run.solutions["grade"].value_counts()
+    odd = [f"{int(n)} {grade}" for grade, n in counts.items() if grade not in ("right", "wrong")]
+    if odd:
+        yield f"of {int(counts.sum())} answers {', '.join(odd)}: all stay in n as not right"
 
 
 def _bins(evidence: Evidence, view: View) -> Iterator[str]:

@@ -15,7 +15,7 @@ from scalinglab.errors import DataError
 from scalinglab.samples.options import verifiers_of, with_options
 
 ROLES = ("policy", "large", "verifier", "reviser")
-GRADES = ("right", "wrong", "unparsed", "error")
+GRADES = ("right", "wrong", "unparsed", "refused", "error")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Solution:
-    """One complete answer. ``grade`` keeps an unparsed answer and a failed grader apart from a wrong one.
+    """One complete answer. ``grade`` keeps an unparsed answer, a refusal (by the model, or by its server of a prompt
+    that is too long) and a failed grader apart from a wrong one; all of them count as not right.
 
     ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
     further verifiers of the same unit, by name (see ``scored_by``).
