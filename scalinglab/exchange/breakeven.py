@@ -57,11 +57,12 @@ def _rows(view: View, group: Group, seed: int) -> Iterator[dict[str, Any]]:
 def _headline(view: View, group: Group) -> dict[str, Any]:
     (rival,) = rivals(view, thinking=False, line=None)
     both = np.column_stack([view.arms.accuracy[:, rival.column], rival.flops])
-    spent, right, theirs = configurations(view, group, both)
+    saved = [_saved(view, rival, "policy", menu.models) for menu in view.menus]
+    first = next((i for i, one in enumerate(saved) if one > 0), 0)  # helpers, where training them leaves something
+    spent, right, theirs = configurations(view.menus[first], group, both)
     if len(group.members) < FEWEST_PROBLEMS:
         spent, right, theirs = spent[:1], right[:1], theirs[:1]
-    saved = _saved(view, rival, "policy", view.helpers)
-    found = _row(view, saved, spent, right, theirs[:, 0], theirs[:, 1], len(group.members))
+    found = _row(view, saved[first], spent, right, theirs[:, 0], theirs[:, 1], len(group.members))
     return {"strategy": OPTIMAL, "verifier": "", "selector": OPTIMAL} | found
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group
-from scalinglab.exchange.views import View
+from scalinglab.exchange.views import Menu
 from scalinglab.optimal import Optimal, Reading, calmed
 
 OPTIMAL, FIXED = "compute-optimal", "one arm for all"
@@ -27,17 +27,33 @@ class Headline:
     small: Floats
     large: Floats
     apart: Floats
+    flops: Floats
     status: tuple[str, ...]
 
 
-def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: bool = False) -> Headline:
-    """The compute-optimal strategy (``fixed``: one arm for all) at FLOPs a query in a group.
+def headline(
+    menus: Sequence[Menu], group: Group, large: Floats, flops: Sequence[Floats], *, fixed: bool = False
+) -> Headline:
+    """The compute-optimal strategy (``fixed``: one arm for all) in a group, of the first menu that can be paid.
 
-    large: accuracy of the large model's answer to every problem, (problems,).
+    large: accuracy of the large model's answer to every problem, (problems,). flops: a query, under each menu.
     """
+    every = [_of_menu(menu, group, large, at, fixed) for menu, at in zip(menus, flops, strict=True)]
+    first = [next((i for i, one in enumerate(every) if one.status[j] != CANNOT), 0) for j in range(len(flops[0]))]
+    columns = list(enumerate(first))
+    return Headline(
+        np.column_stack([every[i].small[:, j] for j, i in columns]),
+        every[0].large,
+        np.column_stack([every[i].apart[:, j] for j, i in columns]),
+        np.array([every[i].flops[j] for j, i in columns]),
+        tuple(every[i].status[j] for j, i in columns),
+    )
+
+
+def _of_menu(menu: Menu, group: Group, large: Floats, flops: Floats, fixed: bool) -> Headline:
     sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
     apart, jitter, found = [], [], []
-    for at, (optimal, g, reading) in enumerate(_splits(view, group, flops, fixed)):
+    for at, (optimal, g, reading) in enumerate(_splits(menu, group, flops, fixed)):
         here = np.ones(len(group.members), dtype=bool) if group.inside is None else group.inside[at]
         sums[here] += reading.accuracy
         times[here] += 1
@@ -48,10 +64,10 @@ def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: b
     noise = np.mean(jitter, axis=0) / len(jitter)  # dividing into folds: no doubt of the estimate
     told = tuple(_status(kinds) for kinds in zip(*found, strict=True))
     large_here = group.evened(large[group.members])
-    return Headline(small, large_here, calmed(np.mean(apart, axis=0), noise), told)
+    return Headline(small, large_here, calmed(np.mean(apart, axis=0), noise), flops, told)
 
 
-def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
+def configurations(menu: Menu, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
     """FLOPs a query and accuracy of each configuration, from cheap to dear, and means of ``large``.
 
     The first two are (1 + draws, prices); the means of ``large``, (problems, columns), under the same resamples
@@ -60,7 +76,7 @@ def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Flo
     The first row is the problems' own, the others resamples, about the first.
     """
     own, right, spent, others = [], [], [], []
-    for optimal, g in _of_group(view, group):
+    for optimal, g in _of_group(menu, group):
         chosen, (_, members) = optimal.chosen, optimal.groups()[g]
         own.append([chosen.spent[members].mean(axis=0), chosen.accuracy[members].mean(axis=0)])
         spent.append(chosen.costs[:, :, g].mean(axis=0))
@@ -74,15 +90,15 @@ def configurations(view: View, group: Group, large: Floats) -> tuple[Floats, Flo
     return np.vstack([cost, costs])[:, order], accuracy[:, order], theirs
 
 
-def _of_group(view: View, group: Group) -> Iterator[tuple[Optimal, int]]:
-    for optimal in view.optimal:
+def _of_group(menu: Menu, group: Group) -> Iterator[tuple[Optimal, int]]:
+    for optimal in menu.optimal:
         names = [str(name) for name, _ in optimal.groups()]
         if group.name in names:
             yield optimal, names.index(group.name)
 
 
-def _splits(view: View, group: Group, flops: Floats, fixed: bool) -> Iterator[tuple[Optimal, int, Reading]]:
-    for optimal, g in _of_group(view, group):
+def _splits(menu: Menu, group: Group, flops: Floats, fixed: bool) -> Iterator[tuple[Optimal, int, Reading]]:
+    for optimal, g in _of_group(menu, group):
         yield optimal, g, optimal.read(g, flops, fixed=fixed)
 
 

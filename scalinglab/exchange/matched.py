@@ -138,29 +138,30 @@ def _headlines(view: View, r: Sequence[float], thinking: bool) -> Iterator[dict[
     """Rows of the compute-optimal strategy and of one arm for all, all groups and R under one interval each."""
     for kind in (OPTIMAL, FIXED):
         for rival in rivals(view, thinking=thinking, line=None):
-            parts = []
-            for group in view.groups:
-                flops = budget(view, group, rival, "policy", view.helpers, r)
-                right = view.arms.accuracy[:, rival.column]
-                parts.append((group, flops, headline(view, group, right, flops, fixed=kind == FIXED)))
+            parts = [(group, _headline(view, group, rival, r, fixed=kind == FIXED)) for group in view.groups]
             yield from _together(view, kind, rival, parts, r)
 
 
+def _headline(view: View, group: Group, rival: Rival, r: Sequence[float], *, fixed: bool) -> Headline:
+    flops = [budget(view, group, rival, "policy", menu.models, r) for menu in view.menus]
+    return headline(view.menus, group, view.arms.accuracy[:, rival.column], flops, fixed=fixed)
+
+
 def _together(
-    view: View, kind: str, rival: Rival, parts: Sequence[tuple[Group, Floats, Headline]], r: Sequence[float]
+    view: View, kind: str, rival: Rival, parts: Sequence[tuple[Group, Headline]], r: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
-    cells = [(group, flops, one, j) for group, flops, one in parts for j in range(len(r))]
-    read = [(one, j) for _, _, one, j in cells if one.status[j] in (MEASURED, BOUND)]
+    cells = [(group, one, j) for group, one in parts for j in range(len(r))]
+    read = [(one, j) for _, one, j in cells if one.status[j] in (MEASURED, BOUND)]
     found: list[dict[str, Any]] = []
     if read:
         small, large = [one.small[:, j] for one, j in read], [one.large for one, _ in read]
         apart = np.column_stack([one.apart[:, j] for one, j in read])
         found = chosen(small, large, apart, fewest=_fewest(view, rival))
     told = iter(found)
-    for group, flops, one, j in cells:
+    for group, one, j in cells:
         row = {
             "strategy": kind, "verifier": "", "selector": kind, "bin": group.name, "R": r[j], "k": np.nan,
-            "flops": flops[j], "against": rival.name, "convention": view.arms.convention,
+            "flops": one.flops[j], "against": rival.name, "convention": view.arms.convention,
             "status": one.status[j], "interval": SIMULTANEOUS,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)

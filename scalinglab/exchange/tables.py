@@ -111,7 +111,7 @@ def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
 
 def _optimal(view: View, group: Group) -> Iterator[dict[str, object]]:
     nothing: Floats = np.zeros((len(view.arms.problems), 1))
-    spent, right, _ = configurations(view, group, nothing)
+    spent, right, _ = configurations(view.menus[0], group, nothing)
     low, high = np.quantile(right[1:], [0.025, 0.975], axis=0)
     enough = len(group.members) >= FEWEST_PROBLEMS
     for i in np.flatnonzero(np.r_[True, np.diff(spent[0]) > 1e-9 * spent[0, 1:]]):

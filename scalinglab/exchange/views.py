@@ -59,12 +59,24 @@ class Lifetime:
 
 
 @dataclass(frozen=True)
+class Menu:
+    """What the compute-optimal strategy chooses among: the lines of models whose training it then pays.
+
+    optimal: the strategy on each split of the samples.
+    """
+
+    models: tuple[str, ...]
+    optimal: tuple[Optimal, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class View:
     """Arms under one convention, the groups of problems over which they are compared, training and the cast.
 
     small, large: the models compared. judges: the model behind each verifier's name. helpers: the small model, its
-    revisers and verifiers. halves: by way, of each split the reader of samples that did not set its bins. optimal:
-    the compute-optimal strategy on each split. checks: FLOPs of checking one answer of the large model,
+    revisers and verifiers. halves: by way, of each split the reader of samples that did not set its bins. menus:
+    of the compute-optimal strategy: everything; and where training helpers is charged the small model alone, which
+    is left where they cannot be paid. checks: FLOPs of checking one answer of the large model,
     (problems,), by verifier ("": a perfect one), where the convention charges it.
     """
 
@@ -76,7 +88,7 @@ class View:
     judges: Mapping[str, str | None]
     helpers: tuple[str, ...]
     halves: Mapping[int, tuple[Reader, ...]] = field(default_factory=dict, repr=False)
-    optimal: tuple[Optimal, ...] = field(default=(), repr=False)
+    menus: tuple[Menu, ...] = field(default=(), repr=False)
     checks: Mapping[str, Floats] = field(default_factory=dict, repr=False)
 
     @property
@@ -210,15 +222,36 @@ def views(
 
 
 def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
-    """The views with the compute-optimal strategy of their small side on each split."""
-    every = [
+    """The views with the menus of their compute-optimal strategies, chosen on each split."""
+    every = _menus(made, found, rules, made[0].helpers, seed)
+    tuned = [
+        i for i, view in enumerate(made) if view.lifetime.trained("policy", view.helpers) > view.lifetime.small
+    ]
+    alone = _menus([made[i] for i in tuned], found, [rules[i] for i in tuned], (made[0].small,), seed)
+    further = dict(zip(tuned, alone, strict=True))
+    return [
+        replace(view, menus=(every[i], *([further[i]] if i in further else []))) for i, view in enumerate(made)
+    ]
+
+
+def _menus(
+    made: Sequence[View], found: Division, rules: Sequence[Convention], models: tuple[str, ...], seed: int
+) -> list[Menu]:
+    """The menu of each view, of lines that take no other model than these; its costs differ, its accuracies do not."""
+    if not made:
+        return []
+    lines = [[line for line in view.menu() if set(line.models) <= set(models)] for view in made]
+    splits = [
         compute_optimal(
-            [found.case(view.arms, view.menu(), s, i, rules[i].difficulty) for i, view in enumerate(made)],
+            [
+                found.case(view.arms, own, split, i, rule.difficulty)
+                for i, (view, own, rule) in enumerate(zip(made, lines, rules, strict=True))
+            ],
             seed=seed,
         )
-        for s in range(found.splits)
+        for split in range(found.splits)
     ]
-    return [replace(view, optimal=tuple(split[i] for split in every)) for i, view in enumerate(made)]
+    return [Menu(models, tuple(split[i] for split in splits)) for i in range(len(made))]
 
 
 def missing(evidence: Evidence, rules: Sequence[Convention]) -> Mapping[str, int]:
