@@ -36,6 +36,11 @@ class Group:
         """The share of splits in which each member counts, (members,)."""
         return np.ones(len(self.members)) if self.inside is None else self.inside.mean(axis=0)
 
+    @property
+    def effective(self) -> float:
+        """How many problems that count alike would leave the mean as much doubt (Kish 1965)."""
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
+
     def mean(self, values: Floats) -> Floats:
         """The weighted mean over members of values of these members, along the first axis."""
         return np.asarray(np.tensordot(self.weights / self.weights.sum(), values, axes=1))

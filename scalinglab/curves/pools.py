@@ -90,8 +90,8 @@ def pool_from_run(
     """The pool of one model of a recorded run; a solution's score aggregates its step scores.
 
     chained: whether the samples of a unit's chain depend on each other, so that budgets count chains.
-    Every sample stays in n, whatever its grade: all but the right ones are not right. Those that were refused, could
-    not be read or not be graded have no answer, and do not vote. Raises DataError where there are no samples.
+    Every sample stays in n, whatever its grade: all but the right ones are not right. Those that were refused,
+    could not be read or not be graded have no answer, and do not vote. Raises DataError where there are no samples.
     """
     if aggregate not in AGGREGATES:
         raise DataError(f"aggregate {aggregate!r}", f"one of {', '.join(AGGREGATES)}", "choose one")

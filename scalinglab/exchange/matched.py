@@ -44,7 +44,7 @@ class _Point:
     small: Floats
     large: Floats
     noise: float
-    fewest: int
+    fewest: float
 
 
 def verdicts(views: Sequence[View], r: Sequence[float], *, thinking: bool = False, seed: int = 0) -> pd.DataFrame:
@@ -104,13 +104,14 @@ def _points(view: View, group: Group, r: Sequence[float], thinking: bool) -> Ite
             small, share = group.evened(found.accuracy), group.weights / group.weights.sum()
             noise = share**2 @ found.noise
             fewest = min(found.fewest, view.arms.readers[rival.line.way].fewest)
+            counted = fewest * group.effective / len(group.members)
             for j, at in enumerate(r):
                 row = {
                     "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
                     "bin": group.name, "R": at, "k": found.k[j], "flops": flops[j], "against": rival.name,
                     "convention": view.arms.convention, "status": found.status[j], "interval": POINTWISE,
                 }  # fmt: skip
-                yield _Point(row, small[:, j], large, float(noise[j]), fewest)
+                yield _Point(row, small[:, j], large, float(noise[j]), counted)
 
 
 def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
@@ -156,7 +157,8 @@ def _together(
     if read:
         small, large = [one.small[:, j] for one, j in read], [one.large for one, _ in read]
         apart = np.column_stack([one.apart[:, j] for one, j in read])
-        found = chosen(small, large, apart, fewest=_fewest(view, rival))
+        sizes = np.array([group.effective for group, one, j in cells if one.status[j] in (MEASURED, BOUND)])
+        found = chosen(small, large, apart, sizes=sizes, fewest=_fewest(view, rival))
     told = iter(found)
     for group, one, j in cells:
         row = {

@@ -42,18 +42,17 @@ def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, se
 
 
 def chosen(
-    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, fewest: int
+    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, sizes: Floats, fewest: int
 ) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
     small, large: of each row, the values of its problems. apart: the difference of their means under each of the
     same resamples, (draws, rows): having half the problems to choose on it can lie off the difference, and only
-    its spread is an estimate. fewest: samples behind any rate. Relative ends are those of the difference over the
-    large side's mean.
+    its spread is an estimate. sizes: effective problems of each row (see ``Group.effective``). fewest: samples
+    behind any rate. Relative ends are those of the difference over the large side's mean.
     """
     rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
-    sizes = np.array([len(one) for one in small])
-    enough = np.flatnonzero(sizes >= FEWEST_PROBLEMS)
+    enough = np.flatnonzero([len(one) >= FEWEST_PROBLEMS for one in small])
     if not len(enough):
         return rows
     middle = np.array([row["difference"] for row in rows])[enough]

@@ -237,7 +237,7 @@ def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed
 def _menus(
     made: Sequence[View], found: Division, rules: Sequence[Convention], models: tuple[str, ...], seed: int
 ) -> list[Menu]:
-    """The menu of each view, of lines that take no other model than these; its costs differ, its accuracies do not."""
+    """The menu of each view, of lines that take no other model than these; their costs alone differ."""
     if not made:
         return []
     lines = [[line for line in view.menu() if set(line.models) <= set(models)] for view in made]

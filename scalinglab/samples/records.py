@@ -106,8 +106,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Solution:
-    """One complete answer. ``grade`` keeps an unparsed answer, a refusal (by the model, or by its server of a prompt
-    that is too long) and a failed grader apart from a wrong one; all of them count as not right.
+    """One complete answer. ``grade`` keeps an unparsed answer, a refusal (by the model, or by its server of a
+    prompt that is too long) and a failed grader apart from a wrong one; all of them count as not right.
 
     ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
     further verifiers of the same unit, by name (see ``scored_by``).
