@@ -91,7 +91,7 @@ def pool_from_run(
 
     chained: whether the samples of a unit's chain depend on each other, so that budgets count chains.
     Every sample stays in n, whatever its grade: all but the right ones are not right. Those that were refused,
-    could not be read or not be graded have no answer, and do not vote. Raises DataError where there are no samples.
+    could not be read or not be graded have no answer, and do not vote. Raises DataError where there are none.
     """
     if aggregate not in AGGREGATES:
         raise DataError(f"aggregate {aggregate!r}", f"one of {', '.join(AGGREGATES)}", "choose one")

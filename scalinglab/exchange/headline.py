@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group
-from scalinglab.exchange.views import Menu
+from scalinglab.exchange.views import ALL, Menu
 from scalinglab.optimal import Optimal, Reading, calmed
 
 OPTIMAL, FIXED = "compute-optimal", "one arm for all"
@@ -98,6 +98,9 @@ def _of_group(menu: Menu, group: Group) -> Iterator[tuple[Optimal, int]]:
 
 
 def _splits(menu: Menu, group: Group, flops: Floats, fixed: bool) -> Iterator[tuple[Optimal, int, Reading]]:
+    if fixed and group.name == ALL and menu.whole is not None:
+        yield menu.whole, 0, menu.whole.read(0, flops, fixed=True)
+        return
     for optimal, g in _of_group(menu, group):
         yield optimal, g, optimal.read(g, flops, fixed=fixed)
 

@@ -72,7 +72,7 @@ def divided(
     """
     problems = arms[0].problems
     if count == 1:
-        return Division(problems, 1, (), (np.ones(len(problems), dtype=np.int64),))
+        return undivided(problems)
     kept = _kept(evidence, small)
     if kept is not None:
         judge = None if verifier is None else evidence.verifiers[verifier]
@@ -84,6 +84,11 @@ def divided(
         samples = round(float(pool.n.mean()))
         return Division(problems, count, bin_groups([labels], count), (labels,), verifier, (ease,), samples, spent)
     return _halved(arms, small, count, seed, verifier)
+
+
+def undivided(problems: tuple[str, ...]) -> Division:
+    """All problems in one bin, which takes no samples to set."""
+    return Division(problems, 1, (), (np.ones(len(problems), dtype=np.int64),))
 
 
 def _ease(pool: Pool, verifier: str | None) -> Floats:

@@ -28,7 +28,7 @@ from scalinglab.curves import (
 )
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.splits import Division, divided
+from scalinglab.exchange.splits import Division, divided, undivided
 from scalinglab.flops import Convention
 from scalinglab.ledger import Tuning, tuning_flops
 from scalinglab.optimal import Optimal, compute_optimal
@@ -62,11 +62,13 @@ class Lifetime:
 class Menu:
     """What the compute-optimal strategy chooses among: the lines of models whose training it then pays.
 
-    optimal: the strategy on each split of the samples.
+    optimal: the strategy on each split of the samples. whole: on all samples without bins, where bins take half of
+    them: one arm for all needs none.
     """
 
     models: tuple[str, ...]
     optimal: tuple[Optimal, ...] = field(repr=False)
+    whole: Optimal | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -241,17 +243,17 @@ def _menus(
     if not made:
         return []
     lines = [[line for line in view.menu() if set(line.models) <= set(models)] for view in made]
-    splits = [
-        compute_optimal(
-            [
-                found.case(view.arms, own, split, i, rule.difficulty)
-                for i, (view, own, rule) in enumerate(zip(made, lines, rules, strict=True))
-            ],
-            seed=seed,
-        )
-        for split in range(found.splits)
-    ]
-    return [Menu(models, tuple(split[i] for split in splits)) for i in range(len(made))]
+
+    def chosen(division: Division, split: int) -> list[Optimal]:
+        cases = [
+            division.case(view.arms, own, split, i, rule.difficulty)
+            for i, (view, own, rule) in enumerate(zip(made, lines, rules, strict=True))
+        ]
+        return compute_optimal(cases, seed=seed)
+
+    splits = [chosen(found, split) for split in range(found.splits)]
+    whole = chosen(undivided(found.problems), 0) if found.halves else [None] * len(made)
+    return [Menu(models, tuple(split[i] for split in splits), whole[i]) for i in range(len(made))]
 
 
 def missing(evidence: Evidence, rules: Sequence[Convention]) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import Comparison, compare, line_table
+from scalinglab.exchange import OPTIMAL, Comparison, compare, line_table
 from scalinglab.files import SHIPPED
 from scalinglab.report import Report, Section, comparison_report
 from scalinglab.study.settings import Study, read_study
@@ -29,7 +29,7 @@ def demo_report(folder: str | Path) -> Report:
 
 def _strategies(found: Comparison) -> Section:
     lines = line_table([found.view(_RULE)])
-    shown = lines[(lines["bin"] == "all") & (lines["selector"] != "coverage")]
+    shown = lines[(lines["bin"] == "all") & ~lines["selector"].isin(["coverage", OPTIMAL])]
     table = shown[["strategy", "k", "accuracy", "low", "high", "flops"]]
     notes = [
         f"{len(found.views[0].arms.problems)} problems; convention {_RULE}; training left out",
