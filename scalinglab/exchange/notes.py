@@ -26,8 +26,8 @@ def notes_of(
         *_grades(evidence),
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
-        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; its training "
-        "includes every helper, or none where they cannot be paid; its intervals hold for all groups and R at once",
+        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; it trains every "
+        "helper, or none where they cannot be paid; its intervals hold for all groups and R at once",
         "single lines are exploratory: each interval stands alone",
         *_bins(evidence, view),
         *_judges(evidence, found),
