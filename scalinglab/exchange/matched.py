@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,13 +153,15 @@ def _together(
     view: View, kind: str, rival: Rival, parts: Sequence[tuple[Group, Headline]], r: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
     cells = [(group, one, j) for group, one in parts for j in range(len(r))]
-    read = [(one, j) for _, one, j in cells if one.status[j] in (MEASURED, BOUND)]
+    read = [cell for cell in cells if cell[1].status[cell[2]] in (MEASURED, BOUND)]
     found: list[dict[str, Any]] = []
     if read:
-        small, large = [one.small[:, j] for one, j in read], [one.large for one, _ in read]
-        apart = np.column_stack([one.apart[:, j] for one, j in read])
-        sizes = np.array([group.effective for group, one, j in cells if one.status[j] in (MEASURED, BOUND)])
-        found = chosen(small, large, apart, sizes=sizes, fewest=_fewest(view, rival))
+        small, large = [one.small[:, j] for _, one, j in read], [one.large for _, one, _ in read]
+        apart = np.column_stack([one.apart[:, j] for _, one, j in read])
+        sizes, noise = (
+            np.array([of(group) for group, _, _ in read]) for of in (_effective, partial(_noise, view))
+        )
+        found = chosen(small, large, apart, sizes=sizes, noise=noise, fewest=_fewest(view, rival))
     told = iter(found)
     for group, one, j in cells:
         row = {
@@ -167,6 +170,19 @@ def _together(
             "status": one.status[j], "interval": SIMULTANEOUS,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
+
+
+def _effective(group: Group) -> float:
+    return group.effective
+
+
+def _noise(view: View, group: Group) -> float:
+    """The most that subsampling votes adds to the variance of any arm's mean in a group."""
+    return (
+        0.0
+        if view.arms.noise is None
+        else float(view.arms.noise[group.members].sum(axis=0).max()) / len(group.members) ** 2
+    )
 
 
 def _fewest(view: View, rival: Rival) -> int:

@@ -42,14 +42,15 @@ def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, se
 
 
 def chosen(
-    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, sizes: Floats, fewest: int
+    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, sizes: Floats, noise: Floats, fewest: int
 ) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
     small, large: of each row, the values of its problems. apart: the difference of their means under each of the
     same resamples, (draws, rows): having half the problems to choose on it can lie off the difference, and only
-    its spread is an estimate. sizes: effective problems of each row (see ``Group.effective``). fewest: samples
-    behind any rate. Relative ends are those of the difference over the large side's mean.
+    its spread is an estimate. sizes: effective problems of each row (see ``Group.effective``); noise: the variance
+    that subsampling votes adds. fewest: samples behind any rate. Relative ends are those of the difference over
+    the large side's mean.
     """
     rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
     enough = np.flatnonzero([len(one) >= FEWEST_PROBLEMS for one in small])
@@ -57,7 +58,9 @@ def chosen(
         return rows
     middle = np.array([row["difference"] for row in rows])[enough]
     level = np.array([row["large"] for row in rows])[enough]
-    ends = simultaneous(apart[:, enough], middle, problems=sizes[enough], fewest=fewest)
+    ends = simultaneous(
+        apart[:, enough], middle, problems=sizes[enough], extra=np.sqrt(noise[enough]), fewest=fewest
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = [np.where(level > 0, end / level, np.nan) for end in ends]
     found = _ended([rows[i] for i in enough], ends, (relative[0], relative[1]))

@@ -3,9 +3,9 @@
 python tests/benchmarks/null_studies.py --out results/benchmarks/null_studies.json
 
 Equal models and arms: 200 problems whose chances of a right answer are uniform, in 5 bins of 32 difficulty
-samples; 6 families of 4 budgets, one greedy answer of the large model, 3 values of R; each answer is right with its
-problem's own chance, whoever gives it. Counted over 400 studies: any decided row of the compute-optimal strategy,
-whose intervals promise at most about 5 %; and any decided cell of single lines, which are exploratory. Minutes.
+samples; 6 families of 4 budgets, one greedy answer of the large model, 3 values of R; every answer is right with
+the chance of its problem. Counted over 400 studies: any decided row of the compute-optimal strategy, whose
+intervals promise at most about 5 %; and any decided cell of single lines, which are exploratory. Minutes.
 """
 
 import argparse
