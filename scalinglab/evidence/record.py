@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -108,7 +109,12 @@ class Evidence:
 
     def recorded(self, model: str) -> bool:
         """Whether the calls of a model's answers are recorded, and so its tokens."""
+        return model in self._answering
+
+    @cached_property
+    def _answering(self) -> frozenset[str]:
+        """The models whose answers have recorded calls."""
         if self.run is None:
-            return False
+            return frozenset()
         calls = self.run.calls
-        return bool(((calls["model"] == model) & (calls["role"] != "verifier")).any())
+        return frozenset(calls.loc[calls["role"] != "verifier", "model"].unique())

@@ -20,7 +20,6 @@ from scalinglab.curves import (
     Reading,
     Way,
     arms_from,
-    asked,
     checking,
     lines_of,
     read,
@@ -219,12 +218,6 @@ def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed
         for s in range(found.splits)
     ]
     return [replace(view, optimal=tuple(split[i] for split in every)) for i, view in enumerate(made)]
-
-
-def missing(evidence: Evidence, rules: Sequence[Convention]) -> Mapping[str, int]:
-    """How many problems each model's ways lack, that some other way was asked."""
-    small, large = evidence.pair()
-    return asked(ways_of(evidence, rules, models=(small, large, *evidence.revisers()))).missing
 
 
 def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:
