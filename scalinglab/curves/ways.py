@@ -169,7 +169,7 @@ class _Group:
         """The Price under each rule: as recorded, or from token counts."""
         evidence, spec, count = self.evidence, self.evidence.spec(model), len(reader.problems)
         theirs = None if judge is None else evidence.specs.get(judge)
-        recorded, tokens = evidence.recorded(model), evidence.tokens_of(model)
+        recorded = evidence.recorded(model)
         units, k = rows["place"].to_numpy(), rows["budget"].to_numpy()
         problem = pd.Index(reader.problems).get_indexer(pd.Index(rows["problem"]))
         for i, rule in enumerate(self.rules):
@@ -183,7 +183,7 @@ class _Group:
                 yield Price(np.zeros(count), np.zeros(count), runs)
             else:
                 found = self.costs[i].price(units, problem, count, judge)
-                once, each = checking(spec, tokens, rule) if perfect else (0.0, 0.0)
+                once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
                 yield Price(found.fixed + once, found.each + each)
 
 

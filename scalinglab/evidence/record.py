@@ -97,6 +97,15 @@ class Evidence:
 
     def tokens_of(self, model: str) -> Tokens:
         """Mean tokens that one answer of a model reads and writes: recorded, or taken to be."""
+        if model not in self._read:
+            self._read[model] = self._tokens_of(model)
+        return self._read[model]
+
+    @cached_property
+    def _read(self) -> dict[str, Tokens]:
+        return {}
+
+    def _tokens_of(self, model: str) -> Tokens:
         if self.run is None or not self.recorded(model):
             return self.tokens
         units = self.run.units

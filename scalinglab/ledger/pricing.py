@@ -58,13 +58,16 @@ def by_unit(
     calls = _with_units(run, specs)
     at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))
     judging = (calls["role"] == "verifier") & (calls["strategy"] != "difficulty")
-    indices = calls.groupby(["model", judging]).indices.items()
-    groups = [(str(model), bool(judges), rows) for (model, judges), rows in indices]
+    groups = [
+        (str(model), judges, np.flatnonzero((calls["model"] == model) & (judging == judges)))
+        for model in calls["model"].unique()
+        for judges in (False, True)
+    ]
     found = []
     for convention in conventions:
         work = _whole(charged_tokens(calls, convention))
         spent = {"": np.zeros((len(run.units), 2))}
-        for model, judges, rows in groups:
+        for model, judges, rows in (group for group in groups if len(group[2])):
             own = spent.setdefault(model if judges else "", np.zeros((len(run.units), 2)))
             taken = {name: amounts[rows] for name, amounts in work.items()}
             for part, _, flops_ in _call_flops(specs[model], taken, convention):
