@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scalinglab"
 ROWS = {
-    "errors": 0,
+    **dict.fromkeys(("errors", "lazy"), 0),
     **dict.fromkeys(("files", "grids"), 0.5),
     **dict.fromkeys(("specs", "tasks", "samples", "laws"), 1),
     "flops": 2,

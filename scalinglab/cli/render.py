@@ -16,11 +16,9 @@ def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: 
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
-    import pandas as pd
+    from scalinglab.report import table_of
 
-    from scalinglab.report import text
-
-    typer.echo(text(pd.DataFrame(rows, dtype=object)))
+    typer.echo(table_of(rows))
     for note in notes:
         typer.echo(f"  - {note}")
 

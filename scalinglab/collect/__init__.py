@@ -1,11 +1,8 @@
-"""The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library.
+"""The collector: engines x verifiers x strategies -> samples. Importing it needs no engine's library."""
 
-What is named here is imported when it is first asked for, so that whoever reads ``collect.strategies`` imports no
-more than that.
-"""
-
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
         Verifier,
         aggregate,
     )
-
-_HOMES = ("protocol", "recording", "task", "verifiers", "strategies", "run", "grading", "benchmark")
-"""From light to heavy."""
 
 __all__ = [
     "MATH_SHEPHERD",
@@ -65,11 +59,4 @@ __all__ = [
     "open_benchmark",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        for home in _HOMES:
-            found = vars(import_module(f"{__name__}.{home}"))
-            if name in found:
-                return found[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+lazy(__name__)

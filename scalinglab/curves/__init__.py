@@ -1,26 +1,50 @@
 """Evidence -> arms: accuracy against FLOPs of every way to answer, as lines, with intervals over problems."""
 
-from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
-from scalinglab.curves.costs import QueryCost, spec_cost
-from scalinglab.curves.estimators import best_of_k, pass_at_k
-from scalinglab.curves.intervals import (
-    DRAWS,
-    doubt,
-    interval,
-    ratio_interval,
-    resampled,
-    simultaneous,
-    tails,
-    weights,
-)
-from scalinglab.curves.lines import BELOW, BOUND, CANNOT, MEASURED, Group, Line, Reading, label_of, lines_of, read
-from scalinglab.curves.mixtures import first_reach, held, shares
-from scalinglab.curves.pools import Floats, Graded, Ints, Pool, pool_from_counts, pool_from_run, pools_from_counts
-from scalinglab.curves.prices import Price, checking
-from scalinglab.curves.readers import Finals, Placed, Reader, Sampled
-from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
-from scalinglab.curves.votes import vote_at_k
-from scalinglab.curves.ways import Way, coverage_pools, ways_of
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
+    from scalinglab.curves.costs import QueryCost, spec_cost
+    from scalinglab.curves.estimators import best_of_k, pass_at_k
+    from scalinglab.curves.intervals import (
+        DRAWS,
+        doubt,
+        interval,
+        ratio_interval,
+        resampled,
+        simultaneous,
+        tails,
+        weights,
+    )
+    from scalinglab.curves.lines import (
+        BELOW,
+        BOUND,
+        CANNOT,
+        MEASURED,
+        Group,
+        Line,
+        Reading,
+        label_of,
+        lines_of,
+        read,
+    )
+    from scalinglab.curves.mixtures import first_reach, held, shares
+    from scalinglab.curves.pools import (
+        Floats,
+        Graded,
+        Ints,
+        Pool,
+        pool_from_counts,
+        pool_from_run,
+        pools_from_counts,
+    )
+    from scalinglab.curves.prices import Price, checking
+    from scalinglab.curves.readers import Finals, Placed, Reader, Sampled
+    from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
+    from scalinglab.curves.votes import vote_at_k
+    from scalinglab.curves.ways import Way, coverage_pools, ways_of
 
 __all__ = [
     "ARM",
@@ -78,3 +102,5 @@ __all__ = [
     "ways_of",
     "weights",
 ]
+
+lazy(__name__)

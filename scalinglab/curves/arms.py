@@ -30,7 +30,8 @@ class Arms:
     number of the arm's line: the arms that differ in budget alone. accuracy: the chance that the arm's answer is
     right; noise: its variance from subsampling votes; flops: of one query under ``convention``, with the verifier
     where its payer pays it and without any training; all (problems, arms).
-    readers, prices: of each line by its number, at any budget that its samples can stand for.
+    readers, prices: of each line by its number, at any budget that its samples can stand for. missing: of each
+    model's ways that lack some, how many problems some other way was asked.
     """
 
     convention: str
@@ -41,6 +42,7 @@ class Arms:
     noise: Floats | None = None
     readers: Mapping[int, Reader] = field(default_factory=dict, repr=False)
     prices: Mapping[int, Price] = field(default_factory=dict, repr=False)
+    missing: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def where(self, chosen: npt.ArrayLike) -> Arms:
         """The arms at these rows of ``table``: a mask, or positions."""
@@ -102,7 +104,9 @@ def arms_from(ways: Sequence[Way], rules: Sequence[Convention], *, strict: bool 
     for j, rule in enumerate(rules):
         prices = {i: way.prices[j].at(at) for i, (way, at) in enumerate(zip(ways, rows, strict=True))}
         flops = np.hstack([prices[i].flops(budgets) for i, (budgets, _, _) in enumerate(read)])
-        found.append(Arms(rule.name, shared.problems, table, accuracy, flops, noise, readers, prices))
+        found.append(
+            Arms(rule.name, shared.problems, table, accuracy, flops, noise, readers, prices, shared.missing)
+        )
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,38 +97,124 @@ def pool_from_run(
     """
     if aggregate not in AGGREGATES:
         raise DataError(f"aggregate {aggregate!r}", f"one of {', '.join(AGGREGATES)}", "choose one")
-    units = run.units[(run.units["model"] == model) & (run.units["strategy"] == strategy)]
-    solved = run.solutions.join(units.set_index("key")[["task", "problem"]], on="unit", how="inner")
-    if solved.empty:
-        known = ", ".join(sorted(set(run.units["model"] + " / " + run.units["strategy"])))
-        raise DataError(f"no {strategy} samples of model {model!r}", f"one of {known}", "name what was run")
-    several = len(solved["task"].unique()) > 1
-    solved["problem"] = solved["task"] + "/" + solved["problem"] if several else solved["problem"]
-    return _stack(model, solved.sort_values(["problem", "unit", "position"]), AGGREGATES[aggregate], chained)
+    units = np.flatnonzero((run.units["model"] == model) & (run.units["strategy"] == strategy))
+    return Samples(run).pool(units, aggregate=aggregate, chained=chained, asked=(strategy, model))
 
 
-def _stack(model: str, graded: pd.DataFrame, aggregate: Callable[[Sequence[float]], float], chained: bool) -> Pool:
-    row, problems = pd.factorize(graded["problem"], sort=True)
-    n = np.bincount(row)
-    place = (row, np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n))
-    shape = (len(problems), int(n.max()))
-    right, answers = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int64)
-    scores = np.full(shape, np.nan)
-    right[place] = graded["grade"] == "right"
-    answers[place] = _codes(graded["answer"].where(graded["grade"].isin(ANSWERED)), row)
-    scores[place] = [aggregate(steps) if len(steps) else np.nan for steps in graded["scores"]]
-    chains = None
-    if chained:
-        chains = np.full(shape, -1, dtype=np.int64)
-        chains[place] = _codes(pd.Series(graded.groupby(["unit", "chain"], sort=False).ngroup().to_numpy()), row)
-    found = tuple(map(str, problems))
-    return Pool(model, found, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores, chains))
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The solutions of a run, by unit and position, with what every pool of them needs worked out once."""
+
+    run: Run
+
+    def pool(
+        self, units: Ints, *, verifier: str = "", aggregate: str = "last", chained: bool = False,
+        asked: tuple[str, str] = ("recorded", ""),
+    ) -> Pool:  # fmt: skip
+        """The pool of these units of one model, by their places; see ``pool_from_run``.
+
+        verifier: whose scores they get (see ``samples.scored_by``); "" for a solution's own. asked: the strategy
+        and model that an error names.
+        """
+        mine = np.zeros(len(self.run.units) + 1, dtype=bool)  # the last is of solutions of no unit
+        mine[units] = True
+        solved = self._order[mine[self._unit[self._order]]]
+        if not len(solved):
+            known = ", ".join(sorted(set(self.run.units["model"] + " / " + self.run.units["strategy"])))
+            raise DataError(f"no {asked[0]} samples of model {asked[1]!r}", f"one of {known}", "name what was run")
+        row, problems = self._problems(self._unit[solved])
+        order = np.argsort(row, kind="stable")
+        model = str(self.run.units["model"].iloc[int(self._unit[solved[0]])])
+        return self._stacked(
+            model, problems, solved[order], row[order], self._scores(verifier, aggregate), chained
+        )
+
+    def _problems(self, units: Ints) -> tuple[Ints, tuple[str, ...]]:
+        """The number of each one's problem, and their names in order; with the task's where there are several."""
+        own, back = np.unique(units, return_inverse=True)
+        rows = self.run.units.iloc[own]
+        several = len(rows["task"].unique()) > 1
+        codes, found = pd.factorize(
+            rows["task"] + "/" + rows["problem"] if several else rows["problem"], sort=True
+        )
+        return codes[back], tuple(map(str, found))
+
+    def _stacked(
+        self, model: str, problems: tuple[str, ...], at: Ints, row: Ints, scored: Floats, chained: bool
+    ) -> Pool:
+        """Solutions ``at`` side by side, each in the row of its problem."""
+        n = np.bincount(row)
+        place = (row, np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n))
+        shape = (len(problems), int(n.max()))
+        right, answers = np.zeros(shape, dtype=bool), np.full(shape, -1, dtype=np.int64)
+        scores = np.full(shape, np.nan)
+        right[place] = self._grade[at] == "right"
+        answers[place] = _codes(self._answers[at], row)
+        scores[place] = scored[at]
+        chains = None
+        if chained:
+            chains = np.full(shape, -1, dtype=np.int64)
+            chains[place] = _codes(self._chains[at], row)
+        return Pool(model, problems, n, right.sum(axis=1, dtype=np.int64), Graded(right, answers, scores, chains))
+
+    @cached_property
+    def _unit(self) -> Ints:
+        """The place of each solution's unit; -1 for none."""
+        return np.asarray(pd.Index(self.run.units["key"]).get_indexer(pd.Index(self.run.solutions["unit"])))
+
+    @cached_property
+    def _order(self) -> Ints:
+        """The solutions by the key of their unit and their position."""
+        rank = pd.factorize(self.run.units["key"], sort=True)[0]
+        return np.lexsort((self.run.solutions["position"].to_numpy(), np.append(rank, -1)[self._unit]))
+
+    @cached_property
+    def _grade(self) -> npt.NDArray[np.object_]:
+        return self.run.solutions["grade"].to_numpy(object)
+
+    @cached_property
+    def _answers(self) -> Ints:
+        """A number for each answer; -1 where there is none."""
+        found: Ints = pd.factorize(self.run.solutions["answer"].where(np.isin(self._grade, ANSWERED)))[0]
+        return found
+
+    @cached_property
+    def _chains(self) -> Ints:
+        """A number for each chain of each unit."""
+        chains = self.run.solutions["chain"].to_numpy(np.int64)
+        return np.asarray(self._unit * (chains.max(initial=0) + 1) + chains)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], Floats]:
+        return {}
+
+    @cached_property
+    def _others(self) -> list[dict[str, list[float]]]:
+        return [{} if text == "{}" else json.loads(text) for text in self.run.solutions["other_scores"].tolist()]
+
+    def _scores(self, verifier: str, aggregate: str) -> Floats:
+        """Every solution's score by a verifier (see ``samples.scored_by``), NaN without one."""
+        if (verifier, aggregate) not in self._known:
+            listed = [
+                bool(verifier) and len(all_) > 1 and all_[0] != verifier for all_ in self.run.units["verifiers"]
+            ]
+            other = np.array([*listed, False])[self._unit].tolist()
+            steps = self.run.solutions["scores"].tolist()
+            if any(other):
+                steps = [
+                    theirs.get(verifier, ()) if is_other else own
+                    for own, theirs, is_other in zip(steps, self._others, other, strict=True)
+                ]
+            one = AGGREGATES[aggregate]
+            self._known[verifier, aggregate] = np.array([one(each) if len(each) else np.nan for each in steps])
+        return self._known[verifier, aggregate]
 
 
-def _codes(answers: pd.Series, row: Ints) -> Ints:
-    """Answers as numbers from 0 within each ``row``; -1 where there is none."""
-    codes = pd.factorize(answers)[0]
-    known = codes >= 0
+def _codes(numbers: Ints, row: Ints) -> Ints:
+    """Numbers as others from 0 within each ``row``, by first appearance; -1 where there is none."""
+    known = numbers >= 0
+    codes = np.full(len(numbers), -1, dtype=np.int64)
+    codes[known] = pd.factorize(numbers[known])[0]
     pairs, within = np.unique(row[known] * (len(codes) + 1) + codes[known], return_inverse=True)
     firsts = np.searchsorted(pairs // (len(codes) + 1), np.arange(row.max(initial=0) + 1))
     found = np.full(len(codes), -1, dtype=np.int64)

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from scalinglab.curves.costs import spec_cost
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.evidence import Evidence, Tokens
 from scalinglab.flops import Convention
-from scalinglab.ledger import Ledger, price
+from scalinglab.ledger import by_unit
 from scalinglab.samples import Run
 from scalinglab.specs import ModelSpec
 
@@ -85,24 +84,27 @@ class Charged:
     spent: Mapping[str, Floats]
     samples: Ints
 
-    def price(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> Price:
-        """The Price of these units' samples, a mean over a problem's units; only ``judge`` is paid to judge."""
-        fixed, rest, samples = self._means(units, judge, problems)
+    def price(self, units: Ints, problem: Ints, count: int, judge: str | None) -> Price:
+        """The Price of these units' samples, a mean over a problem's units; only ``judge`` is paid to judge.
+
+        units: places in the run; problem: the number of each one's problem below ``count``, or -1.
+        """
+        fixed, rest, samples = self._means(units, problem, count, judge)
         return Price(fixed, rest / samples)
 
-    def run(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> Floats:
+    def run(self, units: Ints, problem: Ints, count: int, judge: str | None) -> Floats:
         """FLOPs of each problem's units as they were run."""
-        fixed, rest, _ = self._means(units, judge, problems)
+        fixed, rest, _ = self._means(units, problem, count, judge)
         return np.asarray(fixed + rest)
 
-    def _means(self, units: pd.DataFrame, judge: str | None, problems: Sequence[str]) -> npt.NDArray[np.float64]:
-        place = units["place"].to_numpy()
+    def _means(self, units: Ints, problem: Ints, count: int, judge: str | None) -> list[Floats]:
+        units, problem = units[problem >= 0], problem[problem >= 0]
         paid = np.sum(
-            [self.spent[who][place] for who in ("", judge) if who is not None and who in self.spent], axis=0
+            [self.spent[who][units] for who in ("", judge) if who is not None and who in self.spent], axis=0
         )
-        columns = {"fixed": paid[:, 0], "rest": paid[:, 1], "samples": self.samples[place].astype(np.float64)}
-        means = pd.DataFrame(columns).groupby(units["problem"].to_numpy(), sort=False).mean()
-        return means.reindex(list(problems)).to_numpy(np.float64).T
+        of_each = np.bincount(problem, minlength=count)
+        columns = (paid[:, 0], paid[:, 1], self.samples[units])
+        return [np.bincount(problem, column, count) / of_each for column in columns]
 
 
 def charged(evidence: Evidence, run: Run, rules: Sequence[Convention]) -> list[Charged]:
@@ -111,20 +113,4 @@ def charged(evidence: Evidence, run: Run, rules: Sequence[Convention]) -> list[C
     solved = places.get_indexer(pd.Index(run.solutions["unit"]))
     samples = np.bincount(solved[solved >= 0], minlength=len(places))
     priced = Run(run.units, run.calls[~run.calls["model"].isin(evidence.lacking)], run.solutions)
-    return [Charged(_by_unit(price(priced, evidence.specs, convention=rule), places), samples) for rule in rules]
-
-
-def _by_unit(ledger: Ledger, places: pd.Index) -> dict[str, Floats]:
-    entries = ledger.entries
-    at = places.get_indexer(pd.Index(entries["unit"]))
-    entries, at = entries[at >= 0], at[at >= 0]
-    flops = entries["flops"].to_numpy(np.float64)
-    rest = np.ones(len(entries), dtype=np.int64)
-    if ledger.convention.prompts == "once":
-        rest[(entries["part"] == "question").to_numpy()] = 0
-    judge = np.where(entries["phase"] == "verifier", entries["model"], "").astype(object)
-    return {
-        who: np.bincount(2 * at[mine] + rest[mine], flops[mine], 2 * len(places)).astype(np.float64).reshape(-1, 2)
-        for who in ["", *sorted(set(judge) - {""})]
-        for mine in [judge == who]
-    }
+    return [Charged(spent, samples) for spent in by_unit(priced, evidence.specs, rules)]

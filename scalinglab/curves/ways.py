@@ -10,24 +10,21 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.collect.strategies import STRATEGIES, Strategy
-from scalinglab.curves.pools import Ints, Pool, pool_from_run, pools_from_counts
+from scalinglab.curves.pools import Pool, Samples, pools_from_counts
 from scalinglab.curves.prices import Charged, Price, charged, checking, from_tokens, pays
 from scalinglab.curves.readers import Finals, Reader, Sampled
 from scalinglab.curves.selectors import SELECTORS, accuracy
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention
-from scalinglab.samples import Run, scored_by
-
-_NONE = np.zeros(0, dtype=np.int64)
+from scalinglab.samples import Run
 
 
 @dataclass(frozen=True)
 class Way:
     """Arms that differ in budget alone: how they answer, what reads them, and their Price under each rule.
 
-    judge: the model behind the verifier that chooses; None for none, or an exact checker. budgets: those that were
-    run, of a search.
+    judge: the model behind the verifier that chooses; None for none, or an exact checker.
     """
 
     role: str
@@ -39,7 +36,6 @@ class Way:
     judge: str | None
     reader: Reader
     prices: tuple[Price, ...]
-    budgets: Ints
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -76,9 +72,7 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
             from_tokens(spec, None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role))
             for rule in rules
         )
-        yield Way(
-            role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices, _NONE
-        )
+        yield Way(role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices)
 
 
 def _role(evidence: Evidence, model: str) -> str:
@@ -90,7 +84,7 @@ def _of_run(
 ) -> Iterator[Way]:
     units = run.units.assign(place=np.arange(len(run.units)))
     costs = charged(evidence, run, rules) if rules and len(run.calls) else None
-    place = pd.Index(run.units["key"]).get_indexer(pd.Index(run.solutions["unit"]))
+    samples, called = Samples(run), frozenset(run.calls["model"].unique())
     units = units[units["model"].isin(models)]
     if rules:
         units = units[~units["model"].isin(evidence.lacking)]
@@ -98,10 +92,7 @@ def _of_run(
     families = {id(o): json.dumps(STRATEGIES[s].family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
     for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False):
-        mine = np.zeros(len(run.units) + 1, dtype=bool)
-        mine[rows["place"].to_numpy()] = True  # the last is that of solutions of no unit
-        part = Run(run.units.iloc[rows["place"].to_numpy()], run.calls.iloc[:0], run.solutions[mine[place]])
-        yield from _Group(evidence, rules, rows, part, costs, seed).ways()
+        yield from _Group(evidence, rules, rows, samples, called, costs, seed).ways()
 
 
 def _distinct(units: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
@@ -114,12 +105,13 @@ def _distinct(units: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Units of one model, strategy, setting and set of verifiers, over budgets and seeds, with solutions."""
+    """Units of one model, strategy, setting and set of verifiers, over budgets and seeds; called: every model."""
 
     evidence: Evidence
     rules: Sequence[Convention]
     rows: pd.DataFrame
-    part: Run
+    samples: Samples
+    called: frozenset[str]
     costs: list[Charged] | None
     seed: int
 
@@ -131,7 +123,7 @@ class _Group:
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
         for verifier, selectors in choosers.items():
             judge = self._judge(verifier)
-            if judge in self.evidence.lacking and self._called(judge):
+            if judge in self.evidence.lacking and judge in self.called:
                 continue
             for selector in selectors:
                 yield from self._way(strategy, verifier, judge, selector)
@@ -142,20 +134,18 @@ class _Group:
         reader: Reader
         if size is None:
             budgets = np.unique(rows["budget"].to_numpy(np.int64))
-            values = [self._finals(rows[rows["budget"] == k], verifier, judge, selector) for k in budgets]
+            values = [self._finals(rows[rows["budget"] == k], verifier, selector) for k in budgets]
             problems = tuple(sorted(set.intersection(*(set(value.index) for value in values))))
             kept = np.column_stack([value.reindex(list(problems)).to_numpy(np.float64) for value in values])
             reader = Finals(problems, budgets, kept)
         else:
-            budgets, pool = _NONE, self._pool(rows, verifier, judge, chained=size > 1)
+            pool = self.samples.pool(rows["place"].to_numpy(), verifier=verifier, chained=size > 1)
             if SELECTORS[selector].needs_answers and not _answered(pool):
                 return
             reader = Sampled(pool, selector, self.seed, size)
-        prices = tuple(
-            self._price(i, rows, judge, selector, reader.problems, budgets) for i in range(len(self.rules))
-        )
         role, model, name, family = (str(first[column]) for column in ("role", "model", "strategy", "family"))
-        yield Way(role, model, name, family, verifier, selector, judge, reader, prices, budgets)
+        prices = tuple(self._prices(role, model, rows, judge, selector, reader))
+        yield Way(role, model, name, family, verifier, selector, judge, reader, prices)
 
     def _judge(self, verifier: str) -> str | None:
         if verifier == "":
@@ -165,48 +155,36 @@ class _Group:
             raise DataError(f"verifier {verifier!r}", f"one of {known}", "name the model behind it")
         return self.evidence.verifiers[verifier]
 
-    def _called(self, judge: str | None) -> bool:
-        run = self.evidence.run
-        return run is not None and bool((run.calls["model"] == judge).any())
-
-    def _pool(self, rows: pd.DataFrame, verifier: str, judge: str | None, *, chained: bool = False) -> Pool:
-        part = self.part
-        if len(rows) < len(self.rows):
-            keys = part.units["key"].isin(rows["key"])
-            part = Run(part.units[keys], part.calls, part.solutions[part.solutions["unit"].isin(rows["key"])])
-        seen = part if verifier == "" else scored_by(part, verifier, model=judge)
-        names = {"model": str(rows["model"].iloc[0]), "strategy": str(rows["strategy"].iloc[0])}
-        return pool_from_run(seen, **names, chained=chained)
-
-    def _finals(self, rows: pd.DataFrame, verifier: str, judge: str | None, selector: str) -> pd.Series:
+    def _finals(self, rows: pd.DataFrame, verifier: str, selector: str) -> pd.Series:
         """Accuracy of the vote over all finals of each problem, a mean over seeds."""
-        found = []
-        for _, same in rows.groupby("seed", sort=False):
-            pool = self._pool(same, verifier, judge)
+        found, seeds = [], rows["seed"].to_numpy()
+        for seed in np.unique(seeds):
+            pool = self.samples.pool(rows["place"].to_numpy()[seeds == seed], verifier=verifier)
             found.append(pd.Series(accuracy(pool, selector, None)[0][:, 0], pool.problems))
         return pd.concat(found, axis=1, join="inner").mean(axis=1)
 
-    def _price(
-        self, i: int, rows: pd.DataFrame, judge: str | None, selector: str, problems: Sequence[str], budgets: Ints
-    ) -> Price:
-        rule, evidence, model, role = (
-            self.rules[i],
-            self.evidence,
-            str(rows["model"].iloc[0]),
-            str(rows["role"].iloc[0]),
-        )
-        spec = evidence.spec(model)
-        perfect = selector == "coverage" and pays(rule, role)
-        if self.costs is None or not evidence.recorded(model):
-            verified = perfect or (judge is not None and judge in evidence.specs and pays(rule, role))
-            return from_tokens(spec, None if judge is None else evidence.specs.get(judge), evidence.tokens,
-                               len(problems), rule=rule, verified=verified)  # fmt: skip
-        if len(budgets):
-            runs = {int(k): self.costs[i].run(rows[rows["budget"] == k], judge, problems) for k in budgets}
-            return Price(np.zeros(len(problems)), np.zeros(len(problems)), runs)
-        found = self.costs[i].price(rows, judge, problems)
-        once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
-        return Price(found.fixed + once, found.each + each)
+    def _prices(
+        self, role: str, model: str, rows: pd.DataFrame, judge: str | None, selector: str, reader: Reader
+    ) -> Iterator[Price]:
+        """The Price under each rule: as recorded, or from token counts."""
+        evidence, spec, count = self.evidence, self.evidence.spec(model), len(reader.problems)
+        theirs = None if judge is None else evidence.specs.get(judge)
+        recorded = evidence.recorded(model)
+        units, k = rows["place"].to_numpy(), rows["budget"].to_numpy()
+        problem = pd.Index(reader.problems).get_indexer(pd.Index(rows["problem"]))
+        for i, rule in enumerate(self.rules):
+            perfect = selector == "coverage" and pays(rule, role)
+            if self.costs is None or not recorded:
+                verified = perfect or (theirs is not None and pays(rule, role))
+                yield from_tokens(spec, theirs, evidence.tokens, count, rule=rule, verified=verified)
+            elif not reader.step:
+                of = {int(b): k == b for b in reader.budgets}
+                runs = {b: self.costs[i].run(units[at], problem[at], count, judge) for b, at in of.items()}
+                yield Price(np.zeros(count), np.zeros(count), runs)
+            else:
+                found = self.costs[i].price(units, problem, count, judge)
+                once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
+                yield Price(found.fixed + once, found.each + each)
 
 
 def _answered(pool: Pool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -96,6 +97,15 @@ class Evidence:
 
     def tokens_of(self, model: str) -> Tokens:
         """Mean tokens that one answer of a model reads and writes: recorded, or taken to be."""
+        if model not in self._read:
+            self._read[model] = self._tokens_of(model)
+        return self._read[model]
+
+    @cached_property
+    def _read(self) -> dict[str, Tokens]:
+        return {}
+
+    def _tokens_of(self, model: str) -> Tokens:
         if self.run is None or not self.recorded(model):
             return self.tokens
         units = self.run.units
@@ -108,7 +118,12 @@ class Evidence:
 
     def recorded(self, model: str) -> bool:
         """Whether the calls of a model's answers are recorded, and so its tokens."""
+        return model in self._answering
+
+    @cached_property
+    def _answering(self) -> frozenset[str]:
+        """The models whose answers have recorded calls."""
         if self.run is None:
-            return False
+            return frozenset()
         calls = self.run.calls
-        return bool(((calls["model"] == model) & (calls["role"] != "verifier")).any())
+        return frozenset(calls.loc[calls["role"] != "verifier", "model"].unique())

@@ -1,29 +1,34 @@
 """Exchanging pretraining and test-time compute: one comparison, its views, verdicts, break-evens and notes."""
 
-from scalinglab.exchange.breakeven import SIDES, breakeven
-from scalinglab.exchange.charges import charged_to
-from scalinglab.exchange.chosen import Chosen, choose
-from scalinglab.exchange.comparison import Comparison, compare
-from scalinglab.exchange.findings import findings
-from scalinglab.exchange.headline import FIXED, OPTIMAL
-from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
-from scalinglab.exchange.matching import Match, match_ratio, match_specs
-from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
-from scalinglab.exchange.sizes import effective_sizes, sizes_of
-from scalinglab.exchange.summary import breakeven_table, verdict_table
-from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
-from scalinglab.exchange.tables import curves, line_table
-from scalinglab.exchange.verdicts import (
-    CANNOT_PAY,
-    OUTSIDE,
-    PAPER_R,
-    PRETRAINING,
-    TEST_TIME,
-    UNDECIDED,
-    sensitivity,
-)
-from scalinglab.exchange.views import ALL, Lifetime, View, views
-from scalinglab.exchange.weak import weakened
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.exchange.breakeven import SIDES, breakeven
+    from scalinglab.exchange.charges import charged_to
+    from scalinglab.exchange.chosen import Chosen, choose
+    from scalinglab.exchange.comparison import Comparison, compare
+    from scalinglab.exchange.findings import findings
+    from scalinglab.exchange.headline import FIXED, OPTIMAL
+    from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
+    from scalinglab.exchange.matching import Match, match_ratio, match_specs
+    from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
+    from scalinglab.exchange.sizes import effective_sizes, sizes_of
+    from scalinglab.exchange.summary import breakeven_table, verdict_table
+    from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
+    from scalinglab.exchange.tables import curves, line_table
+    from scalinglab.exchange.verdicts import (
+        CANNOT_PAY,
+        OUTSIDE,
+        PAPER_R,
+        PRETRAINING,
+        TEST_TIME,
+        UNDECIDED,
+        sensitivity,
+    )
+    from scalinglab.exchange.views import ALL, Lifetime, View, views
+    from scalinglab.exchange.weak import weakened
 
 __all__ = [
     "ALL",
@@ -69,3 +74,5 @@ __all__ = [
     "views",
     "weakened",
 ]
+
+lazy(__name__)

@@ -8,7 +8,7 @@ from scalinglab.curves import lines_of
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.matched import once_name
 from scalinglab.exchange.splits import DIFFICULTY, SPLITS
-from scalinglab.exchange.views import View, missing
+from scalinglab.exchange.views import View
 from scalinglab.exchange.weak import WEAK
 
 
@@ -22,7 +22,7 @@ def notes_of(
         f"large: {_once(view)}",
         f"R: one sample of {view.small} a query ({evidence.written():.4g} tokens) over its training tokens",
         *_trained(evidence),
-        *_missing(evidence, found),
+        *_missing(view),
         *_grades(evidence),
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
@@ -67,9 +67,9 @@ def _trained(evidence: Evidence) -> Iterator[str]:
             yield f"{small.name} {more} {large.name}"
 
 
-def _missing(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
-    shared = len(found[0].arms.problems)
-    for name, count in missing(evidence, [view.convention for view in found[:1]]).items():
+def _missing(view: View) -> Iterator[str]:
+    shared = len(view.arms.problems)
+    for name, count in view.arms.missing.items():
         yield f"missing: {name} was never asked {count} of {shared + count} problems or more; compared on {shared}"
 
 

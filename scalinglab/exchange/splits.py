@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from scalinglab.curves import Arms, Floats, Group, Line, Placed, Pool, Reader, Sampled, pool_from_run
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention
-from scalinglab.ledger import price
+from scalinglab.ledger import by_unit
 from scalinglab.optimal import ORACLE, Bins, difficulty_bins, halves, mean_score
 from scalinglab.samples import Run, scored_by
 
@@ -80,7 +81,7 @@ def divided(
         pool = pool_from_run(seen, small, strategy=DIFFICULTY)
         ease = _ease(pool, verifier)[_rows(pool.problems, problems)]
         labels = difficulty_bins(ease, count)
-        spent = tuple(_spent(evidence, kept, judge, rule, problems) for rule in rules)
+        spent = _spent(evidence, kept, judge, rules, problems)
         samples = round(float(pool.n.mean()))
         return Division(problems, count, bin_groups([labels], count), (labels,), verifier, (ease,), samples, spent)
     return _halved(arms, small, count, seed, verifier)
@@ -161,15 +162,18 @@ def _kept(evidence: Evidence, small: str) -> Run | None:
     return Run(units, calls, solutions)
 
 
-def _spent(evidence: Evidence, kept: Run, judge: str | None, rule: Convention, problems: Sequence[str]) -> Floats:
-    """FLOPs of a problem's samples for difficulty, judged by ``judge`` alone; oracle bins need no judge."""
+def _spent(
+    evidence: Evidence, kept: Run, judge: str | None, rules: Sequence[Convention], problems: Sequence[str]
+) -> tuple[Floats, ...]:
+    """FLOPs of a problem's samples for difficulty under each rule, judged by ``judge`` alone (None: by nobody)."""
     paid = (kept.calls["role"] != "verifier") | (kept.calls["model"] == judge)
     own = Run(kept.units, kept.calls[paid & ~kept.calls["model"].isin(evidence.lacking)], kept.solutions)
-    if own.calls.empty:
-        return np.zeros(len(problems))
-    entries = price(own, evidence.specs, convention=replace(rule, difficulty=True)).entries
-    spent = entries[entries["phase"] == "difficulty"].groupby("problem")["flops"].sum().astype(float)
-    return np.asarray(spent.reindex(list(problems), fill_value=0.0).to_numpy(np.float64))
+    at = pd.Index(problems).get_indexer(pd.Index(kept.units["problem"]))
+    found = by_unit(own, evidence.specs, [replace(rule, difficulty=True) for rule in rules])
+    return tuple(
+        np.bincount(at[at >= 0], spent[""].sum(axis=1)[at >= 0], len(problems)).astype(np.float64)
+        for spent in found
+    )
 
 
 def _rows(known: Sequence[str], wanted: Sequence[str]) -> np.ndarray:

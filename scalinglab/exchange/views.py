@@ -20,7 +20,6 @@ from scalinglab.curves import (
     Reading,
     Way,
     arms_from,
-    asked,
     checking,
     lines_of,
     read,
@@ -254,12 +253,6 @@ def _menus(
     splits = [chosen(found, split) for split in range(found.splits)]
     whole = chosen(undivided(found.problems), 0) if found.halves else [None] * len(made)
     return [Menu(models, tuple(split[i] for split in splits), whole[i]) for i in range(len(made))]
-
-
-def missing(evidence: Evidence, rules: Sequence[Convention]) -> Mapping[str, int]:
-    """How many problems each model's ways lack, that some other way was asked."""
-    small, large = evidence.pair()
-    return asked(ways_of(evidence, rules, models=(small, large, *evidence.revisers()))).missing
 
 
 def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:

@@ -1,9 +1,14 @@
 """Who spent what: prices recorded calls under a Convention into entries by phase; says what it left out."""
 
-from scalinglab.ledger.pricing import charged_tokens, price
-from scalinglab.ledger.record import KEYS, PHASES, SHARED, Key, Ledger
-from scalinglab.ledger.summary import left_out, summary
-from scalinglab.ledger.tuning import Tuning, tuning_flops, tuning_of
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.ledger.pricing import by_unit, charged_tokens, price
+    from scalinglab.ledger.record import KEYS, PHASES, SHARED, Key, Ledger
+    from scalinglab.ledger.summary import left_out, summary
+    from scalinglab.ledger.tuning import Tuning, tuning_flops, tuning_of
 
 __all__ = [
     "KEYS",
@@ -12,6 +17,7 @@ __all__ = [
     "Key",
     "Ledger",
     "Tuning",
+    "by_unit",
     "charged_tokens",
     "left_out",
     "price",
@@ -19,3 +25,5 @@ __all__ = [
     "tuning_flops",
     "tuning_of",
 ]
+
+lazy(__name__)

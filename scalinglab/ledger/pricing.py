@@ -33,12 +33,7 @@ def price(
 
     ``specs`` names every model of the run. Raises DataError where one is missing.
     """
-    calls = _with_units(run)
-    missing = sorted(set(calls["model"].unique()) - set(specs))
-    if missing:
-        raise DataError(
-            f"no spec for model {', '.join(missing)}", "a spec for every model of the run", "add it to specs"
-        )
+    calls = _with_units(run, specs)
     spent, free = _price_calls(calls, specs, convention)
     pretrained = _pretraining(calls, specs, {helper.model for helper in tuning}, convention)
     tuned = _tuned(calls, tuning, convention)
@@ -51,12 +46,48 @@ def price(
     )
 
 
-def _with_units(run: Run) -> pd.DataFrame:
+def by_unit(
+    run: Run, specs: Mapping[str, ModelSpec], conventions: Sequence[Convention]
+) -> list[dict[str, npt.NDArray[np.float64]]]:
+    """What each unit of a run takes under each convention, in FLOPs, (units, 2), without a ledger's entries.
+
+    Under "" what answering took, or drawing samples for difficulty; under a model's name what it took to judge.
+    The first column is reading the question, where that is paid once; the second is all else.
+    ``specs`` names every model of the run. Raises DataError where one is missing.
+    """
+    calls = _with_units(run, specs)
+    at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))
+    judging = (calls["role"] == "verifier") & (calls["strategy"] != "difficulty")
+    groups = [
+        (str(model), judges, np.flatnonzero((calls["model"] == model) & (judging == judges)))
+        for model in calls["model"].unique()
+        for judges in (False, True)
+    ]
+    found = []
+    for convention in conventions:
+        work = _whole(charged_tokens(calls, convention))
+        spent = {"": np.zeros((len(run.units), 2))}
+        for model, judges, rows in (group for group in groups if len(group[2])):
+            own = spent.setdefault(model if judges else "", np.zeros((len(run.units), 2)))
+            taken = {name: amounts[rows] for name, amounts in work.items()}
+            for part, _, flops_ in _call_flops(specs[model], taken, convention):
+                column = int(part != "question" or convention.prompts != "once")
+                own[:, column] += np.bincount(at[rows], flops_, len(own))
+        found.append(spent)
+    return found
+
+
+def _with_units(run: Run, specs: Mapping[str, ModelSpec]) -> pd.DataFrame:
     units = run.units.set_index("key")[["problem", "strategy", "role"]].rename(columns={"role": "payer"})
     calls = run.calls.join(units, on="unit")
     if calls["payer"].isna().any():
         orphan = calls.loc[calls["payer"].isna(), "unit"].iloc[0]
         raise DataError(f"a call names unit {orphan}", "a unit of the run", "export the run again")
+    missing = sorted(set(calls["model"].unique()) - set(specs))
+    if missing:
+        raise DataError(
+            f"no spec for model {', '.join(missing)}", "a spec for every model of the run", "add it to specs"
+        )
     return calls
 
 
@@ -122,9 +153,15 @@ def _freed(rows: pd.DataFrame, verifier: pd.Series, convention: Convention) -> p
     return why
 
 
-def _call_flops(spec: ModelSpec, rows: pd.DataFrame, convention: Convention) -> Iterator[tuple[str, _Ints, _Ints]]:
-    """The tokens and FLOPs of each part of the calls of one model."""
-    take = {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"}
+def _whole(rows: pd.DataFrame) -> dict[str, _Ints]:
+    """The columns of whole numbers as arrays."""
+    return {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"}
+
+
+def _call_flops(
+    spec: ModelSpec, take: Mapping[str, _Ints], convention: Convention
+) -> Iterator[tuple[str, _Ints, _Ints]]:
+    """The tokens and FLOPs of each part of the calls of one model, by the columns of their tokens."""
     question, rest = take["question_tokens"] - take["question_from"], take["prompt_tokens"] - take["rest_from"]
     if convention.attention == "full":  # one pass sees more pairs than two
         whole = (question > 0) & (take["rest_from"] == take["question_tokens"])
@@ -146,7 +183,7 @@ def _add_up(work: pd.DataFrame, specs: Mapping[str, ModelSpec], convention: Conv
         who, firsts = _numbered(rows, ["unit", "role"])
         order = np.argsort(who, kind="stable")
         starts = np.searchsorted(who[order], np.arange(len(firsts)))
-        for part, tokens, spent in _call_flops(specs[str(model)], rows, convention):
+        for part, tokens, spent in _call_flops(specs[str(model)], _whole(rows), convention):
             amounts = (tokens, spent >> 31, spent & _LOW)
             sums = [np.add.reduceat(amount[order], starts).tolist() for amount in amounts]
             exact = np.array([(high << 31) + low for high, low in zip(*sums[1:], strict=True)], dtype=object)

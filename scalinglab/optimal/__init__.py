@@ -1,15 +1,20 @@
 """Difficulty bins, the compute-optimal strategy, allocation per question, and the gain over parallel sampling."""
 
-from scalinglab.optimal.agreement import Agreement, agreement
-from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
-from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
-from scalinglab.optimal.compute import compute_optimal
-from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
-from scalinglab.optimal.mechanisms import Mechanism, mechanisms
-from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
-from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, calmed, ends
-from scalinglab.optimal.strategy import ALL, Optimal
-from scalinglab.optimal.words import Part, arm_name, described
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.optimal.agreement import Agreement, agreement
+    from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
+    from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
+    from scalinglab.optimal.compute import compute_optimal
+    from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
+    from scalinglab.optimal.mechanisms import Mechanism, mechanisms
+    from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
+    from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, calmed, ends
+    from scalinglab.optimal.strategy import ALL, Optimal
+    from scalinglab.optimal.words import Part, arm_name, described
 
 __all__ = [
     "ALL",
@@ -53,3 +58,5 @@ __all__ = [
     "mixture",
     "shrunk",
 ]
+
+lazy(__name__)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from scalinglab.curves import Floats, Ints, Pool, pool_from_run
 from scalinglab.errors import DataError
@@ -152,7 +151,7 @@ def difficulty_bins(ease: Floats, bins: int = 5) -> Ints:
         raise DataError(f"{bins} bins of {len(ease)} problems", f"1 to {len(ease)} bins", "choose fewer bins")
     if np.isnan(ease).any():
         raise DataError("a difficulty that is not a number", "an accuracy or score a problem", "drop the problem")
-    rank = stats.rankdata(-ease, method="average")
+    rank = pd.Series(-ease).rank(method="average").to_numpy()
     return np.asarray(np.floor((rank - 0.5) * bins / len(ease)), dtype=np.int64) + 1
 
 

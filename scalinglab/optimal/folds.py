@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from scalinglab.optimal.prices import Singles
 
 Places = npt.NDArray[np.intp]
 _ROWS, _CELLS = 200, 2**23
+_HELD = 2**20
+"""Problems in all resamples together, where these are kept."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,26 @@ def summed(values: Singles, blocks: Sequence[Singles], divisions: Sequence[Divis
     return Sums(np.reshape(total, (*shape, values.shape[1])), np.reshape(weight, shape))
 
 
-def resamples(problems: int, draws: int, seed: int) -> Iterator[Singles]:
-    """How often each resample drew each problem, some resamples at a time, (rows, problems).
+def resamples(problems: int, draws: int, seed: int) -> Iterable[Singles]:
+    """How often each resample drew each problem, some resamples at a time, (rows, problems); read-only.
 
-    These are the resamples of ``curves.interval`` under the same seed, so that what is compared is paired.
+    One seed, one set of resamples, so that what is compared is paired; few enough are kept for the next call.
     """
+    return _kept(problems, draws, seed) if problems * draws <= _HELD else _drawn(problems, draws, seed)
+
+
+def _drawn(problems: int, draws: int, seed: int) -> Iterator[Singles]:
     rng, size = np.random.default_rng(seed), max(1, min(_ROWS, _CELLS // problems))
     even = np.full(problems, 1 / problems)
     for start in range(0, draws, size):
-        yield rng.multinomial(problems, even, size=min(size, draws - start)).astype(np.float32)
+        share = rng.multinomial(problems, even, size=min(size, draws - start)).astype(np.float32)
+        share.setflags(write=False)
+        yield share
+
+
+@lru_cache(maxsize=8)
+def _kept(problems: int, draws: int, seed: int) -> Sequence[Singles]:
+    return tuple(_drawn(problems, draws, seed))
 
 
 def resampled_means(values: Floats, members: Places, draws: int, seed: int) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from scalinglab.curves import Floats, Ints, tails
 from scalinglab.optimal.folds import Places
@@ -119,7 +119,7 @@ def ends(middle: Floats, draws: Floats, problems: int) -> tuple[Floats, Floats]:
     if problems < FEWEST_PROBLEMS:
         return np.full(middle.shape, np.nan), np.full(middle.shape, np.nan)
     low, high = np.quantile(draws - draws.mean(axis=0), tails(problems), axis=0)
-    doubt = stats.norm.ppf(0.975) / (problems + 2)
+    doubt = float(special.ndtri(0.975)) / (problems + 2)
     return middle - np.hypot(low, doubt), middle + np.hypot(high, doubt)
 
 

@@ -1,23 +1,28 @@
 """Draws given objects on given Axes, in Okabe and Ito's colour-blind safe colours; shapes repeat them."""
 
-from scalinglab.plots.drawing import (
-    COLOURS,
-    HATCHES,
-    MARKERS,
-    Drawn,
-    breakdown,
-    cost_ratio,
-    figure,
-    grouped_bars,
-    lines_by,
-    matched_budgets,
-    png,
-    published_lines,
-    relative_frame,
-    rule_effect,
-    sensitivity,
-)
-from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.plots.drawing import (
+        COLOURS,
+        HATCHES,
+        MARKERS,
+        Drawn,
+        breakdown,
+        cost_ratio,
+        figure,
+        grouped_bars,
+        lines_by,
+        matched_budgets,
+        png,
+        published_lines,
+        relative_frame,
+        rule_effect,
+        sensitivity,
+    )
+    from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
 
 __all__ = [
     "COLOURS",
@@ -41,3 +46,5 @@ __all__ = [
     "rule_effect",
     "sensitivity",
 ]
+
+lazy(__name__)

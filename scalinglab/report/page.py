@@ -19,6 +19,7 @@ import pandas as pd
 
 from scalinglab import __version__, plots
 from scalinglab.files import save
+from scalinglab.report.cells import cell, table
 
 _STYLE = """body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#111}
 table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
@@ -90,7 +91,7 @@ def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def text(frame: pd.DataFrame) -> str:
     """A frame as a table for people."""
-    return str(_shown(frame).to_string(index=False, na_rep="-")) if len(frame) else "(nothing)"
+    return table(frame.columns, frame.itertuples(index=False, name=None))
 
 
 def manifest(command: Sequence[str], files: Sequence[str], seed: int | None) -> dict[str, Any]:
@@ -128,17 +129,7 @@ def draw_sensitivity(table: pd.DataFrame) -> plots.Drawn:
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.map(_cell)
-
-
-def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and value != value):
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    if isinstance(value, int) and abs(value) < 10**7:
-        return value
-    return f"{value:.4g}"
+    return frame.map(cell)
 
 
 def _native(value: Any) -> Any:

@@ -1,12 +1,17 @@
 """What was run, in tokens and never in FLOPs: sample records, the run store, counts published by others."""
 
-from scalinglab.samples.counts import kind_of, read_counts, read_table
-from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
-from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
-from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
-from scalinglab.samples.store import RunStore
-from scalinglab.samples.tables import read_samples
-from scalinglab.samples.verifiers import AGGREGATES, scored_by
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.samples.counts import kind_of, read_counts, read_table
+    from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
+    from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
+    from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
+    from scalinglab.samples.store import RunStore
+    from scalinglab.samples.tables import read_samples
+    from scalinglab.samples.verifiers import AGGREGATES, scored_by
 
 __all__ = [
     "AGGREGATES",
@@ -34,3 +39,5 @@ __all__ = [
     "write_jsonl",
     "write_parquet",
 ]
+
+lazy(__name__)

@@ -1,21 +1,26 @@
 """A study.toml, run end to end and resumed; what it will take, and how far it is."""
 
-from scalinglab.samples import PLAN, Cell, Plan, read_plan
-from scalinglab.study.demo import RECORDED, demo_report, demo_study
-from scalinglab.study.export import export_run
-from scalinglab.study.plan import STORE, Probe, plan_of, priced
-from scalinglab.study.reading import (
-    Forecast,
-    Status,
-    forecast,
-    frames,
-    read_collected,
-    roles,
-    status_of,
-)
-from scalinglab.study.running import probe_study, run_study
-from scalinglab.study.settings import Study, read_study
-from scalinglab.study.task import opened_task
+from typing import TYPE_CHECKING
+
+from scalinglab.lazy import lazy
+
+if TYPE_CHECKING:
+    from scalinglab.samples import PLAN, Cell, Plan, read_plan
+    from scalinglab.study.demo import RECORDED, demo_report, demo_study
+    from scalinglab.study.export import export_run
+    from scalinglab.study.plan import STORE, Probe, plan_of, priced
+    from scalinglab.study.reading import (
+        Forecast,
+        Status,
+        forecast,
+        frames,
+        read_collected,
+        roles,
+        status_of,
+    )
+    from scalinglab.study.running import probe_study, run_study
+    from scalinglab.study.settings import Study, read_study
+    from scalinglab.study.task import opened_task
 
 __all__ = [
     "PLAN",
@@ -43,3 +48,5 @@ __all__ = [
     "run_study",
     "status_of",
 ]
+
+lazy(__name__)

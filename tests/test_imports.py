@@ -1,0 +1,65 @@
+"""A cheap command loads nothing heavy, and packages that load lazily still name what they name."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("matplotlib", "pandas", "scipy.stats", "statsmodels", "pyarrow", "torch")
+LAZY = ("advise", "collect", "curves", "evidence", "exchange", "fits", "ledger", "optimal", "plots", "report",
+        "samples", "study")  # fmt: skip
+
+
+def loaded(code):
+    """The modules that a fresh interpreter holds after this code."""
+    ending = "\nimport json, sys\nprint('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code + ending], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "line", ["specs Qwen3-8B", "specs --ratio 14", "budget --ratio 14 --r 0.79",
+             "flops Qwen3-8B --prompt 100 --generate 100"],
+)  # fmt: skip
+def test_a_command_on_models_alone_loads_nothing_heavy(line):
+    ran = f"from scalinglab.cli import app\napp({line.split()!r}, standalone_mode=False)"
+    assert not loaded(ran) & set(HEAVY)
+
+
+def test_a_comparison_loads_no_plots():
+    ran = "from scalinglab.exchange import compare\nfrom scalinglab.report import Section, rows"
+    assert not loaded(ran) & {"matplotlib", "scipy.stats", "torch"}
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_every_name_of_a_package_is_found(package):
+    module = importlib.import_module(f"scalinglab.{package}")
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018
+
+
+def test_a_module_never_hides_the_function_of_its_name():
+    ran = """
+import scalinglab.fits.fit, scalinglab.exchange.breakeven
+from scalinglab.exchange import breakeven
+from scalinglab.fits import fit
+assert callable(fit) and callable(breakeven)
+"""
+    assert "scalinglab.fits.fit" in loaded(ran)
+
+
+def test_rows_print_as_pandas_prints_them():
+    import pandas as pd
+
+    from scalinglab.report import table_of, text
+
+    rows = [{"a": 1, "longer name": 0.123456, "c": "x"}, {"a": 12345678, "longer name": float("nan"), "d": True}]
+    shown = [{"a": 1, "longer name": "0.1235", "c": "x", "d": "-"},
+             {"a": "1.235e+07", "longer name": "-", "c": "-", "d": True}]  # fmt: skip
+    assert table_of(rows) == pd.DataFrame(shown, dtype=object).to_string(index=False)
+    assert text(pd.DataFrame(rows, dtype=object)) == table_of(rows)
+    assert table_of([]) == "(nothing)"
