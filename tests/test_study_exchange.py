@@ -87,7 +87,7 @@ def test_lifetime_compute_is_equal_at_the_matched_budget():
 
 @pytest.mark.parametrize("r", [0.5, 2.0, 10.0])
 def test_the_papers_budget_comes_out_of_the_whole_engine(r):
-    """k = M + 3 (M - 1) / R (section 7): a small model costs 2 a sample and 6 to train, the large one M times that."""
+    """k = M + 3 (M - 1) / R (section 7), of a large model M times as dear to train and to sample."""
     m, life = 4.0, replace(LIFE, small=6.0, large=24.0, queries_per_r=1.0)
     view = planted([0.1, 0.3, 0.5, 0.6], 0.4, flops=[2.0 * k for k in BUDGETS], once=2 * m, life=life)
     (k,) = line_rows(verdicts([view], [r]))["k"]
