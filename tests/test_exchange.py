@@ -1,3 +1,5 @@
+"""Budgets matched on equal lifetime FLOPs, verdicts from counts, their sensitivity, and the paper's figures."""
+
 import csv
 import math
 from dataclasses import replace
@@ -9,30 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalinglab import flops
-from scalinglab.curves import Graded, Pool, QueryCost, pass_at_k, pool_from_counts, run_cost
+from scalinglab.curves import MEASURED, QueryCost, pass_at_k
 from scalinglab.errors import DataError, SpecError
+from scalinglab.evidence import open_evidence
 from scalinglab.exchange import (
     ALL,
+    CANNOT_PAY,
+    FIXED,
+    OPTIMAL,
     OUTSIDE,
     PAPER_R,
     PRETRAINING,
     TEST_TIME,
     UNDECIDED,
     Match,
-    exchange,
+    compare,
+    line_table,
     match_ratio,
-    match_run,
     match_specs,
     published,
     published_bars,
     published_lines,
-    reference_strategy,
     sensitivity,
 )
 from scalinglab.flops import CONVENTIONS
-from scalinglab.ledger import price
-from scalinglab.samples import Call, RunStore, Solution, Unit, read_counts
-from scalinglab.specs import find
+from scalinglab.specs import find, parse
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 PRESETS = list(CONVENTIONS.values())
@@ -186,121 +189,55 @@ def test_samples_that_write_nothing_are_refused():
         match_specs(small, large, prompt=10, generated=0, convention=PAPER)
 
 
-# A recorded run
-
-SPECS = {"small": find("Pythia-1B"), "large": find("Pythia-12B"), "judge": find("Pythia-160M")}
-
-
-def record(path, *, greedy=True):
-    """Two problems: four verified samples of the small model of two lengths, one answer of the large."""
-    with RunStore(path / "run.sqlite") as store:
-        for problem, question in (("a", 40), ("b", 70)):
-            calls = []
-            for i in range(4):
-                written = 100 if i % 2 else 160
-                calls.append(Call("policy", "small", question, written, question, sample=i))
-                read = question + written
-                calls.append(Call("verifier", "judge", read, 0, question, scored_tokens=3, sample=i))
-            unit = Unit("r", "t", problem, "policy", "small", "parallel", budget=4)
-            store.append(unit, calls, [Solution("", "a", "right", [0.5])] * 4)
-            unit = Unit("r", "t", problem, "large", "large", "greedy" if greedy else "parallel")
-            calls = [
-                Call("large", "large", question, 90, question),
-                Call("verifier", "judge", question + 90, 0, question, scored_tokens=3),
-            ]
-            store.append(unit, calls, [Solution("", "a", "right", [0.5])])
-        return store.read()
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return record(tmp_path_factory.mktemp("run"))
-
-
-@each_preset
-@pytest.mark.parametrize("selector", ["best-of-n", "majority"])
-def test_a_run_balances_at_the_costs_its_ledger_charged(run, convention, selector):
-    verified = selector != "majority"
-    options = {"small": "small", "large": "large", "convention": convention, "selector": selector}
-    match = match_run(run, SPECS, **options)
-    ledger = price(run, SPECS, convention=convention)
-    trained = ledger.entries[ledger.entries["phase"] == "pretrain"].set_index("model")["flops"]
-    ours = run_cost(ledger, run, "small", verified=verified)
-    theirs = run_cost(ledger, run, "large", strategy="greedy", verified=verified)
-    for r in PAPER_R:
-        queries = r * SPECS["small"].training_tokens / 130
-        spent = trained["small"] + queries * ours.at(match.k(r))
-        assert spent == pytest.approx(trained["large"] + queries * theirs.at(1), rel=1e-12)
-
-
-@each_preset
-def test_the_measured_cost_of_a_query_is_its_share_of_the_ledger(run, convention):
-    match = match_run(run, SPECS, small="small", large="large", convention=convention)
-    entries = price(run, SPECS, convention=convention).entries
-    spent = entries.groupby("strategy")["flops"].sum()
-    assert match.small.at(4) == pytest.approx(spent["parallel"] / 2, rel=1e-12)
-    assert match.large.at(1) == pytest.approx(spent["greedy"] / 2, rel=1e-12)
-
-
-def test_a_run_without_a_greedy_answer_uses_the_mean_sample_of_the_large_model(tmp_path):
-    run = record(tmp_path, greedy=False)
-    assert reference_strategy(run, "large") == "parallel"
-    match = match_run(run, SPECS, small="small", large="large", convention=PAPER)
-    assert match.large == QueryCost(0, 2 * SPECS["large"].total * 90)
-
-
-def test_a_run_with_a_greedy_answer_uses_it(run):
-    assert reference_strategy(run, "large") == "greedy"
-
-
-def test_a_run_matched_the_wrong_way_round_is_refused(tmp_path):
-    run = record(tmp_path, greedy=False)
-    with pytest.raises(SpecError, match="swap the two"):
-        match_run(run, SPECS, small="large", large="small", convention=PAPER)
-
-
 # Verdicts
 
+P = np.random.default_rng(0).beta(1, 4, 100)
+SPECS = {"small": parse("1e9@20e9"), "large": parse("4e9@20e9")}
+R_AT_16 = match_ratio(4, PAPER).r(16)
+LINE = "parallel, coverage"
 
-def pool_of(correct, n, model):
-    correct = np.asarray(correct)
-    names = tuple(f"p{i:03d}" for i in range(len(correct)))
-    return Pool(model, names, np.full(len(correct), n), correct)
+
+def counts(correct, n, model):
+    names = [f"p{i:03d}" for i in range(len(correct))]
+    return pd.DataFrame({"model": model, "problem": names, "n": n, "correct": np.asarray(correct, dtype=int)})
 
 
 def drawn(p, n, model, seed):
-    return pool_of(np.random.default_rng(seed).binomial(n, p), n, model)
+    return counts(np.random.default_rng(seed).binomial(n, p), n, model)
 
 
-P = np.random.default_rng(0).beta(1, 4, 100)
 SMALL = drawn(P, 128, "small", 1)
-R_AT_16 = match_ratio(4, PAPER).r(16)
 
 
-def verdicts_against(p_large, **options):
-    large = drawn(p_large, 1000, "large", 2)
-    options = {"r": [R_AT_16], "bins": 4, **options}
-    return exchange(SMALL, large, [match_ratio(4, PAPER)], **options).verdicts
+def compared(small, large, **options):
+    evidence = open_evidence(pd.concat([small, large]), small="small", large="large", specs=SPECS)
+    return compare(evidence, **{"r": [R_AT_16], "bins": 4, "rules": [PAPER], **options})
+
+
+def verdicts_against(p_large, *, line=True, **options):
+    """Verdicts on the parallel samples of the small model, of the line alone or of every strategy."""
+    found = compared(SMALL, drawn(p_large, 1000, "large", 2), **options).verdicts
+    return found[found["strategy"] == LINE].reset_index(drop=True) if line else found
 
 
 def test_verdicts_are_right_where_the_gap_is_large():
     reached = 1 - (1 - P) ** 16
     for p_large, winner in ((0.3 * reached, TEST_TIME), (1 - 0.1 * (1 - reached), PRETRAINING)):
-        found = verdicts_against(p_large)
+        found = verdicts_against(p_large, line=False)
         clear = found[found["difference"].abs() > 0.05]
-        assert len(clear) >= 3
+        assert len(clear) >= 9
         assert set(clear["verdict"]) == {winner}
 
 
 @pytest.mark.parametrize("samples", [1, 64])
 def test_equal_models_are_told_apart_in_no_more_than_one_bin_in_twenty(samples):
     rng, decided = np.random.default_rng(3), []
-    for seed in range(20):
+    for seed in range(16):
         p = rng.beta(1, 4, 100)
         large = drawn(1 - (1 - p) ** 16, samples, "large", seed)
-        matches = [match_ratio(4, PAPER)]
-        found = exchange(drawn(p, 128, "small", seed + 1), large, matches, r=[R_AT_16], seed=seed).verdicts
-        decided += (found.loc[found["bin"] != "all", "verdict"] != UNDECIDED).tolist()
+        found = compared(drawn(p, 128, "small", seed + 1), large, seed=seed, bins=5).verdicts
+        lines = found[(found["strategy"] == LINE) & (found["bin"] != ALL)]
+        decided += (lines["verdict"] != UNDECIDED).tolist()
     assert np.mean(decided) < 0.07
 
 
@@ -314,18 +251,17 @@ def test_verdicts_are_undecided_where_the_models_are_equal():
 def test_a_model_that_wins_where_problems_are_easy_can_lose_where_they_are_hard():
     hard = np.arange(100) >= 50
     p_small, p_large = np.where(hard, 0.001, 0.4), np.where(hard, 0.5, 0.6)
-    small, large = drawn(p_small, 128, "small", 3), drawn(p_large, 500, "large", 4)
-    found = exchange(small, large, [match_ratio(4, PAPER)], r=[R_AT_16], bins=2).verdicts
-    by_bin = found.set_index("bin")["verdict"]
-    assert by_bin["1"] == TEST_TIME
-    assert by_bin["2"] == PRETRAINING
+    found = compared(drawn(p_small, 128, "small", 3), drawn(p_large, 500, "large", 4), bins=2).verdicts
+    for _, rows in found.groupby("strategy"):
+        by_bin = rows.set_index("bin")["verdict"]
+        assert (by_bin["1"], by_bin["2"]) == (TEST_TIME, PRETRAINING)
 
 
 def test_the_verdict_follows_the_interval():
-    found = pd.concat([verdicts_against(1 - (1 - P) ** k) for k in (2, 14, 60)])
+    found = pd.concat([verdicts_against(1 - (1 - P) ** k, line=False) for k in (2, 14, 60)])
     expected = np.where(found["low"] > 0, TEST_TIME, np.where(found["high"] < 0, PRETRAINING, UNDECIDED))
     assert found["verdict"].tolist() == expected.tolist()
-    assert ((found["low"] <= found["difference"]) & (found["difference"] <= found["high"])).all()
+    assert ((found["low"] < found["difference"]) & (found["difference"] < found["high"])).all()
     relative = found["small"] / found["large"] - 1
     np.testing.assert_allclose(found["relative"], relative, rtol=1e-12)
     np.testing.assert_allclose(found["difference"], found["small"] - found["large"], atol=1e-15)
@@ -335,49 +271,50 @@ def test_the_verdict_follows_the_interval():
 def test_accuracy_at_a_whole_budget_is_pass_at_k():
     found = verdicts_against(P, bins=1)
     assert found["k"].tolist() == [pytest.approx(16)]
-    exact = pass_at_k(128, SMALL.correct, 16).mean()
+    exact = pass_at_k(128, SMALL["correct"].to_numpy(), 16).mean()
     assert found["small"].tolist() == [pytest.approx(exact, rel=1e-12)]
-    assert found["large"].tolist() == [drawn(P, 1000, "large", 2).correct.mean() / 1000]
+    assert found["large"].tolist() == [pytest.approx(drawn(P, 1000, "large", 2)["correct"].mean() / 1000)]
+    assert found["against"].tolist() == ["pass@1 of 1000 samples"], "a rate of samples is not greedy"
 
 
 @pytest.mark.parametrize("k", [4.01, 7.5, 16.99, 127.5])
-def test_accuracy_between_whole_budgets_lies_between_its_neighbours(k):
+def test_between_whole_budgets_stands_their_mixture(k):
     found = verdicts_against(P, bins=1, r=[match_ratio(4, PAPER).r(k)])
-    below, above = (pass_at_k(128, SMALL.correct, i).mean() for i in (math.floor(k), math.ceil(k)))
-    assert below < found["small"][0] < above
-    share = math.log(k / math.floor(k)) / math.log(math.ceil(k) / math.floor(k))
-    assert found["small"][0] == pytest.approx(below + share * (above - below), rel=1e-9)
+    below, above = (pass_at_k(128, SMALL["correct"].to_numpy(), i).mean() for i in (math.floor(k), math.ceil(k)))
+    assert found["k"][0] == pytest.approx(k)
+    assert found["small"][0] == pytest.approx(below + (k - math.floor(k)) * (above - below), rel=1e-9)
 
 
-def test_budgets_beyond_the_samples_get_a_verdict_but_no_number():
-    found = verdicts_against(P, r=[1e-3, R_AT_16]).set_index("R")
-    beyond, within = found.loc[1e-3], found.loc[R_AT_16]
-    assert set(beyond["verdict"]) == {OUTSIDE}
-    assert (beyond["k"] > 128).all()
-    assert beyond[ANSWERS].isna().all(axis=None)
-    assert OUTSIDE not in set(within["verdict"])
-    assert within.notna().all(axis=None)
-    assert found["large"].notna().all()
+def test_beyond_the_samples_only_a_win_is_told():
+    """128 samples are a lower bound of what more would reach."""
+    weak, strong = (verdicts_against(p, r=[1e-3, R_AT_16]).set_index("R") for p in (0.5 * P, np.full(100, 0.995)))
+    assert set(weak.loc[1e-3, "status"]) == set(strong.loc[1e-3, "status"]) == {"lower bound"}
+    assert set(weak.loc[1e-3, "verdict"]) == {TEST_TIME}
+    assert weak.loc[1e-3, "k"].max() == 128
+    assert set(strong.loc[1e-3, "verdict"]) == {OUTSIDE}
+    assert strong.loc[1e-3, ANSWERS].isna().all(axis=None)
+    assert strong["large"].notna().all()
+    assert set(strong.loc[R_AT_16, "status"]) == {MEASURED}
 
 
-def test_halving_halves_the_budgets_that_are_measured():
+def test_all_problems_are_scored_on_every_sample_and_bins_on_half():
     r = [match_ratio(4, PAPER).r(k) for k in (63.9, 65)]
-    assert verdicts_against(P, r=r, bins=1)["verdict"].ne(OUTSIDE).all()
-    split = verdicts_against(P, r=r, bins=2).set_index("bin").loc[ALL]
-    assert (split["verdict"] == OUTSIDE).tolist() == [False, True]
+    whole = verdicts_against(P, r=r, bins=1)
+    split = verdicts_against(P, r=r, bins=2)
+    assert split.loc[split["bin"] == ALL, "small"].tolist() == whole["small"].tolist()
+    halves = split[split["bin"] != ALL]
+    assert halves.groupby("R", sort=False)["status"].first().tolist() == [MEASURED, "lower bound"]
 
 
-def test_every_budget_may_lie_beyond_the_samples():
-    found = verdicts_against(P, r=[1e-3])
-    assert set(found["verdict"]) == {OUTSIDE}
-    assert found[ANSWERS].isna().all(axis=None)
-
-
-def test_a_budget_below_one_sample_is_not_extrapolated():
-    match = Match(PAPER, 1.0, 2.0, QueryCost(0, 10), QueryCost(0, 2), 1.0)
-    found = exchange(SMALL, drawn(P, 10, "large", 2), [match], r=[1.0], bins=1).verdicts
-    assert found["k"].tolist() == [pytest.approx(0.3)]
-    assert found["verdict"].tolist() == [OUTSIDE]
+def test_a_budget_below_one_sample_cannot_be_paid():
+    """The small model cost more to train than both the large one and all of its queries."""
+    specs = {"small": parse("1e9@8e12"), "large": parse("4e9@20e9")}
+    evidence = open_evidence(
+        pd.concat([SMALL, drawn(P, 10, "large", 2)]), small="small", large="large", specs=specs
+    )
+    found = compare(evidence, r=[1e-3], bins=1, rules=[PAPER]).verdicts
+    assert set(found["verdict"]) == {CANNOT_PAY}
+    assert (found["flops"] < 0).all()
 
 
 def test_one_bin_gives_only_all_problems():
@@ -386,96 +323,78 @@ def test_one_bin_gives_only_all_problems():
     assert found["problems"].tolist() == [100]
 
 
-def test_bins_part_the_problems():
-    found = verdicts_against(P).set_index("bin")["problems"]
-    assert found.index[0] == ALL
-    assert set(found.index[1:]) <= {"1", "2", "3", "4"}
-    assert found[ALL] == found.drop(ALL).sum() == 100
+def test_bins_part_the_problems_in_every_split():
+    view = compared(SMALL, drawn(P, 100, "large", 2)).views[0]
+    assert [group.name for group in view.groups] == [ALL, "1", "2", "3", "4"]
+    inside = np.zeros((4, 100))
+    for group in view.groups[1:]:
+        inside[:, group.members] += group.inside
+    assert (inside == 1).all()
 
 
-def test_there_is_a_row_for_each_bin_convention_and_r():
-    matches = [match_ratio(4, rule) for rule in (PAPER, SMALL_PAYS)]
-    found = exchange(SMALL, drawn(P, 100, "large", 2), matches, r=[0.5, 2.0], bins=4).verdicts
-    assert not found.duplicated(["bin", "convention", "R"]).any()
-    assert len(found) == found["bin"].nunique() * 2 * 2
-    assert set(found["strategy"]) == {"coverage"}
+def test_there_is_a_row_for_each_strategy_bin_convention_and_r():
+    rules = [PAPER, SMALL_PAYS]
+    found = compared(SMALL, drawn(P, 100, "large", 2), r=[0.5, 2.0], rules=rules).verdicts
+    assert not found.duplicated(["strategy", "bin", "convention", "R"]).any()
+    assert len(found) == 3 * 5 * 2 * 2
+    assert set(found["strategy"]) == {OPTIMAL, FIXED, LINE}
 
 
-def test_a_bin_of_one_problem_has_numbers_but_no_interval():
-    small, large = pool_of([32, 20, 10, 0], 64, "small"), pool_of([40, 30, 20, 10], 64, "large")
-    found = exchange(small, large, [match_ratio(4, PAPER)], r=[R_AT_16], bins=4).verdicts
-    single = found[found["problems"] == 1]
-    assert set(single["verdict"]) == {UNDECIDED}
-    assert single[["low", "high", "relative_low", "relative_high"]].isna().all(axis=None)
-    assert single[["small", "large", "difference"]].notna().all(axis=None)
+def test_a_bin_of_few_problems_has_numbers_but_no_interval():
+    small, large = counts([32, 20, 10, 0], 64, "small"), counts([40, 30, 20, 10], 64, "large")
+    found = compared(small, large).verdicts
+    assert set(found["verdict"]) == {UNDECIDED}
+    assert found[["low", "high", "relative_low", "relative_high"]].isna().all(axis=None)
+    assert found[["small", "large", "difference"]].notna().all(axis=None)
 
 
 def test_nothing_is_relative_to_a_large_model_that_is_never_right():
-    found = verdicts_against(np.zeros(100), bins=1)
-    assert found["large"].tolist() == [0]
-    assert found["verdict"].tolist() == [TEST_TIME]
+    found = verdicts_against(np.zeros(100), bins=1, line=False)
+    assert set(found["large"]) == {0}
+    assert set(found["verdict"]) == {TEST_TIME}
     assert found[["relative", "relative_low", "relative_high"]].isna().all(axis=None)
 
 
-def test_the_order_of_the_large_models_problems_does_not_matter():
+def test_the_order_of_problems_does_not_matter():
     large, order = drawn(P, 500, "large", 5), np.random.default_rng(6).permutation(100)
-    names = tuple(large.problems[i] for i in order)
-    shuffled = replace(large, problems=names, n=large.n[order], correct=large.correct[order])
-    matches = [match_ratio(4, PAPER)]
-    first, second = (exchange(SMALL, pool, matches).verdicts for pool in (large, shuffled))
+    first, second = (compared(SMALL, rows).verdicts for rows in (large, large.iloc[order]))
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_different_problems_are_refused():
-    large = drawn(P[:99], 500, "large", 5)
-    with pytest.raises(DataError, match="share 99 of 100 and 99 problems"):
-        exchange(SMALL, large, [match_ratio(4, PAPER)])
-
-
-def test_an_exchange_is_seeded():
+def test_a_comparison_is_seeded():
     large = drawn(P, 500, "large", 5)
-    first, again, other = (exchange(SMALL, large, [match_ratio(4, PAPER)], seed=s) for s in (1, 1, 2))
+    first, again, other = (compared(SMALL, large, seed=s) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(first.verdicts, again.verdicts)
-    pd.testing.assert_frame_equal(first.curves, again.curves)
+    pd.testing.assert_frame_equal(first.breakeven, again.breakeven)
     assert not first.verdicts.equals(other.verdicts)
 
 
-def test_an_exchange_has_a_curve_for_each_bin_on_the_scored_half():
+def test_there_is_a_curve_for_each_bin_on_the_scored_half():
     large = drawn(P, 500, "large", 5)
-    found = exchange(SMALL, large, [match_ratio(4, PAPER)], bins=1).curves
-    assert found["k"].tolist() == [1, 2, 4, 8, 16, 32, 64, 128]
-    exact = pass_at_k(128, SMALL.correct[:, None], found["k"].to_numpy()).mean(axis=0)
-    np.testing.assert_allclose(found["accuracy"], exact, rtol=1e-12)
-    split = exchange(SMALL, large, [match_ratio(4, PAPER)], bins=3).curves
-    assert set(split["bin"]) == {ALL, "1", "2", "3"}
-    assert split["k"].max() == 64
-    assert ((split["low"] <= split["accuracy"]) & (split["accuracy"] <= split["high"])).all()
-    easiest, hardest = (split[split["bin"] == name]["accuracy"].to_numpy() for name in ("1", "3"))
+    found = line_table(compared(SMALL, large, bins=3).views)
+    found = found[found["strategy"] == LINE]
+    whole = found[found["bin"] == ALL]
+    assert whole["k"].tolist() == [1, 2, 4, 8, 16, 32, 64, 128]
+    exact = pass_at_k(128, SMALL["correct"].to_numpy()[:, None], whole["k"].to_numpy(int)).mean(axis=0)
+    np.testing.assert_allclose(whole["accuracy"], exact, rtol=1e-12)
+    assert found.loc[found["bin"] != ALL, "k"].max() == 64
+    assert ((found["low"] <= found["accuracy"]) & (found["accuracy"] <= found["high"] + 1e-12)).all()
+    easiest, hardest = (found[found["bin"] == name]["accuracy"].to_numpy() for name in ("1", "3"))
     assert (easiest > hardest).all()
 
 
-def test_an_exchange_says_what_its_numbers_rest_on():
-    large, matches = drawn(P, 500, "large", 5), [match_ratio(4, PAPER)]
-    found = exchange(SMALL, large, matches, unpriced={"kaplan": "why"}, notes=["one more"])
-    assert [note.split(":")[0] for note in found.notes[:3]] == ["coverage", "large", "bins"]
-    assert found.notes[3:] == ("one more",)
-    assert found.unpriced == {"kaplan": "why"}
-    assert (found.small, found.large, found.selector) == ("small", "large", "coverage")
-    assert exchange(SMALL, pool_of(P > 0.2, 1, "large"), matches, bins=1).notes[1:] == ()
-
-
-@pytest.mark.parametrize("selector", ["majority", "best-of-n", "weighted"])
+@pytest.mark.parametrize("selector", ["majority", "best-of-n by verifier", "weighted by verifier"])
 def test_every_selector_of_texts_gets_a_verdict(selector):
-    rng = np.random.default_rng(7)
-    right = rng.random((40, 64)) < 0.45
-    scores = 0.2 + 0.6 * right + 0.2 * rng.random(right.shape)
-    names = tuple(f"p{i:03d}" for i in range(40))
-    graded = Graded(right, np.where(right, 0, rng.integers(1, 9, right.shape)), scores)
-    small = Pool("small", names, np.full(40, 64), right.sum(axis=1), graded)
-    large = drawn(np.full(40, 0.3), 100, "large", 8)
-    found = exchange(small, large, [match_ratio(4, PAPER)], selector=selector, r=[R_AT_16], bins=2)
-    assert set(found.verdicts["verdict"]) == {TEST_TIME}
-    assert set(found.verdicts["strategy"]) == {selector}
+    rng, problems = np.random.default_rng(7), [f"p{i:03d}" for i in range(40)]
+    right = rng.random(40 * 64) < 0.45
+    rows = pd.DataFrame({"model": "small", "problem": np.repeat(problems, 64), "correct": right})
+    rows["answer"] = np.where(right, 0, rng.integers(1, 9, right.shape)).astype(str)
+    rows["score"] = 0.2 + 0.6 * right + 0.2 * rng.random(right.shape)
+    theirs = pd.DataFrame({"model": "large", "problem": np.repeat(problems, 10), "correct": rng.random(400) < 0.3})
+    found = compared(rows, theirs, bins=2).verdicts
+    found = found[found["strategy"] == f"parallel, {selector}"]
+    assert found["bin"].tolist() == [ALL, "1", "2"]
+    assert set(found["verdict"]) == {TEST_TIME}
 
 
 # Sensitivity
@@ -486,8 +405,9 @@ def verdict_table(rows):
 
 
 def test_sensitivity_has_one_row_a_bin_and_r_in_their_order():
-    matches = [match_ratio(4, rule) for rule in (PAPER, SMALL_PAYS)]
-    verdicts = exchange(SMALL, drawn(P, 100, "large", 2), matches, r=[2.0, 0.5], bins=4).verdicts
+    rules = [PAPER, SMALL_PAYS]
+    verdicts = compared(SMALL, drawn(P, 100, "large", 2), rules=rules, r=[2.0, 0.5]).verdicts
+    verdicts = verdicts[verdicts["strategy"] == LINE]
     found = sensitivity(verdicts)
     expected = verdicts[["bin", "R"]].drop_duplicates().to_numpy().tolist()
     assert found[["bin", "R"]].to_numpy().tolist() == expected
@@ -506,6 +426,9 @@ def test_sensitivity_has_one_row_a_bin_and_r_in_their_order():
         (TEST_TIME, UNDECIDED, False),
         (PRETRAINING, OUTSIDE, False),
         (UNDECIDED, OUTSIDE, False),
+        (CANNOT_PAY, TEST_TIME, True),
+        (CANNOT_PAY, PRETRAINING, False),
+        (CANNOT_PAY, UNDECIDED, False),
     ],
 )
 def test_only_contradicting_verdicts_flip(one, other, flips):
@@ -591,32 +514,3 @@ def test_lines_carry_r_only_where_a_budget_can_be_matched():
 def test_prm_search_on_medium_problems_is_better_at_16_than_at_64():
     bars = published_bars().set_index(["mechanism", "difficulty", "k"])["improvement_pct"]
     assert bars["PRM search", "medium", 16] > bars["PRM search", "medium", 64]
-
-
-# Pythia on MATH, by others
-
-
-@pytest.fixture(scope="module")
-def pythia(shared_data):
-    counts = read_counts(shared_data("pythia_math") / "counts.csv")
-    return [pool_from_counts(counts, f"Pythia {size}") for size in ("1B", "12B")]
-
-
-def test_pythia_1b_beats_12b_with_a_perfect_verifier_at_low_r(pythia):
-    found = exchange(*pythia, [match_ratio(14.06, rule) for rule in (PAPER, SMALL_PAYS, BOTH_PAY)])
-    low_r = found.verdicts[(found.verdicts["R"] == 0.16) & (found.verdicts["bin"] == ALL)]
-    assert low_r["verdict"].tolist() == [TEST_TIME] * 3
-    assert low_r["problems"].tolist() == [128] * 3
-    assert OUTSIDE not in set(found.verdicts["verdict"])
-    assert "perfect verifier" in found.notes[0]
-    assert not sensitivity(found.verdicts)["flips"].any()
-
-
-def test_a_pythia_exchange_is_the_same_for_the_same_seed(pythia):
-    first, again = (exchange(*pythia, [match_ratio(14.06, PAPER)], seed=3).verdicts for _ in range(2))
-    pd.testing.assert_frame_equal(first, again)
-
-
-def test_the_pythia_pair_is_14_times_apart():
-    small, large = find("Pythia-1B"), find("Pythia-12B")
-    assert large.non_embedding / small.non_embedding == pytest.approx(14.06, abs=0.005)

@@ -1,128 +1,206 @@
-"""A study's strategies against its large model: closed forms, planted crossings, intervals that cover."""
+"""Strategies against a large model: closed forms, planted crossings, intervals that cover, a recorded study."""
 
 import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from planted import BUDGETS, LIFE, PAPER, planted, view_of, way_of
 from simulated import record
 from typer.testing import CliRunner
 
 from scalinglab.cli import app
-from scalinglab.curves import ARM, Arms
-from scalinglab.errors import DataError, SpecError
+from scalinglab.curves import BELOW, BOUND, CANNOT, MEASURED, first_reach
+from scalinglab.errors import DataError
+from scalinglab.evidence import open_evidence
 from scalinglab.exchange import (
+    CANNOT_PAY,
+    FIXED,
+    OPTIMAL,
     OUTSIDE,
     PRETRAINING,
+    SIMULTANEOUS,
     TEST_TIME,
-    Lifetime,
-    StudyData,
-    View,
-    at_budget,
+    UNDECIDED,
     breakeven,
-    crossing,
-    exchange_study,
-    families,
-    is_study,
-    open_study,
-    policy_views,
-    study_curves,
+    compare,
+    line_table,
+    match_ratio,
     verdict_table,
+    verdicts,
     views,
 )
-from scalinglab.exchange.frontier import blend, verdicts
-from scalinglab.flops import CONVENTIONS
+from scalinglab.flops import CONVENTIONS, convention
 
-EXACT, PAPER = CONVENTIONS["exact"], CONVENTIONS["paper"]
-BUDGETS = (1, 4, 16, 64)
-
-
-def planted(accuracy, large, *, flops=BUDGETS, once=2.0, problems=100):
-    """A View of a small model whose parallel arms cost ``flops`` and a large one that costs ``once``, by rows."""
-    table = [("policy", "small", "parallel", "{}", "prm", "weighted", k) for k in BUDGETS]
-    table.append(("large", "large", "greedy", "{}", "", "majority", 1))
-    right = np.column_stack(
-        [np.broadcast_to(accuracy, (problems, len(BUDGETS))), np.broadcast_to(large, problems)]
-    )
-    spent = np.tile([*map(float, flops), once], (problems, 1))
-    arms = Arms("paper", tuple(map(str, range(problems))), pd.DataFrame(table, columns=list(ARM)), right, spent)
-    return View(arms, [("all", np.arange(problems))], Lifetime(PAPER, 100.0, 1100.0, 10.0, {"judge": 50.0}))
+EXACT = CONVENTIONS["exact"]
+LINE = "parallel, majority"
+ABOVE = f"not crossed: {TEST_TIME} at every measured R"
+UNDER = f"not crossed: {PRETRAINING} at every measured R"
+R_STAR = 950 / (10 - 2) / 10
+"""Of accuracies 0.1, 0.3, 0.5, 0.6 at 1, 4, 16, 64 against 0.4: half 4 and half 16, 10 FLOPs, reach it."""
 
 
-STUDY = StudyData(None, {}, {"prm": "judge"}, "small", "large", {})
+def line_rows(frame):
+    return frame[frame["strategy"] == LINE]
 
 
-def test_accuracy_at_a_budget_is_linear_in_log_flops_and_nowhere_extrapolated():
+def test_accuracy_at_a_budget_is_a_mixture_and_nowhere_extrapolated():
     view = planted([0.1, 0.3, 0.2, 0.6], 0.5)
-    (family,) = families(view.arms, STUDY)
-    values, k = at_budget(view.arms, family, np.arange(100), np.array([0.99, 1, 2, 8, 64, 65]))
-    assert np.isnan(values[:, [0, 5]]).all()
-    assert values[0, 1:5] == pytest.approx([0.1, 0.2, 0.25, 0.6])
-    assert k[1:5] == pytest.approx([1, 2, 8, 64])
+    (line,) = view.lines()
+    found = view.read(line, view.groups[0], np.array([0.99, 1, 2.5, 10, 64, 65]))
+    assert found.status == (CANNOT, MEASURED, MEASURED, MEASURED, MEASURED, BOUND)
+    assert np.isnan(found.accuracy[:, 0]).all()
+    assert found.accuracy[0, 1:] == pytest.approx([0.1, 0.2, 0.25, 0.6, 0.6])
+    assert found.k[1:] == pytest.approx([1, 2.5, 10, 64, 64])
+
+
+def test_beyond_the_dearest_budget_stands_the_best_within_it():
+    view = planted([0.1, 0.3, 0.7, 0.6], 0.5)
+    (line,) = view.lines()
+    found = view.read(line, view.groups[0], np.array([100.0]))
+    assert (found.accuracy[0, 0], found.k[0]) == (0.7, 16)
+
+
+def test_a_search_that_was_not_run_so_small_is_told_from_one_that_nobody_can_pay():
+    right = np.full((20, 4), 0.5)
+    ways = [
+        way_of("policy", "small", right, BUDGETS),
+        way_of("policy", "small", right[:, 1:], BUDGETS[1:], BUDGETS[1:], strategy="beam_search"),
+        way_of("large", "large", right[:, :1], [2.0], (1,), strategy="greedy"),
+    ]
+    view = view_of(ways)
+    search = next(line for line in view.lines() if line.strategy == "beam_search")
+    assert view.read(search, view.groups[0], np.array([0.5, 2.0, 4.0])).status == (CANNOT, BELOW, MEASURED)
 
 
 def test_lifetime_compute_is_equal_at_the_matched_budget():
-    view = planted([0.1, 0.3, 0.5, 0.6], 0.4)
-    for row in verdicts([view], STUDY, [2.0, 10.0]).to_dict("records"):
+    for row in verdicts([planted([0.1, 0.3, 0.5, 0.6], 0.4)], [2.0, 10.0]).to_dict("records"):
         queries = row["R"] * 10
-        assert 100 + 50 + queries * row["flops"] == pytest.approx(1100 + queries * 2)
-        assert row["k"] == pytest.approx(row["flops"])
+        assert 150 + queries * row["flops"] == pytest.approx(1100 + queries * 2)
+        if row["strategy"] == LINE:
+            assert row["k"] == pytest.approx(row["flops"])
+
+
+@pytest.mark.parametrize("r", [0.5, 2.0, 10.0])
+def test_the_papers_budget_comes_out_of_the_whole_engine(r):
+    """k = M + 3 (M - 1) / R (section 7), of a large model M times as dear to train and to sample."""
+    m, life = 4.0, replace(LIFE, small=6.0, large=24.0, queries_per_r=1.0)
+    view = planted([0.1, 0.3, 0.5, 0.6], 0.4, flops=[2.0 * k for k in BUDGETS], once=2 * m, life=life)
+    (k,) = line_rows(verdicts([view], [r]))["k"]
+    assert k == pytest.approx(m + 3 * (m - 1) / r)
+    assert k == pytest.approx(match_ratio(m, PAPER).k(r))
+
+
+def test_a_difference_at_a_mixture_is_the_mixture_of_differences():
+    accuracy = np.random.default_rng(0).random((50, 4)) < [0.1, 0.3, 0.5, 0.9]
+    view = planted(accuracy, 0.4, problems=50)
+    r = [950 / (flops - 2) / 10 for flops in (16, 28, 64)]
+    ends = line_rows(verdicts([view], r))["difference"].tolist()
+    assert ends[1] == pytest.approx(0.75 * ends[0] + 0.25 * ends[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "flops"), [({"small": 1200.0}, 2.0), ({}, 60.0)], ids=["training", "its cheapest answer"]
+)
+def test_a_small_side_that_costs_more_than_the_large_lifetime_cannot_pay(change, flops):
+    view = planted([0.9] * 4, 0.1, life=replace(LIFE, **change), flops=[flops * k for k in BUDGETS])
+    found = verdicts([view], [100.0])
+    assert set(found["verdict"]) == {CANNOT_PAY}
+    assert set(found["status"]) == {CANNOT}
+    assert found[["k", "small", "difference", "low", "high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("large", "verdict"), [(0.2, TEST_TIME), (0.6, OUTSIDE), (0.9, OUTSIDE)])
+def test_a_lower_bound_that_wins_decides_and_any_other_says_nothing(large, verdict):
+    found = verdicts([planted([0.1, 0.3, 0.5, 0.6], large)], [0.16])
+    assert set(found["status"]) == {BOUND}
+    assert set(found["verdict"]) == {verdict}
+    assert found["small"].notna().all() == (verdict == TEST_TIME)
 
 
 def test_a_break_even_has_a_closed_form():
     view = planted([0.1, 0.3, 0.5, 0.6], 0.4)
-    (row,) = breakeven([view], STUDY).to_dict("records")
-    assert row["status"] == "crossed"
-    assert row["queries"] == pytest.approx((1100 - 150) / (8 - 2))
-    assert row["R"] == pytest.approx(row["queries"] / 10)
-    assert row["low"] <= row["R"] <= row["high"]
-    assert row["measured_from"] == pytest.approx(950 / 62 / 10)
-    below, above = verdicts([view], STUDY, [row["R"] * 0.99, row["R"] * 1.01])["difference"]
+    for row in breakeven([view]).to_dict("records"):
+        assert row["status"] == "crossed"
+        assert row["R"] == pytest.approx(R_STAR, rel=1e-5)
+        assert row["queries"] == pytest.approx(row["R"] * 10)
+        assert row["low"] <= row["R"] <= row["high"]
+        assert row["measured_from"] == pytest.approx(950 / 62 / 10)
+        assert row["share"] > 0.99
+    below, above = line_rows(verdicts([view], [R_STAR * 0.99, R_STAR * 1.01]))["difference"]
     assert below > 0 > above
 
 
 @pytest.mark.parametrize(
     ("accuracy", "large", "status"),
-    [
-        ([0.5] * 4, 0.4, f"not crossed: {TEST_TIME} at every measured R"),
-        ([0.1, 0.2, 0.2, 0.2], 0.4, f"not crossed: {PRETRAINING} at every measured R"),
-        ([0] * 4, 0, "not crossed: equal at every measured R"),
-    ],
+    [([0.8] * 4, 0.4, ABOVE), ([0.1, 0.1, 0.1, 0.1], 0.6, UNDER), ([0] * 4, 0, UNDECIDED)],
 )
-def test_what_is_not_crossed_is_said_so(accuracy, large, status):
-    (row,) = breakeven([planted(accuracy, large)], STUDY).to_dict("records")
+def test_what_is_not_crossed_is_said_only_where_the_draws_agree(accuracy, large, status):
+    (row,) = line_rows(breakeven([planted(accuracy, large)])).to_dict("records")
     assert row["status"] == status
     assert np.isnan(row["R"])
 
 
+def test_an_end_that_no_measured_budget_stands_for_is_open():
+    """The large model is as good as the dearest budget: at less R it may or may not be passed."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(20):
+        small = rng.random((60, 4)) < [0.1, 0.3, 0.5, 0.6]
+        found += breakeven([planted(small, rng.random(60) < 0.6, problems=60)]).to_dict("records")
+    assert not any("not crossed" in row["status"] for row in found), "which the draws do not agree on"
+    assert any(np.isnan(row["low"]) for row in found)
+    for row in found:
+        least = row["measured_from"] * (1 - 1e-9)
+        assert np.isnan(row["low"]) or least <= row["low"] < row["high"] or np.isnan(row["high"])
+        assert np.isnan(row["low"]) == np.isnan(row["queries_low"])
+
+
 def test_budgets_that_cost_less_than_one_large_answer_are_outside():
-    (row,) = breakeven([planted([0.1, 0.2, 0.3, 0.4], 0.3, once=65.0)], STUDY).to_dict("records")
-    assert row["status"] == OUTSIDE
+    found = breakeven([planted([0.1, 0.2, 0.3, 0.4], 0.3, once=65.0)])
+    assert set(found["status"]) == {OUTSIDE}
+
+
+def test_nothing_breaks_even_where_no_pretraining_is_saved():
+    found = breakeven([planted([0.1, 0.2, 0.3, 0.4], 0.3, life=replace(LIFE, small=1100.0))])
+    assert set(found["status"]) == {"none: no pretraining is saved"}
 
 
 def test_the_first_crossing_counts_and_a_later_fall_does_not_hide_it():
-    spent, target = np.array([[1.0, 10, 100, 1000]]), np.array([0.5])
+    spent, target = np.array([[1.0, 11, 101, 1001]]), np.array([0.5])
     accuracy = np.array([[0.4, 0.6, 0.3, 0.9]])
-    assert crossing(spent, accuracy, target, np.array([0.1]))[0] == pytest.approx(10**0.5)
-    # From 10 ** 1.5 on, accuracy is below the target again and rises through it once more.
-    assert crossing(spent, accuracy, target, np.array([10**1.5]))[0] == pytest.approx(10 ** (2 + 2 / 6))
+    assert first_reach(spent, accuracy, target, np.array([0.1]))[0] == pytest.approx(6)
+    # From 56 on, accuracy is below the target again and rises through it once more.
+    assert first_reach(spent, accuracy, target, np.array([56.0]))[0] == pytest.approx(101 + 900 / 3)
 
 
 def test_planted_crossings_are_covered_by_their_intervals():
-    """Accuracy at k is p + 0.1 log2 k, p the ease of a problem: it reaches the large model's at k = 2 ** 3."""
-    rng, hits = np.random.default_rng(0), 0
+    """Accuracy at k is p + 0.1 log2 k, p a problem's ease: half 4 and half 16 reach the large model's p + 0.3."""
+    rng, hits = np.random.default_rng(0), {OPTIMAL: 0, LINE: 0}
     for _ in range(100):
         ease = rng.uniform(0, 0.3, 80)
-        chances = ease[:, None] + 0.1 * np.log2(BUDGETS)
-        small = rng.random(chances.shape) < chances
-        view = planted(small.astype(float), rng.random(80) < ease + 0.3, problems=80)
-        (row,) = breakeven([view], STUDY).to_dict("records")
-        high = row["high"] if np.isfinite(row["high"]) else np.inf
-        hits += row["low"] <= 950 / 6 / 10 <= high
-    assert 0.91 <= hits / 100 <= 0.99
+        small = rng.random((80, 4)) < ease[:, None] + 0.1 * np.log2(BUDGETS)
+        view = planted(small, rng.random(80) < ease + 0.3, problems=80)
+        for row in breakeven([view]).fillna({"low": 0, "high": np.inf}).to_dict("records"):
+            hits[row["strategy"]] += "not" not in row["status"] and row["low"] <= R_STAR <= row["high"]
+    assert all(0.91 <= count / 100 <= 0.99 for count in hits.values()), hits
+
+
+def test_equal_models_are_seldom_told_apart_by_the_headline():
+    """All groups and R of it share 5 %: 60 studies of 3 budgets and 2 bins, of which 3 may be false."""
+    rng, false = np.random.default_rng(2), 0
+    for _ in range(60):
+        ease = rng.beta(1, 1, 100)
+        right = [(rng.random((100, n)) < ease[:, None]) for n in (4, 1)]
+        labels = 1 + (rng.binomial(16, ease) < 8)
+        found = verdicts([planted(right[0], right[1][:, 0], labels=labels)], [1.6, 3.0, 22.0])
+        head = found[found["strategy"] == OPTIMAL]
+        assert set(head["interval"]) == {SIMULTANEOUS}
+        false += head["verdict"].isin([TEST_TIME, PRETRAINING]).any()
+    assert false <= 6
 
 
 # A recorded study
@@ -134,98 +212,114 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compared(folder):
-    return exchange_study(open_study(folder), rules=[PAPER, EXACT], bins=2)
+def evidence(folder):
+    return open_evidence(folder)
 
 
-def test_a_study_names_its_models_and_verifiers(folder):
-    study = open_study(folder)
-    assert is_study(folder)
-    assert (study.small, study.large) == ("small", "large")
-    assert study.verifiers == {"prm": "prm", "orm": "orm"}
-    assert set(study.tuning) == {"reviser", "prm", "orm"}
+@pytest.fixture(scope="module")
+def compared(evidence):
+    return compare(evidence, rules=[PAPER, EXACT], bins=2)
+
+
+def test_a_study_names_its_models_and_verifiers(evidence):
+    assert (evidence.small, evidence.large) == ("small", "large")
+    assert evidence.verifiers == {"prm": "prm", "orm": "orm"}
+    assert {one.model for one in evidence.tuning} == {"reviser", "prm", "orm"}
+    assert evidence.helpers() == ("small", "reviser", "orm", "prm")
 
 
 def test_every_strategy_has_a_row_for_each_convention_group_and_r(compared):
     cells = compared.verdicts[["strategy", "bin", "R", "convention"]]
-    assert len(cells) == len(cells.drop_duplicates()) == 13 * 3 * 3 * 2
-    assert set(cells["strategy"]) >= {
+    assert len(cells) == len(cells.drop_duplicates()) == cells["strategy"].nunique() * 3 * 3 * 2
+    assert set(cells["strategy"]) == {
+        OPTIMAL,
+        FIXED,
+        "parallel, coverage",
         "parallel, majority",
-        "parallel, best-of-n by orm",
+        *(f"parallel, {selector} by {name}" for selector in ("weighted", "best-of-n") for name in ("prm", "orm")),
         "beam_search width=4, weighted by prm",
-        "revisions length=4, hierarchical by orm",
-        "policy, compute-optimal",
+        *(f"revisions length=1, {how}" for how in ("coverage", "majority", "weighted by orm", "best-of-n by orm")),
+        *(f"revisions length=4, {how}" for how in ("majority", "weighted by orm", "hierarchical by orm")),
     }
+    assert compared.verdicts["strategy"].iloc[0] == OPTIMAL, "the headline first"
 
 
 def test_no_number_lacks_its_interval(compared):
     rows = compared.verdicts
-    outside = rows["verdict"] == OUTSIDE
-    assert rows.loc[outside, ["k", "small", "difference", "low", "high"]].isna().all(axis=None)
-    assert rows.loc[~outside, ["small", "difference", "low", "high"]].notna().all(axis=None)
-    policy = rows["selector"] == "compute-optimal"  # its budget is in FLOPs, not in samples
-    assert rows.loc[~outside & ~policy, "k"].notna().all()
-    assert (rows["low"] <= rows["difference"])[~outside].all()
+    empty = rows["verdict"].isin([OUTSIDE, CANNOT_PAY])
+    assert rows.loc[empty, ["small", "difference", "low", "high"]].isna().all(axis=None)
+    assert rows.loc[~empty, ["small", "difference", "low", "high"]].notna().all(axis=None)
+    headline = rows["strategy"].isin([OPTIMAL, FIXED])  # its budget is in FLOPs, not in samples
+    assert rows.loc[~empty & ~headline, "k"].notna().all()
+    assert (rows["low"] < rows["difference"])[~empty].all()
+    assert (rows["difference"] < rows["high"])[~empty].all(), "of no width from agreement alone"
+    assert set(rows.loc[headline, "interval"]) == {SIMULTANEOUS}
+    assert set(rows.loc[~headline, "interval"]) == {"pointwise, exploratory"}
 
 
-def test_only_what_a_strategy_uses_is_charged_for_its_training(folder):
-    study = open_study(folder)
-    found, _ = views(study, [EXACT], bins=1)
-    life = found[0].lifetime
-    tuned = {name: spent["exact"] for name, spent in study.tuning.items()}
+def test_a_line_says_the_same_at_an_r_whatever_other_r_are_asked(evidence, compared):
+    every = compared.verdicts
+    rows = every[(every["bin"] == "all") & (every["convention"] == "paper") & (every["R"] == 0.16)]
+    alone = compare(evidence, rules=[PAPER], bins=1, r=[0.16]).verdicts
+    apart, among = (
+        frame[~frame["strategy"].isin([OPTIMAL, FIXED])].sort_values("strategy", ignore_index=True)
+        for frame in (alone, rows)
+    )
+    pd.testing.assert_frame_equal(apart, among)
+
+
+def test_only_what_a_strategy_uses_is_charged_for_its_training_and_shared_data_once(evidence):
+    life = views(evidence, [EXACT], bins=1)[0][0].lifetime
+    tuned = {one.model: one.flops["exact"] for one in evidence.tuning}
+    ((data,),) = {tuple(one.data) for one in evidence.tuning}
+    shared = evidence.tuning[0].data[data]["exact"]
     assert life.trained("policy", ["small"]) == life.small
-    assert life.trained("policy", ["small", "prm"]) == life.small + tuned["prm"]
-    assert life.trained("reviser", ["reviser", "orm"]) == life.small + tuned["reviser"] + tuned["orm"]
-    assert views(study, [PAPER], bins=1)[0][0].lifetime.trained("policy", ["small", "prm"]) > life.small * 0.5
-    assert views(study, [EXACT], bins=1, sunk=True)[0][0].lifetime.trained("policy", ["small"]) == 0
+    assert life.trained("policy", ["small", "prm"]) == life.small + tuned["prm"] + shared
+    assert life.trained("reviser", ["reviser", "orm"]) == life.small + tuned["reviser"] + tuned["orm"] + shared
+    free, charged = (
+        views(evidence, [rule], bins=1)[0][0].lifetime for rule in (PAPER, convention("paper+tuning"))
+    )
+    assert free.trained("policy", ["small", "prm"]) == free.small
+    assert charged.trained("policy", ["small", "prm"]) > charged.small
+    assert views(evidence, [EXACT], bins=1, sunk=True)[0][0].lifetime.trained("policy", ["small"]) == 0
 
 
-def test_bins_are_scored_on_samples_that_did_not_set_them(folder):
-    whole, binned = views(open_study(folder), [EXACT], bins=2)[0]
-    parallel = [
-        arms.table[arms.table["strategy"] == "parallel"]["budget"].max() for arms in (whole.arms, binned.arms)
-    ]
-    assert parallel == [16, 8]
-    assert sorted(np.concatenate([members for _, members in binned.groups])) == list(range(24))
+def test_bins_are_scored_on_samples_that_did_not_set_them_and_all_problems_on_every_sample(evidence):
+    (view,), _ = views(evidence, [EXACT], bins=2)
+    line = next(line for line in view.lines() if line.label == LINE)
+    most = [int(line.budgets[np.isin(line.columns, view.columns(line, group))].max()) for group in view.groups]
+    assert most == [16, 8, 8]
+    weights = np.zeros(24)
+    for group in view.groups[1:]:
+        weights[group.members] += group.weights
+    assert weights == pytest.approx(1), "in every split each problem is in one bin"
 
 
-def test_the_policy_is_no_better_than_hindsight_and_pays_for_its_bins(folder):
-    study = open_study(folder)
-    (_, binned), _ = views(study, [EXACT], bins=2)
-    policy = policy_views([binned], study)[0]
-    (family,) = families(policy.arms, study)
-    assert set(family.models) == {"small", "reviser", "prm", "orm"}
-    assert policy.arms.flops[0, family.columns[0]] > binned.bins.cost.mean() > 0
-    mine = binned.arms.table["model"] != "large"
-    best = max(binned.arms.accuracy[members][:, mine].mean(axis=0).max() for _, members in binned.groups)
-    assert np.nanmax(policy.arms.accuracy[:, family.columns].mean(axis=0)) <= best
+def test_the_choice_is_no_better_than_hindsight_and_pays_for_its_bins(evidence):
+    (view,), _ = views(evidence, [EXACT], bins=2)
+    arms = np.concatenate([view.columns(line, view.groups[1]) for line in view.menu()])
+    best = sum(
+        group.weights.sum() * view.scored(group)[:, arms].mean(axis=0).max() for group in view.groups[1:]
+    ) / len(view.arms.problems)
+    for optimal in view.optimal:
+        reached = optimal.chosen.accuracy.mean(axis=0)
+        assert np.nanmax(reached) <= best + 0.05
+        assert optimal.bins.charged
+        assert optimal.bins.cost.mean() > 0
 
 
-def test_a_policys_interval_is_of_arms_chosen_anew_in_each_resample(folder, compared):
-    (view,) = (view for view in compared.views if view.policy is not None and view.arms.convention == "paper")
-    (family,), rows = families(view.arms, open_study(folder)), compared.verdicts
-    rows = rows[(rows["convention"] == "paper") & (rows["selector"] == "compute-optimal") & rows["low"].notna()]
-    greedy = int(np.flatnonzero(view.arms.table["strategy"] == "greedy")[0])
-    assert len(rows) > 2
-    for row in rows.to_dict("records"):
-        g, members = next((g, rows) for g, (name, rows) in enumerate(view.groups) if name == row["bin"])
-        shares = blend(view.arms, family, members, np.array([row["flops"]]))
-        ends = view.policy.difference(view.arms.accuracy[:, greedy], blend=shares)
-        assert [row[key] for key in ("difference", "low", "high")] == pytest.approx([end[g, 0] for end in ends])
-
-
-def test_the_curves_of_a_study_are_the_means_of_its_arms(folder, compared):
-    found = study_curves([view for view in compared.views if view.arms.convention == "paper"], open_study(folder))
-    whole = compared.views[0].arms
-    line = found[(found["bin"] == "all") & (found["strategy"] == "parallel, majority")]
-    at = (whole.table["strategy"] == "parallel") & (whole.table["selector"] == "majority")
-    at &= whole.table["model"] == "small"
-    assert line["accuracy"].tolist() == pytest.approx(whole.accuracy[:, at].mean(axis=0).tolist())
-    assert line["flops"].tolist() == pytest.approx(whole.flops[:, at].mean(axis=0).tolist())
+def test_the_curves_of_a_study_are_the_means_of_its_arms(compared):
+    view = compared.view("paper")
+    found = line_table([view])
+    one = found[(found["bin"] == "all") & (found["strategy"] == LINE)]
+    at = (view.arms.table["strategy"] == "parallel") & (view.arms.table["selector"] == "majority")
+    at = (at & (view.arms.table["model"] == "small")).to_numpy()
+    assert one["accuracy"].tolist() == pytest.approx(view.arms.accuracy[:, at].mean(axis=0).tolist())
+    assert one["flops"].tolist() == pytest.approx(view.arms.flops[:, at].mean(axis=0).tolist())
     assert found[["low", "high"]].notna().all(axis=None)
-    policy = found[found["kind"] == "policy"]
-    assert (policy["in_sample"] >= policy["accuracy"] - 1e-9).all()
-    assert found.loc[found["kind"] != "policy", "in_sample"].isna().all()
+    best = found[(found["bin"] == "all") & (found["strategy"] == OPTIMAL)]
+    assert best["flops"].is_monotonic_increasing
+    assert len(best) > 2
 
 
 def test_a_verifier_without_a_spec_is_left_out_and_named(folder, compared, tmp_path):
@@ -233,21 +327,23 @@ def test_a_verifier_without_a_spec_is_left_out_and_named(folder, compared, tmp_p
     plan = json.loads((folder / "study.json").read_text())
     plan["models"]["orm"]["spec"] = None
     (tmp_path / "run" / "study.json").write_text(json.dumps(plan))
-    study = open_study(tmp_path / "run")
-    assert study.unpriced == ("orm",)
-    found = exchange_study(study, rules=[PAPER], bins=1)
+    evidence = open_evidence(tmp_path / "run")
+    assert evidence.lacking == ("orm",)
+    found = compare(evidence, rules=[PAPER], bins=1)
     assert any("left out: what orm answered or judged" in note for note in found.notes)
     assert not found.verdicts["strategy"].str.contains("by orm").any()
     every = compared.verdicts
-    every = every[
-        (every["convention"] == "paper") & (every["bin"] == "all") & (every["selector"] != "compute-optimal")
-    ]
-    kept = every[~every["strategy"].str.contains("by orm")].reset_index(drop=True)
-    pd.testing.assert_frame_equal(found.verdicts, kept)
+    every = every[(every["convention"] == "paper") & (every["bin"] == "all")]
+    kept, rest = (
+        frame[~frame["strategy"].isin([OPTIMAL, FIXED]) & ~frame["strategy"].str.contains("by orm")]
+        for frame in (every, found.verdicts)
+    )
+    key = ["strategy", "R"]
+    pd.testing.assert_frame_equal(*(frame.sort_values(key, ignore_index=True) for frame in (rest, kept)))
     plan["models"]["large"]["spec"] = None
     (tmp_path / "run" / "study.json").write_text(json.dumps(plan))
-    with pytest.raises(SpecError, match="no spec for model 'large'"):
-        open_study(tmp_path / "run")
+    with pytest.raises(DataError, match=r"no convention can be priced \(no spec for model 'large'"):
+        compare(open_evidence(tmp_path / "run"), rules=[PAPER])
 
 
 def test_a_small_end_of_an_interval_keeps_its_sign(compared):
@@ -260,41 +356,41 @@ def test_a_study_is_reported_with_a_figure_of_everything(folder, tmp_path):
     asked = ["report", str(folder), "--out", str(tmp_path / "out"), "--bins", "2", "--json"]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
-    names = {"verdicts", "by_bin", "frontier", "policy", "breakeven", "sensitivity"}
-    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == names
-    assert {path.stem for path in (tmp_path / "out").glob("*.csv")} == names
+    names = {path.stem for path in (tmp_path / "out").glob("*.png")}
+    assert names >= {"verdicts", "breakeven", "sensitivity"}
+    assert {path.stem for path in (tmp_path / "out").glob("*.csv")} >= names
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("data:image/png") == len(names)
 
 
-def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(folder):
-    rows = exchange_study(open_study(folder), rules=[PAPER], bins=1, sunk=True).verdicts
-    assert (rows.groupby("strategy")["flops"].std() == 0).all()
+def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(evidence):
+    found = compare(evidence, rules=[PAPER], bins=1, sunk=True)
+    assert found.verdicts.groupby("strategy")["flops"].std().to_numpy() == pytest.approx(0)
+    assert any(note.startswith("sunk: nobody pays pretraining") for note in found.notes)
 
 
-def test_the_large_model_may_think_too(folder):
-    study = open_study(folder, small="small", large="large")
-    rows = exchange_study(study, rules=[PAPER], bins=1, thinking=True).verdicts
+def test_a_large_model_that_was_sampled_once_cannot_think(evidence):
+    rows = compare(evidence, rules=[PAPER], bins=1, thinking=True).verdicts
     assert set(rows["against"]) == {"greedy"}
 
 
-def test_a_study_without_a_plan_or_a_model_is_refused(folder, tmp_path):
+def test_a_study_without_a_plan_is_priced_by_specs_and_a_model_that_is_not_there_is_refused(folder, tmp_path):
     with pytest.raises(DataError, match=r"no samples of model 'nobody'; expected one of large"):
-        open_study(folder, small="nobody")
-    with pytest.raises(DataError, match=r"no study\.json"):
-        open_study(tmp_path)
+        open_evidence(folder, small="nobody")
     (tmp_path / "study.json").write_text(json.dumps({"models": 3}))
     (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
     with pytest.raises(DataError, match="models is 3; expected a table"):
-        open_study(tmp_path)
+        open_evidence(tmp_path)
+    (tmp_path / "study.json").unlink()
+    with pytest.raises(DataError, match=r"no convention can be priced \(no spec for model"):
+        compare(open_evidence(tmp_path))
 
 
-def test_a_study_without_a_large_model_says_how_to_get_one(folder, tmp_path):
-    (tmp_path / "study.json").write_bytes((folder / "study.json").read_bytes())
-    (tmp_path / "run.sqlite").write_bytes((folder / "run.sqlite").read_bytes())
-    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as store, store:
+def test_a_study_without_a_large_model_says_how_to_name_one(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as store, store:
         for table in ("calls", "solutions"):
             store.execute(f"DELETE FROM {table} WHERE unit IN (SELECT key FROM units WHERE role = 'large')")
         store.execute("DELETE FROM units WHERE role = 'large'")
-    with pytest.raises(DataError, match=r"0 models of role large \(none\).*collect one as \[models.large\]"):
-        open_study(tmp_path)
+    with pytest.raises(DataError, match=r"no large model named; expected one of reviser, small; .*--large"):
+        compare(open_evidence(tmp_path / "run"))

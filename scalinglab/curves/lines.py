@@ -130,12 +130,13 @@ def read(
     status = _status(flops, cost, float(cost[0]) if readers[0].step == 1 else cheapest)
     within, nowhere = (np.array([one in kinds for one in status]) for kinds in ((BOUND,), (CANNOT, BELOW)))
     mix = shares(cost, np.clip(flops, cost.min(), cost.max()))
-    used = np.isin(budgets, line.budgets) if within.any() else mix.any(axis=1)  # a bound is the best of all
-    used |= mix.any(axis=1)
-    budgets, mix = budgets[used], mix[used]
+    arms = np.isin(budgets, line.budgets) | (budgets == budgets[-1])  # a bound is the best of these
+    used = mix.any(axis=1) | (arms & within.any())
+    budgets, mix, arms = budgets[used], mix[used], arms[used]
     values, noise = _values(readers, group, budgets)
     if within.any():
-        mix[:, within] = np.eye(len(budgets))[:, [int(group.mean(values).argmax())]]
+        best = int(np.where(arms, group.mean(values), -1).argmax())
+        mix[:, within] = np.eye(len(budgets))[:, [best]]
     accuracy, doubt, k = values @ mix, noise @ mix**2, budgets @ mix
     for array in (accuracy, doubt, k):
         array[..., nowhere] = np.nan
@@ -161,6 +162,8 @@ def _values(readers: Sequence[Reader], group: Group, budgets: Ints) -> tuple[Flo
         return readers[0].at(budgets, group.members)
     sums = np.zeros((2, len(group.members), len(budgets)))
     for reader, here in zip(readers, group.inside, strict=True):
+        if not here.any():  # in this split nothing is in the bin
+            continue
         sums[:, here] += np.stack(reader.at(budgets, group.members[here]))
     times = group.inside.sum(axis=0)[:, None]
     return sums[0] / times, sums[1] / times  # halves share samples: their noise is not averaged away
