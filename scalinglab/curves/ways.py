@@ -48,7 +48,12 @@ class Way:
 
 
 def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], seed: int = 0) -> list[Way]:
-    """Every way in which these models answered. Raises DataError for several tasks, or votes of mixed kinds."""
+    """Every way in which these models answered, unpriced without rules.
+
+    Raises DataError for several tasks, votes of mixed kinds, or models that are not in the data.
+    """
+    for name in models:
+        evidence.known(name)
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
     tasks = len(evidence.run.units["task"].unique())
@@ -71,9 +76,11 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
     assert evidence.counts is not None
     every = pools_from_counts(evidence.counts)
     for model, pool in ((model, every[model]) for model in models):
-        role, spec = _role(evidence, model), evidence.spec(model)
+        role = _role(evidence, model)
         prices = tuple(
-            from_tokens(spec, None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role))
+            from_tokens(
+                evidence.spec(model), None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role)
+            )
             for rule in rules
         )
         yield Way(
@@ -94,7 +101,7 @@ def _of_run(
     units = units[units["model"].isin(models)]
     if rules:
         units = units[~units["model"].isin(evidence.lacking)]
-    units = units[[STRATEGIES[name].answers for name in units["strategy"]]]
+    units = units[np.array([STRATEGIES[name].answers for name in units["strategy"]], dtype=bool)]
     families = {id(o): json.dumps(STRATEGIES[s].family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
     for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False):
@@ -131,7 +138,7 @@ class _Group:
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
         for verifier, selectors in choosers.items():
             judge = self._judge(verifier)
-            if judge in self.evidence.lacking and self._called(judge):
+            if self.rules and judge in self.evidence.lacking and self._called(judge):
                 continue
             for selector in selectors:
                 yield from self._way(strategy, verifier, judge, selector)

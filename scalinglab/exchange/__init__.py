@@ -12,7 +12,7 @@ from scalinglab.exchange.published import R_COLUMNS, published, published_bars, 
 from scalinglab.exchange.sizes import effective_sizes, sizes_of
 from scalinglab.exchange.summary import breakeven_table, verdict_table
 from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
-from scalinglab.exchange.tables import curves, line_table
+from scalinglab.exchange.tables import curves, line_table, unchosen
 from scalinglab.exchange.verdicts import (
     CANNOT_PAY,
     OUTSIDE,
@@ -64,6 +64,7 @@ __all__ = [
     "sensitivity",
     "sizes_of",
     "surface_of",
+    "unchosen",
     "verdict_table",
     "verdicts",
     "views",
