@@ -14,6 +14,7 @@ from scalinglab.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scalinglab.evidence import Evidence
     from scalinglab.exchange import Comparison
 
 Selector = Annotated[
@@ -46,21 +47,28 @@ def exchange(
     The compute-optimal strategy first, then every way in which the data answered, at what it cost, and where it
     breaks even.
     """
+    from scalinglab.exchange import unchosen
+
     if sizes is not None:
         return _sizes(case, sizes, selector or "coverage", as_json)
     if surface is not None:
         return _surface(case, surface, as_json)
-    found = compared(case, sunk=sunk, thinking=thinking, weak=weak_verifier)
-    shown, even = (only(frame, selector) for frame in (found.verdicts, found.breakeven))
+    evidence = case.evidence()
+    found = compared(case, evidence, sunk=sunk, thinking=thinking, weak=weak_verifier)
+    shown, even = found.verdicts, found.breakeven
+    if selector is not None:
+        shown, even = (frame[frame["selector"] == selector] for frame in (shown, even))
+    if shown.empty:
+        raise unchosen(evidence, [found.small], str(selector))
     return _print(found, shown, even, case, as_json)
 
 
-def compared(case: Case, **options: Any) -> Comparison:
+def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
     """The comparison that a command line asks for."""
     from scalinglab.exchange import compare
 
     return compare(
-        case.evidence(),
+        evidence,
         r=case.at(),
         rules=case.rules(),
         bins=case.bins,
@@ -68,18 +76,6 @@ def compared(case: Case, **options: Any) -> Comparison:
         seed=case.seed,
         **options,
     )
-
-
-def only(frame: pd.DataFrame, selector: str | None) -> pd.DataFrame:
-    """The rows of one selector; all where none is asked for. Raises DataError where there are none."""
-    if selector is None:
-        return frame
-    found = frame[frame["selector"] == selector]
-    if found.empty:
-        known = ", ".join(frame["selector"].unique())
-        why = "votes need answers, weights a verifier's scores"
-        raise DataError(f"selector {selector!r}", f"one of {known} ({why})", "name what the data can be chosen by")
-    return found
 
 
 def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case, as_json: bool) -> None:
@@ -174,7 +170,7 @@ def report(
     from scalinglab.report import comparison_report
 
     evidence = case.evidence()
-    found = compared(case, sunk=sunk, thinking=thinking)
+    found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)
     try:
         optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))

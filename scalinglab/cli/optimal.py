@@ -9,6 +9,9 @@ import typer
 from scalinglab.cli.options import Case, Json
 from scalinglab.cli.render import print_rows
 
+_WIDE = 72
+"""Letters of an arms column in a terminal."""
+
 
 def optimal(
     case: Case,
@@ -35,11 +38,13 @@ def optimal(
         return print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
+    shown["arms"] = [text if len(text) <= _WIDE else f"{text[: _WIDE - 4]} ..." for text in shown["arms"]]
     basis = f"convention {found.oracle.convention}, {len(found.oracle.problems)} problems"
     typer.echo(f"Compute-optimal choice of {found.model} ({basis})\n")
     print_rows(rows(shown), None, False)
-    typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
-    print_rows(rows(found.gain().drop(columns=["convention", "problems"], errors="ignore")), None, False)
+    if found.gains:
+        typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
+        print_rows(rows(found.gain().drop(columns=["convention", "problems"])), None, False)
     if shared is not None:
         typer.echo("\nSamples shared out by predicted difficulty, against as many for each\n")
         print_rows(shared, None, False)
@@ -47,4 +52,6 @@ def optimal(
         share = f"{100 * agreed.rate:.1f} % ({100 * agreed.low:.1f} to {100 * agreed.high:.1f})"
         typer.echo(f"\nPredicted against oracle bins: {share} agree, {100 * agreed.chance:.1f} % by chance\n")
         print_rows(rows(agreed.table), None, False)
-    return print_rows([], None, False, [f"convention: {case.rule()}", *found.notes])
+    typer.echo("")
+    told = [f"convention: {case.rule()}", f"arms: the first {_WIDE} letters; --json has all", *found.notes]
+    typer.echo("\n".join(f"  - {note}" for note in told))

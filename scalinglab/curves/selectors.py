@@ -155,8 +155,8 @@ def _require(pool: Pool, name: str) -> Selector:
 
 
 def _answered(model: str, known: Mask, right: Mask, name: str) -> None:
-    """Right samples, none of which has an answer, show that answers were not recorded: they are not unparsed."""
-    if right.any() and not known.any():
+    """A right sample without an answer shows that answers were not recorded: it is not unparsed."""
+    if (right & ~known).any():
         raise DataError(
             f"selector {name} on {model}: votes need answers; {known.sum()} of {known.size} samples have one",
             "the answers that the samples gave",

@@ -44,7 +44,12 @@ class Way:
 
 
 def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], seed: int = 0) -> list[Way]:
-    """Every way in which these models answered. Raises DataError for several tasks, or votes of mixed kinds."""
+    """Every way in which these models answered, unpriced without rules.
+
+    Raises DataError for several tasks, votes of mixed kinds, or models that are not in the data.
+    """
+    for name in models:
+        evidence.known(name)
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
     tasks = len(evidence.run.units["task"].unique())
@@ -67,9 +72,11 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
     assert evidence.counts is not None
     every = pools_from_counts(evidence.counts)
     for model, pool in ((model, every[model]) for model in models):
-        role, spec = _role(evidence, model), evidence.spec(model)
+        role = _role(evidence, model)
         prices = tuple(
-            from_tokens(spec, None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role))
+            from_tokens(
+                evidence.spec(model), None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role)
+            )
             for rule in rules
         )
         yield Way(role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices)
@@ -88,7 +95,7 @@ def _of_run(
     units = units[units["model"].isin(models)]
     if rules:
         units = units[~units["model"].isin(evidence.lacking)]
-    units = units[[STRATEGIES[name].answers for name in units["strategy"]]]
+    units = units[np.array([STRATEGIES[name].answers for name in units["strategy"]], dtype=bool)]
     families = {id(o): json.dumps(STRATEGIES[s].family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
     for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False):
@@ -123,7 +130,7 @@ class _Group:
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
         for verifier, selectors in choosers.items():
             judge = self._judge(verifier)
-            if judge in self.evidence.lacking and judge in self.called:
+            if self.rules and judge in self.evidence.lacking and judge in self.called:
                 continue
             for selector in selectors:
                 yield from self._way(strategy, verifier, judge, selector)

@@ -127,7 +127,10 @@ def _verifiers(run: Run) -> dict[str, str | None]:
 
 
 def _tokens(prompt: int | None, generated: int | None) -> Tokens:
-    known = {"prompt": prompt, "generated": generated}
+    known, least = {"prompt": prompt, "generated": generated}, {"prompt": 0, "generated": 1}
+    for name, value in known.items():
+        if value is not None and value < least[name]:
+            raise DataError(f"{name} tokens of a sample = {value}", f"{least[name]} or more", f"mend {name}")
     return Tokens(**{name: value for name, value in known.items() if value is not None})
 
 

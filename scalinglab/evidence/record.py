@@ -54,14 +54,24 @@ class Evidence:
         assert frame is not None
         return sorted(map(str, frame["model"].unique()))
 
+    def known(self, model: str) -> str:
+        """The model's name. Raises DataError where it answered nothing."""
+        if model not in self.models():
+            raise DataError(
+                f"no samples of model {model!r}", f"one of {', '.join(self.models())}", "name a model of the data"
+            )
+        return model
+
     def pair(self) -> tuple[str, str]:
-        """The small and the large model. Raises DataError where one is not named."""
+        """The small and the large model. Raises DataError where one is not named, or one is both."""
         for name, option in ((self.small, "small"), (self.large, "large")):
             if name is None:
                 known = ", ".join(self.models())
                 raise DataError(f"no {option} model named", f"one of {known}", f"name it with --{option}")
         assert self.small is not None
         assert self.large is not None
+        if self.small == self.large:
+            raise DataError(f"{self.small} as the small and the large model", "two models", "name another")
         return self.small, self.large
 
     def revisers(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
     from scalinglab.exchange.summary import breakeven_table, verdict_table
     from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
-    from scalinglab.exchange.tables import curves, line_table
+    from scalinglab.exchange.tables import curves, line_table, unchosen
     from scalinglab.exchange.verdicts import (
         CANNOT_PAY,
         OUTSIDE,
@@ -69,6 +69,7 @@ __all__ = [
     "sensitivity",
     "sizes_of",
     "surface_of",
+    "unchosen",
     "verdict_table",
     "verdicts",
     "views",

@@ -23,12 +23,14 @@ from scalinglab.optimal import (
     allocation,
     compute_optimal,
     gains,
+    mechanisms,
     shrunk,
 )
 from scalinglab.samples import scored_by
 
 SELECTOR = "weighted"
 """How the baseline, best-of-N weighted, chooses (PAPER section 3: the default everywhere)."""
+_ALONE = f"gain: no search or revisions beside parallel samples, {SELECTOR}: there is nothing to gain over"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Chosen:
     predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples
     that set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search
     and revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's
-    scores are no chances of success.
+    scores are no chances of success. gains is empty where nothing but parallel samples was recorded.
     """
 
     model: str
@@ -88,12 +90,13 @@ def choose(
     )  # fmt: skip
     predicted = None if guessed is None else _optimal(view, guessed, rule, unit, seed)
     arms, _ = own.case(view.arms, view.menu(), 0, 0, charged=rule.difficulty)
+    beside = mechanisms(arms, small=view.small)
     return Chosen(
         view.small, judge, oracle, predicted,
         None if predicted is None else agreement(oracle.bins, predicted.bins),
-        tuple(gains(arms, oracle.bins, small=view.small, seed=seed)),
+        tuple(gains(arms, oracle.bins, small=view.small, seed=seed)) if beside else (),
         None if judge is None or predicted is None else _allocated(evidence, view, predicted.bins, judge, seed),
-        _notes(evidence, oracle, judge),
+        (*_notes(evidence, oracle, judge), *([] if beside else [_ALONE])),
     )  # fmt: skip
 
 

@@ -59,12 +59,13 @@ def _trained(evidence: Evidence) -> Iterator[str]:
     pair = [evidence.spec(name) for name in evidence.pair()]
     small, large = pair
     if small.training_tokens is not None and large.training_tokens is not None:
-        tokens = [f"{spec.name} {spec.training_tokens:.4g}" for spec in pair]
+        names = evidence.pair()
+        tokens = [f"{name} {spec.training_tokens:.4g}" for name, spec in zip(names, pair, strict=True)]
         differ = "" if small.training_tokens == large.training_tokens else ": they differ"
         yield f"training tokens D: {', '.join(tokens)}{differ}"
         if small.training_tokens * small.total > large.training_tokens * large.total:
-            more = "was trained on so many more tokens that it cost more to pretrain than"
-            yield f"{small.name} {more} {large.name}"
+            why = "was trained on so many more tokens that it" if small.total < large.total else "is larger and"
+            yield f"{names[0]} {why} cost more to pretrain than {names[1]}"
 
 
 def _missing(view: View) -> Iterator[str]:

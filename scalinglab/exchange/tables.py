@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, Group, Way, interval, ways_of
+from scalinglab.curves import Floats, Group, Way, accuracy, coverage_pools, interval, ways_of
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.headline import OPTIMAL, configurations
@@ -42,17 +42,29 @@ def curves(
             _curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == ("parallel", selector)
         ]
     if not parts:
-        raise DataError(
-            f"no parallel samples by {selector}",
-            "a selector that the samples allow: votes need answers, weights scores",
-            "name another --selector",
-        )
+        raise unchosen(evidence, models or evidence.models(), selector)
     return pd.concat(parts, ignore_index=True), notes
+
+
+def unchosen(evidence: Evidence, models: Sequence[str], selector: str) -> DataError:
+    """Why nothing that these models sampled is chosen by a selector: it is unknown, or lacks answers or scores."""
+    for model, pool in coverage_pools(evidence).items():
+        if model in models:
+            try:
+                accuracy(pool, selector, [1])
+            except DataError as error:
+                return error
+    return DataError(
+        f"no parallel samples of {', '.join(models)} by {selector}",
+        "a selector that the samples allow: votes need answers, weights a verifier's scores",
+        "name another --selector",
+    )
 
 
 def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[list[Way], str]:
     """How a model answered; where the rule cannot price it, without prices and with the reason."""
     try:
+        evidence.spec(model)
         return ways_of(evidence, [rule], models=[model], seed=seed), ""
     except SpecError as error:
         return ways_of(evidence, [], models=[model], seed=seed), str(error)
