@@ -35,7 +35,8 @@ def optimal(
             "gain": rows(found.gain()),
         }
         document |= {"agreement": None if agreed is None else rate | {"bins": rows(agreed.table)}}
-        return print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
+        print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
+        return
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
     shown["arms"] = [text if len(text) <= _WIDE else f"{text[: _WIDE - 4]} ..." for text in shown["arms"]]
