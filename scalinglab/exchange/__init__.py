@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.comparison import Comparison, compare
     from scalinglab.exchange.findings import findings
     from scalinglab.exchange.headline import FIXED, OPTIMAL
+    from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
     from scalinglab.exchange.matching import Match, match_ratio, match_specs
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         UNDECIDED,
         sensitivity,
     )
-    from scalinglab.exchange.views import ALL, Lifetime, View, views
+    from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
 
 __all__ = [

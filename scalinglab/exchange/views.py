@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from scalinglab import flops
 from scalinglab.curves import (
     Arms,
     Floats,
@@ -25,36 +24,14 @@ from scalinglab.curves import (
     read,
     ways_of,
 )
-from scalinglab.errors import DataError, SpecError
+from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
+from scalinglab.exchange.lifetime import Lifetime, lifetimes
 from scalinglab.exchange.splits import Division, divided, undivided
 from scalinglab.flops import Convention
-from scalinglab.ledger import Tuning, tuning_flops
 from scalinglab.optimal import Optimal, compute_optimal
-from scalinglab.specs import ModelSpec
 
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Lifetime:
-    """FLOPs of training, and how many queries R = 1 stands for: R counts tokens of one small sample a query.
-
-    tuning: of verifiers and revisers, charged where ``convention`` does; data that several share is paid once.
-    The reviser is tuned from the small model, so it costs the small model's pretraining and its own tuning.
-    """
-
-    convention: Convention
-    small: float
-    large: float
-    queries_per_r: float
-    tuning: tuple[Tuning, ...] = ()
-
-    def trained(self, role: str, models: Iterable[str | None]) -> float:
-        """FLOPs of all training behind an arm of this role that uses these models."""
-        base = self.large if role == "large" else self.small
-        used = sorted({model for model in models if model is not None})
-        return base + float(tuning_flops(self.tuning, used, self.convention))
 
 
 @dataclass(frozen=True)
@@ -207,7 +184,7 @@ def views(
     compare than those that were recorded. Raises DataError where no rule can price it.
     """
     small, large = evidence.pair()
-    paid, unpriced = _lifetimes(evidence, rules, sunk)
+    paid, unpriced = lifetimes(evidence, rules, sunk=sunk)
     used = list(paid)
     ways = ways_of(evidence, used, models=(small, large, *evidence.revisers()), seed=seed)
     ways = ways if change is None else change(ways)
@@ -285,42 +262,3 @@ def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dic
 
 def _column(table: pd.DataFrame, way: int) -> int:
     return int(table.index[table["way"] == way][0])
-
-
-def _lifetimes(
-    evidence: Evidence, rules: Sequence[Convention], sunk: bool
-) -> tuple[dict[Convention, Lifetime], dict[str, str]]:
-    found, unpriced, written = {}, {}, evidence.written()
-    for rule in rules:
-        try:
-            found[rule] = _lifetime(evidence, rule, sunk, written)
-        except SpecError as error:
-            unpriced[rule.name] = str(error)
-    if not found:
-        raise DataError(
-            f"no convention can be priced ({next(iter(unpriced.values()))})",
-            "two models with specs and training tokens",
-            "give them with --spec MODEL=7e9@2e12, or --ratio M",
-        )
-    return found, unpriced
-
-
-def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
-    small, large = (evidence.spec(name) for name in evidence.pair())
-    ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
-    for spec in evidence.specs.values():  # a rule that a spec cannot serve is found before anything is read
-        flops.total(flops.decode(spec, 1, 1, convention=rule))
-    queries = float(small.training_tokens or 0) / written
-    if not queries:
-        raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
-    return Lifetime(rule, ours, theirs, queries, evidence.tuning)
-
-
-def _training(spec: ModelSpec, rule: Convention) -> float:
-    if spec.training_tokens is None:
-        raise SpecError(
-            f"{spec.name}: training tokens unknown",
-            "a spec with training tokens",
-            "give them: --spec MODEL=WHAT@2e12",
-        )
-    return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))

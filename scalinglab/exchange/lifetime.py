@@ -1,0 +1,77 @@
+"""What training costs over a lifetime under a convention, and how many queries an R stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scalinglab import flops
+from scalinglab.errors import DataError, SpecError
+from scalinglab.evidence import Evidence
+from scalinglab.flops import Convention
+from scalinglab.ledger import Tuning, tuning_flops
+from scalinglab.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """FLOPs of training, and how many queries R = 1 stands for: R counts tokens of one small sample a query.
+
+    tuning: of verifiers and revisers, charged where ``convention`` does; data that several share is paid once.
+    The reviser is tuned from the small model, so it costs the small model's pretraining and its own tuning.
+    """
+
+    convention: Convention
+    small: float
+    large: float
+    queries_per_r: float
+    tuning: tuple[Tuning, ...] = ()
+
+    def trained(self, role: str, models: Iterable[str | None]) -> float:
+        """FLOPs of all training behind an arm of this role that uses these models."""
+        base = self.large if role == "large" else self.small
+        used = sorted({model for model in models if model is not None})
+        return base + float(tuning_flops(self.tuning, used, self.convention))
+
+
+def lifetimes(
+    evidence: Evidence, rules: Sequence[Convention], *, sunk: bool
+) -> tuple[dict[Convention, Lifetime], dict[str, str]]:
+    """Under each rule that can price the evidence, and why the others cannot. ``sunk``: nobody pays pretraining.
+
+    Raises DataError where none can.
+    """
+    found, unpriced, written = {}, {}, evidence.written()
+    for rule in rules:
+        try:
+            found[rule] = _lifetime(evidence, rule, sunk, written)
+        except SpecError as error:
+            unpriced[rule.name] = str(error)
+    if not found:
+        raise DataError(
+            f"no convention can be priced ({next(iter(unpriced.values()))})",
+            "two models with specs and training tokens",
+            "give them with --spec MODEL=7e9@2e12, or --ratio M",
+        )
+    return found, unpriced
+
+
+def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
+    small, large = (evidence.spec(name) for name in evidence.pair())
+    ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
+    for spec in evidence.specs.values():  # a rule that a spec cannot serve is found before anything is read
+        flops.total(flops.decode(spec, 1, 1, convention=rule))
+    queries = float(small.training_tokens or 0) / written
+    if not queries:
+        raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
+    return Lifetime(rule, ours, theirs, queries, evidence.tuning)
+
+
+def _training(spec: ModelSpec, rule: Convention) -> float:
+    if spec.training_tokens is None:
+        raise SpecError(
+            f"{spec.name}: training tokens unknown",
+            "a spec with training tokens",
+            "give them: --spec MODEL=WHAT@2e12",
+        )
+    return float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
