@@ -125,12 +125,12 @@ def read(
     status = _status(flops, cost, float(cost[0]) if readers[0].step == 1 else cheapest)
     within, nowhere = (np.array([one in kinds for one in status]) for kinds in ((BOUND,), (CANNOT, BELOW)))
     mix = shares(cost, np.clip(flops, cost.min(), cost.max()))
-    arms = np.isin(budgets, line.budgets) | (budgets == budgets[-1])  # a bound is the best of these
-    used = mix.any(axis=1) | (arms & within.any())
-    budgets, mix, arms = budgets[used], mix[used], arms[used]
+    own = np.isin(budgets, line.budgets) | (budgets == budgets[-1])  # a bound is the best of these
+    used = mix.any(axis=1) | (own & within.any())
+    budgets, mix, own = budgets[used], mix[used], own[used]
     values, noise = _values(readers, group, budgets)
     if within.any():
-        best = int(np.where(arms, group.mean(values), -1).argmax())
+        best = int(np.where(own, group.mean(values), -1).argmax())
         mix[:, within] = np.eye(len(budgets))[:, [best]]
     accuracy, doubt, k = values @ mix, noise @ mix**2, budgets @ mix
     for array in (accuracy, doubt, k):
