@@ -6,23 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import planted
 from simulated import record
-from test_study_exchange import STUDY, planted
 from typer.testing import CliRunner
 
 from scalinglab.advise import (
     EXTRAPOLATED,
     GPUS,
-    INTERPOLATED,
     MEASURED,
+    MIXED,
     advise,
+    asked,
     candidates,
     decode_seconds,
     find_gpu,
     prefill_seconds,
 )
+from scalinglab.advise.candidates import resampled
 from scalinglab.cli import app
 from scalinglab.errors import DataError
+from scalinglab.flops import CONVENTIONS
 from scalinglab.specs import find
 
 VIEW = planted([0.1, 0.3, 0.5, 0.6], 0.4)
@@ -34,23 +37,23 @@ def total(option, queries):
 
 
 @pytest.mark.parametrize(
-    ("queries", "model", "flops"), [(1, "small", 8), (100, "small", 8), (158, "small", 8), (159, "large", 2)]
+    ("queries", "model", "flops"), [(1, "small", 10), (100, "small", 10), (118, "small", 10), (119, "large", 2)]
 )
 def test_the_load_decides_who_is_cheapest(queries, model, flops):
-    found = advise(VIEW, STUDY, queries=queries, target=0.4)
+    found = advise(VIEW, queries=queries, target=0.4)
     assert (found.best.model, found.best.flops.value) == (model, pytest.approx(flops))
     assert found.best.accuracy.value == pytest.approx(0.4)
-    assert found.best.accuracy.how == (MEASURED if model == "large" else INTERPOLATED)
+    assert found.best.accuracy.how == (MEASURED if model == "large" else MIXED)
     assert found.second is not None
     assert total(found.best, queries) < total(found.second, queries)
 
 
 def test_the_flip_is_where_lifetimes_cost_the_same():
-    below = advise(VIEW, STUDY, queries=10, target=0.4)
-    assert below.above.queries == pytest.approx(950 / 6, rel=2e-3)
+    below = advise(VIEW, queries=10, target=0.4)
+    assert below.above.queries == pytest.approx(950 / 8, rel=2e-3)
     assert (below.below, below.above.model) == (None, "large")
-    above = advise(VIEW, STUDY, queries=1000, target=0.4)
-    assert above.below.queries == pytest.approx(950 / 6, rel=2e-3)
+    above = advise(VIEW, queries=1000, target=0.4)
+    assert above.below.queries == pytest.approx(950 / 8, rel=2e-3)
     assert (above.above, above.below.model) == (None, "small")
 
 
@@ -60,16 +63,16 @@ rates = st.lists(st.floats(0.05, 0.95), min_size=4, max_size=4)
 @given(rates, st.floats(0.05, 0.95), st.floats(1, 1e4), st.floats(1200, 1e5))
 @settings(max_examples=12, deadline=None, derandomize=True)
 def test_the_best_within_a_budget_is_that_of_a_brute_force_search(accuracy, large, queries, budget):
-    grid = np.geomspace(1, 64, 4001)
-    reached = np.interp(np.log(grid), np.log([1, 4, 16, 64]), accuracy)
+    grid = np.linspace(1, 64, 6301)
+    reached = np.interp(grid, [1, 4, 16, 64], accuracy)
     affordable = [a for a, c in zip(reached, grid, strict=True) if 150 + queries * c <= budget]
     affordable += [large] if 1100 + queries * 2 <= budget else []
     view = planted(accuracy, large)
     if not affordable:
         with pytest.raises(DataError, match="or more"):
-            advise(view, STUDY, queries=queries, budget=budget)
+            advise(view, queries=queries, budget=budget)
         return
-    found = advise(view, STUDY, queries=queries, budget=budget)
+    found = advise(view, queries=queries, budget=budget)
     assert found.best.accuracy.value == pytest.approx(max(affordable), abs=2e-3)
     assert total(found.best, queries) <= budget * (1 + 1e-6)
 
@@ -77,37 +80,34 @@ def test_the_best_within_a_budget_is_that_of_a_brute_force_search(accuracy, larg
 @given(rates, st.floats(0.05, 0.95), st.floats(1, 1e4), st.floats(0.06, 0.9))
 @settings(max_examples=12, deadline=None, derandomize=True)
 def test_the_cheapest_for_a_target_is_that_of_a_brute_force_search(accuracy, large, queries, target):
-    grid = np.geomspace(1, 64, 4001)
-    reached = np.interp(np.log(grid), np.log([1, 4, 16, 64]), accuracy)
+    grid = np.linspace(1, 64, 6301)
+    reached = np.interp(grid, [1, 4, 16, 64], accuracy)
     costs = [150 + queries * c for a, c in zip(reached, grid, strict=True) if a >= target]
     costs += [1100 + queries * 2] if large >= target else []
     view = planted(accuracy, large)
     if not costs:
         with pytest.raises(DataError, match="beyond every measured budget"):
-            advise(view, STUDY, queries=queries, target=target)
+            advise(view, queries=queries, target=target)
         return
-    assert advise(view, STUDY, queries=queries, target=target).best.total.value == pytest.approx(
-        min(costs), rel=3e-3
-    )
+    assert advise(view, queries=queries, target=target).best.total.value == pytest.approx(min(costs), rel=3e-3)
 
 
 def test_the_share_of_draws_says_how_sure_the_choice_is():
     rng = np.random.default_rng(0)
     even = planted((rng.random((100, 4)) < 0.5).astype(float), rng.random(100) < 0.5)
-    sure = advise(planted([0.1, 0.3, 0.5, 0.9], 0.4), STUDY, queries=1, budget=1200)
-    unsure = advise(even, STUDY, queries=1, budget=1200)
+    sure = advise(planted([0.1, 0.3, 0.5, 0.9], 0.4), queries=1, budget=1200)
+    unsure = advise(even, queries=1, budget=1200)
     assert sure.best.right == 1
     assert 0.2 < unsure.best.right < 1
 
 
 def test_advice_is_scored_on_problems_that_it_was_not_chosen_on():
-    alike = advise(VIEW, STUDY, queries=1, target=0.4).validated
-    assert (alike.accuracy, alike.flops, alike.advised) == (pytest.approx(0.4), pytest.approx(8), 1)
+    alike = advise(VIEW, queries=1, target=0.4).validated
+    assert (alike.accuracy, alike.flops, alike.advised) == (pytest.approx(0.4), pytest.approx(10), 1)
     rng = np.random.default_rng(1)
     luck = [
         advise(
             planted((rng.random((30, 4)) < 0.5).astype(float), rng.random(30) < 0.5, problems=30),
-            STUDY,
             queries=1,
             budget=1e5,
         )
@@ -120,25 +120,39 @@ def test_advice_is_scored_on_problems_that_it_was_not_chosen_on():
 
 def test_beyond_the_support_there_is_advice_only_where_asked_and_it_says_so():
     with pytest.raises(DataError, match=r"at most 0\.6, .*--extrapolate"):
-        advise(VIEW, STUDY, queries=1, target=0.65)
-    found = advise(VIEW, STUDY, queries=1, target=0.65, extrapolate=True)
+        advise(VIEW, queries=1, target=0.65)
+    found = advise(VIEW, queries=1, target=0.65, extrapolate=True)
     assert found.best.accuracy.how == found.best.flops.how == EXTRAPOLATED
     assert found.best.flops.value == pytest.approx(128, rel=2e-3)
+    assert [VIEW.arms.table["budget"].iloc[part.arm] for part in found.best.parts] == [64], "which times it"
     assert any("extrapolated" in note for note in found.notes)
 
 
+def test_what_is_advised_can_be_run():
+    """Half of the queries at 4 samples and half at 16 reach 0.4: no query gets 8.69 of them."""
+    found = advise(VIEW, queries=1, target=0.4).best
+    assert [(part.share, part.k) for part in found.parts] == [(pytest.approx(0.5), 4), (pytest.approx(0.5), 16)]
+    budgets = [VIEW.arms.table["budget"].iloc[part.arm] for part in found.parts]
+    assert budgets == [4, 16]
+    assert found.plan() == "k = 4 for 50% of queries, k = 16 for 50%"
+    assert sum(part.share * part.k for part in found.parts) == pytest.approx(found.flops.value)
+    whole = advise(VIEW, queries=1, target=0.5).best
+    assert (whole.plan(), whole.accuracy.how) == ("k = 16", MEASURED)
+
+
 def test_a_mix_weighs_the_bins():
-    view = planted(np.repeat([[0.2, 0.4, 0.6, 0.8], [0.0, 0.0, 0.2, 0.4]], 50, axis=0), 0.1)
-    groups = [("1", np.arange(50)), ("2", np.arange(50, 100))]
-    mixed = type(view)(view.arms, groups, view.lifetime)
-    small = candidates(mixed, STUDY, mix=[3, 1])[0]
+    right = np.repeat([[0.2, 0.4, 0.6, 0.8], [0.0, 0.0, 0.2, 0.4]], 50, axis=0)
+    view = planted(right, 0.1, labels=np.repeat([1, 2], 50))
+    small = candidates(view, data := asked(view, [3, 1]), resampled(data, 0))[0]
     assert small.accuracy[0] == pytest.approx([0.15, 0.3, 0.5, 0.7])
+    found = advise(view, queries=1, target=0.5, mix=[3, 1]).best
+    assert found.flops.value == pytest.approx(16)
     with pytest.raises(DataError, match="a mix of 3 shares"):
-        candidates(mixed, STUDY, mix=[1, 1, 1])
+        advise(view, queries=1, target=0.5, mix=[1, 1, 1])
 
 
 @pytest.mark.parametrize(
-    ("asked", "phrase"),
+    ("wanted", "phrase"),
     [
         ({"queries": 0, "target": 0.5}, "queries = 0"),
         ({"queries": 1}, "neither or both"),
@@ -147,9 +161,9 @@ def test_a_mix_weighs_the_bins():
         ({"queries": 1, "budget": 10}, "a budget of 10 FLOPs"),
     ],
 )
-def test_what_makes_no_sense_is_refused(asked, phrase):
+def test_what_makes_no_sense_is_refused(wanted, phrase):
     with pytest.raises(DataError, match=phrase):
-        advise(VIEW, STUDY, **asked)
+        advise(VIEW, **wanted)
 
 
 # Hardware
@@ -180,13 +194,16 @@ def folder(tmp_path_factory):
 
 
 def test_the_command_gives_every_number_with_its_interval_and_kind(folder):
-    line = ["advise", "--study", str(folder), "--queries", "1e5", "--target", "0.3", "--price", "2", "--json"]
+    line = ["advise", str(folder), "--queries", "1e5", "--target", "0.3", "--price", "2", "--json"]
     done = CliRunner().invoke(app, line)
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     for option in (told["best"], told["second"]):
         for name in ("accuracy", "flops", "total"):
             assert option[name]["low"] <= option[name]["value"] <= option[name]["high"]
-            assert option[name]["how"] in (MEASURED, INTERPOLATED)
-    assert told["convention"] == "exact"
+            assert option[name]["how"] in (MEASURED, MIXED)
+        assert all(part["k"] == int(part["k"]) for part in option["parts"])
+        assert sum(part["share"] for part in option["parts"]) == pytest.approx(1)
+    assert told["convention"] == "paper"
+    assert [line.split(":")[0] for line in told["others"]] == [f"under {name}" for name in list(CONVENTIONS)[1:]]
     assert all(cost["seconds"] > 0 and cost["dollars"] > 0 for cost in told["hardware"])

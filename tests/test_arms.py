@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from scalinglab.curves import Arms, arms_of
+from scalinglab.curves import Arms, Sampled, arms_of
 from scalinglab.errors import DataError
+from scalinglab.evidence import Evidence
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
 from scalinglab.samples import Call, RunStore, Solution, Unit
@@ -71,13 +72,18 @@ def run(tmp_path_factory):
         return store.read()
 
 
-def priced(run, name="exact"):
-    return price(run, SPECS, convention=CONVENTIONS[name])
+def evidence_of(run, verifiers=JUDGES):
+    return Evidence("a run", run, None, "m", None, verifiers, SPECS)
+
+
+def read(run, name="exact", **options):
+    (found,) = arms_of(evidence_of(run), [CONVENTIONS[name]], models=("m", "reviser"), **options)
+    return found
 
 
 @pytest.fixture(scope="module")
 def arms(run):
-    return arms_of(run, priced(run), verifiers=JUDGES)
+    return read(run)
 
 
 def column(arms: Arms, **wanted):
@@ -99,10 +105,12 @@ def column(arms: Arms, **wanted):
         ({"strategy": "parallel", "selector": "best-of-n", "verifier": "exact", "budget": 2}, [5 / 6, 0]),
         ({"strategy": "parallel", "selector": "best-of-n", "verifier": "prm", "budget": 2}, [1 / 6, 0]),
         ({"strategy": "beam_search", "selector": "weighted"}, [0, 0]),
-        # Two seeds: the first is wrong where chains are weighed (0.4 against 0.9), the second right.
-        ({"strategy": "revisions", "selector": "hierarchical"}, [0.5, 0.5]),
-        ({"strategy": "revisions", "selector": "weighted"}, [0.5, 0.5]),
-        ({"strategy": "revisions", "selector": "majority"}, [1, 1]),
+        # Four chains over two seeds: x at 0.4, y at 0.9, twice x at 0.5; y wins each of its three pairs of six.
+        ({"strategy": "revisions", "selector": "hierarchical", "budget": 4}, [1 / 2, 1 / 2]),
+        # Flat, the sums for x are 0.7 against 0.9, and 1.0 where its chain is one of the last two.
+        ({"strategy": "revisions", "selector": "weighted", "budget": 4}, [5 / 6, 5 / 6]),
+        ({"strategy": "revisions", "selector": "majority", "budget": 4}, [1, 1]),
+        ({"strategy": "revisions", "selector": "majority", "budget": 2}, [3 / 4, 3 / 4]),
     ],
 )
 def test_accuracy_by_hand(arms, wanted, right):
@@ -111,9 +119,8 @@ def test_accuracy_by_hand(arms, wanted, right):
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_an_arm_costs_what_the_ledger_charged_for_it(run, name):
-    ledger = priced(run, name)
-    arms = arms_of(run, ledger, verifiers=JUDGES)
-    entries = ledger.entries
+    arms = read(run, name)
+    entries = price(run, SPECS, convention=CONVENTIONS[name]).entries
     parallel = entries[entries["strategy"] == "parallel"]
     for verifier, model in (("", ""), ("prm", "p"), ("orm", "o"), ("exact", "")):
         selector = "weighted" if verifier else "majority"
@@ -123,13 +130,11 @@ def test_an_arm_costs_what_the_ledger_charged_for_it(run, name):
     searched = entries[entries["strategy"] == "beam_search"]["flops"].sum()
     assert arms.flops[:, column(arms, strategy="beam_search")].sum() == pytest.approx(searched, rel=1e-12)
     revised = entries[entries["strategy"] == "revisions"]["flops"].sum()
-    at = column(arms, strategy="revisions", selector="hierarchical")
+    at = column(arms, strategy="revisions", selector="hierarchical", budget=4)
     assert arms.flops[:, at].sum() == pytest.approx(revised / 2, rel=1e-12)
 
 
-def test_half_the_samples_cost_half_but_for_the_question_read_once(run):
-    ledger = priced(run)
-    arms = arms_of(run, ledger, verifiers=JUDGES)
+def test_half_the_samples_cost_half_but_for_the_question_read_once(arms):
     one, two, four = (
         arms.flops[:, column(arms, strategy="parallel", selector="majority", budget=k)] for k in (1, 2, 4)
     )
@@ -140,25 +145,64 @@ def test_half_the_samples_cost_half_but_for_the_question_read_once(run):
 def test_a_choice_of_arms_keeps_columns_together(arms):
     searches = arms.where((arms.table["strategy"] == "beam_search").to_numpy())
     assert len(searches.table) == searches.accuracy.shape[1] == searches.flops.shape[1] == 1
-    assert json.loads(searches.table["setting"].iloc[0]) == {"beams": 2, "width": 2}
+    assert json.loads(searches.table["setting"].iloc[0]) == {"width": 2}, "beams are the budget"
 
 
-def test_ties_across_chains_are_shared(tmp_path):
+def test_ties_across_chains_are_shared_and_chains_of_one_answer_are_samples(tmp_path):
     found = [solved("x", True, 0.5), solved("y", False, 0.5, chain=1, at=1)]
     with RunStore(tmp_path / "run.sqlite") as store:
         options = {"chains": 2, "length": 1, "verifier": "prm"}
         unit = Unit("r", "t", "a", "reviser", "reviser", "revisions", options, 2)
         store.append(unit, calls("reviser", "reviser", ("p",), 2), found)
         run = store.read()
-    arms = arms_of(run, priced(run), verifiers=JUDGES)
-    assert np.allclose(arms.accuracy, 0.5)
+    (arms,) = arms_of(evidence_of(run), [CONVENTIONS["exact"]], models=("reviser",))
+    ties = arms.table["selector"] != "coverage"
+    assert np.allclose(arms.accuracy[:, ties], 0.5)
+    assert set(arms.table["budget"]) == {1, 2}, "read at every k"
+    assert set(arms.table["selector"]) == {"coverage", "majority", "weighted", "best-of-n"}
 
 
-def test_what_cannot_be_read_is_refused(run):
+def test_chains_are_read_at_every_number_of_them(arms):
+    rows = arms.table[(arms.table["strategy"] == "revisions") & (arms.table["selector"] == "hierarchical")]
+    assert rows["budget"].tolist() == [2, 4, 8], "one chain, two and four, of two answers each"
+    one, two, four = arms.flops[:, rows.index].mean(axis=0)
+    assert four - two == pytest.approx(2 * (two - one))
+    assert arms.accuracy[0, rows.index] == pytest.approx([3 / 4, 1 / 2, 1])
+
+
+def test_a_search_is_known_only_where_it_was_run(arms):
+    searched, sampled = (
+        arms.readers[int(arms.table.loc[arms.table["strategy"] == name, "way"].iloc[0])]
+        for name in ("beam_search", "parallel")
+    )
+    assert searched.budgets.tolist() == [2]
+    assert sampled.budgets.tolist() == [1, 2, 3, 4]
+    assert isinstance(sampled.reader, Sampled)
+
+
+def test_what_cannot_be_read_is_refused_and_missing_problems_are_left_out(run):
     with pytest.raises(DataError, match="verifier 'prm'"):
-        arms_of(run, priced(run), verifiers={})
-    short = type(run)(run.units[~((run.units["problem"] == "b") & (run.units["strategy"] == "beam_search"))],
-                      run.calls, run.solutions)  # fmt: skip
-    ledger = priced(run)
-    with pytest.raises(DataError, match="lacks 1 of 2 problems, such as b"):
-        arms_of(short, ledger, verifiers=JUDGES)
+        arms_of(evidence_of(run, {}), [CONVENTIONS["exact"]], models=("m",))
+    units = run.units[~((run.units["problem"] == "b") & (run.units["strategy"] == "beam_search"))]
+    short = type(run)(units, *(frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions)))
+    assert read(short).problems == ("a",)
+    with pytest.raises(DataError, match="m / beam_search lacks 1 of 2 problems"):
+        read(short, strict=True)
+
+
+def test_a_vote_is_no_arm_where_no_answer_was_recorded(run):
+    blind = type(run)(run.units, run.calls, run.solutions.assign(answer=None))
+    table = read(blind).table
+    assert set(table["selector"]) == {"coverage", "best-of-n"}, "which need no answers"
+    assert set(table["strategy"]) == {"parallel"}
+
+
+def test_a_verifier_without_a_spec_unprices_what_pays_it_and_nothing_else(run):
+    bare = Evidence("a run", run, None, "m", None, JUDGES, {k: v for k, v in SPECS.items() if k != "o"}, ("o",))
+    (found,) = arms_of(bare, [CONVENTIONS["small-pays"]], models=("m", "reviser"))
+    whole = read(run, "small-pays")
+    assert "orm" not in set(found.table["verifier"])
+    assert set(found.table["verifier"]) == {"", "prm", "exact"}
+    for wanted in ({"selector": "majority", "verifier": ""}, {"selector": "weighted", "verifier": "prm"}):
+        at = [column(one, strategy="parallel", budget=4, **wanted) for one in (found, whole)]
+        assert found.flops[:, at[0]] == pytest.approx(whole.flops[:, at[1]])

@@ -6,20 +6,23 @@ from pathlib import Path
 import pytest
 
 from scalinglab.errors import DataError
-from scalinglab.exchange import findings, open_study
+from scalinglab.evidence import open_evidence
+from scalinglab.exchange import findings
+from scalinglab.flops import CONVENTIONS
 from scalinglab.samples import Run
 
+PAPER = CONVENTIONS["paper"]
 STUDY = Path(__file__).parent / "data" / "first-study"
 
 
 @pytest.fixture(scope="module")
 def study():
-    return open_study(STUDY)
+    return open_evidence(STUDY)
 
 
 @pytest.fixture(scope="module")
 def found(study):
-    return findings(study, "prm")
+    return findings(study, "prm", rule=PAPER)
 
 
 def by_hand(run, strategy, budget):
@@ -58,10 +61,10 @@ def test_every_finding_has_its_numbers_and_its_verdict_follows_from_them(found):
 def test_a_strategy_that_was_not_run_is_not_measured(study):
     units = study.run.units[study.run.units["strategy"] != "lookahead"]
     frames = (frame[frame["unit"].isin(units["key"])] for frame in (study.run.calls, study.run.solutions))
-    rows = findings(replace(study, run=Run(units, *frames)), "prm")
+    rows = findings(replace(study, run=Run(units, *frames)), "prm", rule=PAPER)
     assert set(rows.loc[rows["finding"].str.contains("lookahead"), "verdict"]) == {"not measured"}
 
 
 def test_an_unknown_verifier_is_refused(study):
     with pytest.raises(DataError, match="verifier 'nobody'; expected one of prm, orm"):
-        findings(study, "nobody")
+        findings(study, "nobody", rule=PAPER)

@@ -16,10 +16,12 @@ from processes import collecting
 from scripted import ScriptedEngine, arithmetic, opinion
 from typer.testing import CliRunner
 
-from scalinglab import exchange, flops, specs, study
+from scalinglab import flops, specs, study
 from scalinglab.cli import app
 from scalinglab.collect import TestbedTask, draw_testbed
+from scalinglab.curves import arms_of
 from scalinglab.errors import DataError, EngineError
+from scalinglab.evidence import open_evidence, specs_in
 from scalinglab.ledger import price
 from scalinglab.samples import read_run
 from scalinglab.study import running
@@ -154,7 +156,7 @@ def test_seeds_and_the_limit_of_problems_multiply(tmp_path):
 
 def test_a_shipped_model_is_priced_as_it_was_trained(toml):
     plan = plan_of(study.read_study(toml))
-    known = exchange.specs_in(plan.models)
+    known = specs_in(plan.models)
     for name in ("small", "large", "prm", "reviser"):
         folder = Path(specs.__file__).parents[1] / "data/testbed/base" / name
         manifest = json.loads((folder / "manifest.json").read_text())
@@ -171,7 +173,7 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
     (tmp_path / "mine/config.json").write_text(shipped.read_text())
     text = TEXT.replace('"testbed/base/small"', '"mine"\ntraining_tokens = 7\ntraining_sequence = 5')
     text = text.replace('"testbed/base/large"', '"a/b"\nurl = ["http://x"]\nspec = "Llama-3.1-8B"')
-    known = exchange.specs_in(planned(text, tmp_path).models)
+    known = specs_in(planned(text, tmp_path).models)
     assert (known["small"].training_tokens, known["small"].training_sequence) == (7, 5)
     assert known["small"].name == "small"
     assert known["large"].total == specs.find("Llama-3.1-8B").total
@@ -309,6 +311,11 @@ def run(path, *options):
     return CliRunner().invoke(app, ["collect", str(path), *map(str, options)])
 
 
+def spent(evidence):
+    """FLOPs of every arm of the small model, (problems, arms)."""
+    return arms_of(evidence, [flops.convention("exact")], models=["small"])[0].flops
+
+
 def test_a_study_runs_and_is_priced_by_what_lies_beside_its_store(toml, tmp_path, monkeypatch):
     opened, out = scripted(monkeypatch), tmp_path / "run"
     done = run(toml, "--out", out)
@@ -317,9 +324,9 @@ def test_a_study_runs_and_is_priced_by_what_lies_beside_its_store(toml, tmp_path
     assert all(Path(model).is_dir() for _, model in opened)
     assert "few: 24 of 24 units done" in done.stdout
     assert [line.split()[-1] for line in done.stderr.splitlines() if "starting" in line] == [n for n, _ in opened]
-    data = exchange.open_recorded(out)
-    assert data.models() == ["small"]
-    assert data.cost("small", flops.convention("exact")).per_sample > 0
+    data = open_evidence(out)
+    assert (data.small, data.lacking) == ("small", ())
+    assert spent(data).mean() > 0
     assert (out / "study.toml").read_text() == TEXT
     assert re.search(r"24/24 units 100%.* 66 samples, .* tokens/s, FLOPs: policy .*, verifier ", done.stderr)
 
@@ -345,14 +352,14 @@ def test_models_of_one_policy_at_a_time_where_memory_is_short(tmp_path, monkeypa
 def test_the_export_is_a_run_with_the_same_prices(toml, tmp_path, monkeypatch):
     scripted(monkeypatch)
     assert run(toml, "--out", tmp_path / "run").exit_code == 0
-    kept, rule = tmp_path / "kept", flops.convention("exact")
+    kept = tmp_path / "kept"
     done = CliRunner().invoke(app, ["export", str(tmp_path / "run"), "--out", str(kept)])
     assert done.exit_code == 0
     about = json.loads((kept / "manifest.json").read_text())
     assert {str(path.relative_to(kept)) for path in kept.rglob("*.*")} == {*about["files"], "manifest.json"}
-    expected = exchange.open_recorded(tmp_path / "run").cost("small", rule)
+    expected = spent(open_evidence(tmp_path / "run"))
     for found in (kept, kept / "samples"):
-        assert exchange.open_recorded(found).cost("small", rule) == expected
+        assert (spent(open_evidence(found)) == expected).all()
     assert study.status_of(kept) == study.status_of(tmp_path / "run")
     (collected,) = about["collected"]
     assert set(collected["engines"].values()) == {"a script 1.0"}
@@ -487,9 +494,7 @@ def test_the_forecast_is_one_problem_times_all_of_them_and_writes_nothing(toml, 
     calls = [call for _, calls, _ in probe.done for call in calls]
     assert found["calls"] == 3 * len(calls)
     assert found["tokens"] == 3 * sum(call.generated_tokens for call in calls)
-    ledger = price(
-        study.frames(probe.done), exchange.specs_in(probe.plan.models), convention=flops.convention("exact")
-    )
+    ledger = price(study.frames(probe.done), specs_in(probe.plan.models), convention=flops.convention("exact"))
     spent = ledger.entries[ledger.entries["phase"] != "pretrain"].groupby("role")["flops"].sum()
     assert {row["role"]: row["flops"] for row in found["roles"]} == {
         role: 3 * int(value) for role, value in spent.items()

@@ -47,16 +47,53 @@ def test_an_accuracy_is_reached_extrapolated_or_not_reached(found):
     assert table["status"].tolist() == ["fitted", "extrapolated", "not reached"]
 
 
-def test_the_command_fits_counts_of_several_sizes(tmp_path):
-    path = tmp_path / "counts.csv"
-    rows = [
-        f"Pythia-{size},p{i},200,{int(200 * rate * (i + 1) / 20)}"
-        for size, rate in (("70M", 0.05), ("410M", 0.2), ("1B", 0.4), ("12B", 0.7))
-        for i in range(20)
-    ]
+def counts(path, sizes):
+    """Counts of models of which more are right the more their parameters are, and their tokens."""
+    rows = [f"{name},p{i},200,{int(200 * rate * (i + 1) / 20)}" for name, rate in sizes.items() for i in range(20)]
     path.write_text("model,problem,n,correct\n" + "\n".join(rows))
-    done = CliRunner().invoke(app, ["exchange", str(path), "--surface", "1,4,16", "--json"])
+    return path
+
+
+def asked(*arguments):
+    done = CliRunner().invoke(app, ["exchange", *map(str, arguments), "--surface", "1,4,16", "--json"])
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_command_fits_counts_of_several_sizes(tmp_path):
+    rates = {"Pythia-70M": 0.05, "Pythia-410M": 0.2, "Pythia-1B": 0.4, "Pythia-12B": 0.7}
+    told = asked(counts(tmp_path / "counts.csv", rates))
     assert set(told) == {"law", "status", "parameters", "rates", "iso", "notes"}
     assert len(told["rates"]) == 4 * 3
+    assert "D" not in told["law"], "all saw the same tokens"
+
+
+def test_the_tokens_of_the_evidence_are_those_of_the_surface(tmp_path):
+    """Two sizes at three checkpoints each, and as though all had seen the same tokens."""
+    grid = {f"{n:g}-{d:g}": (n, d) for n in (1e9, 4e9) for d in (1e10, 1e11, 3e11)}
+    rates = {name: 0.05 * np.log10(n / 1e8) * np.log10(d / 1e9) for name, (n, d) in grid.items()}
+    path = counts(tmp_path / "counts.csv", rates)
+    true, alike = (
+        asked(path, *(part for name, (n, d) in grid.items() for part in ("--spec", f"{name}={n:g}@{of(d):g}")))
+        for of in (lambda d: d, lambda _: 3e11)
+    )
+    assert true["law"] == "-log accuracy = E + A / N^a + B / D^b + G / k^g"
+    assert alike["law"] == "-log accuracy = E + A / N^a + G / k^g"
+
+
+def test_tokens_left_out_are_laid_on_parameters():
+    """Checkpoints of which the smaller saw fewer tokens: without D their parameters seem to be worth more."""
+    law, blind = surface_law(tokens=True), surface_law(tokens=False)
+    planted = PLANTED | {"B": 2000.0, "b": 0.35}
+    sizes, tokens = (
+        np.repeat(list(SIZES.values()), 3),
+        np.tile([0.5, 1, 4], 4) * np.repeat([1e9, 1e10, 1e11, 3e11], 3),
+    )
+    every = {"N": np.repeat(sizes, 4), "D": np.repeat(tokens, 4), "k": np.tile(np.array(KS, dtype=float), 12)}
+    values = law.predict(planted, every)
+    found = fit(law, Points(every, values), bootstrap=0)
+    wrong = fit(blind, Points({name: every[name] for name in blind.inputs}, values), bootstrap=0)
+    grown, sampled = (planted[w] * planted[e] / x ** planted[e] for w, e, x in (("A", "a", 1e7), ("G", "g", 16)))
+    rates = [local_rates(one, {"m": 1e7}, [16])["rate"][0] for one in (found, wrong)]
+    assert rates[0] == pytest.approx(sampled / (grown - sampled), rel=1e-2)
+    assert rates[1] < 0.9 * rates[0]

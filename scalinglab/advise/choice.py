@@ -35,7 +35,7 @@ class Number:
 class Part:
     """A share of the queries, and the budget that answers them: k samples.
 
-    arm: a row of the view's arms, -1 where k was extrapolated.
+    arm: a row of the view's arms; where k was extrapolated, the dearest of its line that was measured.
     """
 
     share: float
@@ -171,7 +171,8 @@ def _option(one: Candidate, flops: float, queries: float, right: float, problems
     weights = one.shares(flops)
     used = np.flatnonzero(weights > 1e-9)
     columns, budgets = one.line.columns[used].tolist(), one.line.budgets[used].tolist()
-    parts = tuple(Part(float(weights[i]), k, at) for i, k, at in zip(used, budgets, columns, strict=True))
+    known = [at if at >= 0 else int(one.line.columns[-2]) for at in columns]
+    parts = tuple(Part(float(weights[i]), k, at) for i, k, at in zip(used, budgets, known, strict=True))
     how = EXTRAPOLATED if min(columns) < 0 else MEASURED if len(used) == 1 else MIXED
     accuracy, spent = one.accuracy @ weights, one.flops @ weights
     return Option(

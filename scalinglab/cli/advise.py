@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,7 @@ def advise(
 ) -> None:
     """The cheapest model, strategy and budget for a target and a load, or the best within FLOPs."""
     from scalinglab import advise as advice
+    from scalinglab.errors import SpecError
     from scalinglab.exchange import views
 
     mix = None if difficulty is None else read_numbers(difficulty, "--difficulty", float)
@@ -47,11 +49,15 @@ def advise(
     others = [f"under {name}: {_short(one)}" for name, one in told.items()]
     options = [option for option in (best.best, best.second) if option is not None]
     view = next(view for view in found if view.arms.convention == rule.name)
-    costs = advice.costs_on(options, view.arms, evidence, chip, queries=queries, batch=batch, hourly=price)
+    try:
+        costs = advice.costs_on(options, view.arms, evidence, chip, queries=queries, batch=batch, hourly=price)
+        seconds = f"seconds: roofline of {chip.name}, batch {batch}, BF16: a lower bound, verifier included"
+    except SpecError as error:  # of a model whose shape is unknown
+        costs, seconds = [], f"seconds: unknown ({error})"
     if as_json:
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
-        return print_rows([], document | {"unpriced": dict(unpriced)}, as_json)
-    return _print(best, costs, sunk, others, str(rule))
+        return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
+    return _print(best, costs, seconds, sunk, others, str(rule))
 
 
 def _unpriced(name: str, why: str) -> Exception:
@@ -66,7 +72,7 @@ def _short(one: Any) -> str:
     return f"{one.best.model}, {one.best.strategy}, {one.best.plan()}"
 
 
-def _print(told: Advice, costs: list[Any], sunk: bool, others: list[str], rule: str) -> None:
+def _print(told: Advice, costs: list[Any], seconds: str, sunk: bool, others: list[str], rule: str) -> None:
     wanted = f"{told.target:g} accuracy" if told.target is not None else f"the most within {told.budget:.3g} FLOPs"
     typer.echo(f"For {wanted} over {told.queries:.3g} queries:\n")
     rows = [
@@ -80,10 +86,10 @@ def _print(told: Advice, costs: list[Any], sunk: bool, others: list[str], rule: 
             "training": option.training,
             "lifetime FLOPs": _shown(option.total),
             "best in": f"{option.right:.0%} of draws",
-            "GPU seconds a query": cost.seconds,
-            "dollars": cost.dollars,
+            "GPU seconds a query": None if cost is None else cost.seconds,
+            "dollars": None if cost is None else cost.dollars,
         }
-        for name, option, cost in zip(("best", "runner-up"), (told.best, told.second), costs, strict=False)
+        for name, option, cost in zip_longest(("best", "runner-up"), (told.best, told.second), costs)
         if option is not None
     ]
     flips = [
@@ -105,7 +111,7 @@ def _print(told: Advice, costs: list[Any], sunk: bool, others: list[str], rule: 
         *(others or ["other rules: none can price these data"]),
         f"{told.problems} problems; pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
         *told.notes,
-        f"seconds: roofline of {costs[0].gpu}, batch {costs[0].batch}, BF16: a lower bound, verifier included",
+        seconds,
     ]
     print_rows(rows, None, False, notes)
 

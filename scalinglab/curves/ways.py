@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -72,11 +73,9 @@ def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence
     assert evidence.counts is not None
     every = pools_from_counts(evidence.counts)
     for model, pool in ((model, every[model]) for model in models):
-        role = _role(evidence, model)
+        role, size = _role(evidence, model), len(pool.n)
         prices = tuple(
-            from_tokens(
-                evidence.spec(model), None, evidence.tokens, len(pool.n), rule=rule, verified=pays(rule, role)
-            )
+            from_tokens(evidence.spec(model), None, evidence.tokens, size, rule=rule, verified=pays(rule, role))
             for rule in rules
         )
         yield Way(role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices)
@@ -133,9 +132,17 @@ class _Group:
             if self.rules and judge in self.evidence.lacking and judge in self.called:
                 continue
             for selector in selectors:
-                yield from self._way(strategy, verifier, judge, selector)
+                if self.answered or not SELECTORS[selector].needs_answers:
+                    yield self._way(strategy, verifier, judge, selector)
 
-    def _way(self, strategy: Strategy, verifier: str, judge: str | None, selector: str) -> Iterator[Way]:
+    @cached_property
+    def answered(self) -> bool:
+        """Whether answers were recorded: every right one is there, or none is right and some can be read."""
+        grade, answers = self.part.solutions["grade"], self.part.solutions["answer"]
+        known = answers.notna() & (grade != "unparsed")
+        return bool(known.any() and known[grade == "right"].all())
+
+    def _way(self, strategy: Strategy, verifier: str, judge: str | None, selector: str) -> Way:
         first, size = self.rows.iloc[0], strategy.block_of(self.rows.iloc[0]["options"])
         rows = self.rows if size in (None, 1) else self.rows[self.rows["budget"] == self.rows["budget"].max()]
         reader: Reader
@@ -147,12 +154,10 @@ class _Group:
             reader = Finals(problems, budgets, kept)
         else:
             pool = self.samples.pool(rows["place"].to_numpy(), verifier=verifier, chained=size > 1)
-            if SELECTORS[selector].needs_answers and not _answered(pool):
-                return
             reader = Sampled(pool, selector, self.seed, size)
         role, model, name, family = (str(first[column]) for column in ("role", "model", "strategy", "family"))
         prices = tuple(self._prices(role, model, rows, judge, selector, reader))
-        yield Way(role, model, name, family, verifier, selector, judge, reader, prices)
+        return Way(role, model, name, family, verifier, selector, judge, reader, prices)
 
     def _judge(self, verifier: str) -> str | None:
         if verifier == "":
@@ -174,6 +179,8 @@ class _Group:
         self, role: str, model: str, rows: pd.DataFrame, judge: str | None, selector: str, reader: Reader
     ) -> Iterator[Price]:
         """The Price under each rule: as recorded, or from token counts."""
+        if not self.rules:
+            return
         evidence, spec, count = self.evidence, self.evidence.spec(model), len(reader.problems)
         theirs = None if judge is None else evidence.specs.get(judge)
         recorded = evidence.recorded(model)
@@ -192,11 +199,3 @@ class _Group:
                 found = self.costs[i].price(units, problem, count, judge)
                 once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
                 yield Price(found.fixed + once, found.each + each)
-
-
-def _answered(pool: Pool) -> bool:
-    """Whether answers were recorded: a right sample has one, or none is right and some can be read."""
-    graded = pool.graded
-    if graded is None:
-        return False
-    return not (graded.right & (graded.answers < 0)).any() and bool((graded.answers >= 0).any())

@@ -81,6 +81,7 @@ def _of_run(
     answered = sorted(map(str, run.units["model"].unique()))
     small = _named(small, answered) or _only(run, "policy")
     large = _named(large, answered) or _only(run, "large")
+    run = _cast(run, {small: "policy", large: "large"})
     planned = {} if plan is None else specs_in(plan.models)
     verifiers = dict(plan.verifiers) if plan is not None else _verifiers(run)
     called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
@@ -98,6 +99,19 @@ def _named(name: str | None, models: Sequence[str]) -> str | None:
     if name is not None and name not in models:
         raise DataError(f"no samples of model {name!r}", f"one of {', '.join(models)}", "name a model of the data")
     return name
+
+
+def _cast(run: Run, roles: Mapping[str | None, str]) -> Run:
+    """The run with these models in these roles, whatever a table or an earlier cast called them."""
+
+    def cast(frame: pd.DataFrame) -> pd.DataFrame:
+        for model, role in roles.items():
+            other = (frame["model"] == model) & frame["role"].isin(set(roles.values()) - {role})
+            if other.any():
+                frame = frame.assign(role=frame["role"].astype(object).mask(other, role))
+        return frame
+
+    return Run(cast(run.units), cast(run.calls), run.solutions)
 
 
 def _only(run: Run, role: str) -> str | None:

@@ -1,0 +1,130 @@
+"""`scalinglab optimal` on a simulated study: what it prints adds up, and what it refuses is said in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from simulated import record
+from typer.testing import CliRunner
+
+from scalinglab.cli import app
+from scalinglab.errors import DataError
+from scalinglab.evidence import open_evidence
+from scalinglab.exchange import choose
+from scalinglab.flops import CONVENTIONS
+from scalinglab.optimal import MEASURED
+
+PAPER, EXACT = CONVENTIONS["paper"], CONVENTIONS["exact"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return record(tmp_path_factory.mktemp("study") / "run", problems=40, samples=32)
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return choose(open_evidence(folder), rule=PAPER, bins=4)
+
+
+def ask(*arguments):
+    return CliRunner().invoke(app, ["optimal", *map(str, arguments)])
+
+
+def test_every_strategy_of_the_small_model_is_weighed_and_the_large_one_never(found):
+    table = found.predicted.arms
+    assert "coverage" not in set(table["selector"]), "which needs to know what is right"
+    assert set(table["strategy"]) == {"greedy", "parallel", "beam_search", "revisions"}
+    assert set(table["model"]) == {"small", "reviser"}
+    assert found.predicted.budgets().tolist() == [1, 2, 4, 8, 16]
+
+
+def test_a_good_verifier_predicts_difficulty(found):
+    assert found.verifier == "prm"
+    assert found.agreement.low > found.agreement.chance
+    assert found.predicted.bins.source == "prm"
+
+
+def test_accuracies_lie_in_their_intervals_and_bins_average_to_the_whole(found):
+    table = found.table()
+    assert (table["status"] == MEASURED).all()
+    assert (table["low"] <= table["accuracy"]).all()
+    assert (table["accuracy"] <= table["high"]).all()
+    assert (table["spent"] <= table["budget"] * (1 + 1e-9)).all(), "a budget means at most"
+    for kind in (found.predicted, found.oracle):
+        accuracy, bins = kind.chosen.accuracy, kind.bins.groups()
+        parts = sum(len(members) * accuracy[members].mean(axis=0) for _, members in bins)
+        assert parts / len(accuracy) == pytest.approx(accuracy.mean(axis=0))
+
+
+def test_more_budget_is_not_worse_and_no_fixed_arm_beats_the_choice_beyond_noise(found):
+    for _, rows in found.table().query("bin == 'all'").groupby("bins"):
+        assert (np.diff(rows["accuracy"]) > -0.02).all()
+        assert (rows["accuracy"] >= rows["fixed"] - 0.05).all()
+
+
+def test_what_is_to_be_run_is_arms_and_shares_of_queries(found):
+    for told in found.table()["arms"]:
+        shares = [float(part.split(" of queries: ")[0]) for part in told.split("; ") if " of queries: " in part]
+        assert not shares or sum(shares) == pytest.approx(1, abs=0.01)
+        assert " x" in told
+
+
+def test_search_and_revisions_gain_over_samples_of_their_own_proposer(found):
+    table = found.gain()
+    against = table.groupby("mechanism")["against"].unique().map(list).to_dict()
+    assert against == {
+        "search": ["parallel samples of the small model, weighted by prm"],
+        "revisions": ["parallel samples of the reviser, weighted by orm"],
+    }
+    assert set(table["by"]) == {"step", "mixture"}
+    wide = (
+        table[table["unit"] == "samples"].pivot(index=["mechanism", "n"], columns="by", values="reaches").dropna()
+    )
+    assert (wide["mixture"] <= wide["step"] + 1e-9).all()
+
+
+def test_difficulty_is_paid_for_where_the_convention_says_so(folder, found):
+    charged = choose(open_evidence(folder), rule=EXACT, bins=4)
+    assert not found.predicted.bins.charged
+    assert charged.predicted.bins.charged
+    assert charged.predicted.bins.cost.mean() > 0
+    told = ("not charged under this convention", "charged to every query")
+    for one, words in zip((found, charged), told, strict=True):
+        assert one.notes[0].endswith(words)
+
+
+def test_the_command_prints_one_document_or_tables(folder):
+    done = ask(folder, "--bins", 2, "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert {row["bin"] for row in document["rows"]} == {"all", 1, 2}
+    assert {row["convention"] for row in document["rows"] + document["gain"] + document["allocation"]} == {"paper"}
+    shown = ask(folder, "--bins", 2, "--unit", "flops")
+    assert shown.exit_code == 0
+    for part in ("Compute-optimal", "Gain over parallel", "Samples shared out", "Predicted against oracle"):
+        assert part in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--small", "huge"], "no samples of model 'huge'; expected one of"),
+        (["--verifier", "exact"], "verifier 'exact'; expected one of prm, orm"),
+        (["--bins", "99"], "99 bins of 40 problems"),
+    ],
+    ids=str,
+)
+def test_what_the_run_lacks_is_refused(folder, options, said):
+    assert said in str(ask(folder, *options).exception)
+
+
+def test_a_run_that_no_model_judged_is_chosen_for_on_oracle_bins(tmp_path):
+    folder = record(tmp_path / "run", problems=8)
+    plan = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps(plan | {"verifiers": {"prm": None, "orm": None}}))
+    found = choose(open_evidence(folder), rule=PAPER, bins=2)
+    assert (found.verifier, found.predicted, found.agreement, found.allocation) == (None,) * 4
+    assert set(found.table()["bins"]) == {"oracle"}
+    with pytest.raises(DataError, match="verifier 'prm'; expected one of none"):
+        choose(open_evidence(folder), rule=PAPER, bins=2, verifier="prm")
