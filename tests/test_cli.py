@@ -135,7 +135,7 @@ BAD = {
     "binary-run.jsonl": (b'{"unit"\xff\xfe', "cannot read"),
     "text.parquet": ("nope", "cannot be read"),
     "text.sqlite": ("not a database, but long enough to be taken for a header of one", "not a database"),
-    "empty.sqlite": (b"", "without units"),
+    "empty.sqlite": (b"", "no units of work in"),
     "rate.jsonl": ('{"model": "A", "problem": "p", "n": 2, "correct": 0.5}\n', "row 1 has a bad correct"),
     "rate.csv": ("model,problem,sample,correct\nA,p,0,0.5\n", "correct"),
     "table.txt": (HEAD + "A,1,2,1\n", "of type '.txt'"),

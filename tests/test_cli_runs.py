@@ -38,7 +38,7 @@ def run_exchanged(document):
 def test_a_run_reads_the_same_in_every_form(document, runs, run_exchanged, form):
     curve = f"curve RUN --selector weighted {RUN_SPECS}"
     assert document(curve, RUN=runs[form]) == document(curve)
-    line = f"{RUN_EXCHANGE} {RUN_SPECS} --bins 1 --r 22"
+    line = f"{RUN_EXCHANGE} {RUN_SPECS} --bins 1 --r 22 --selector coverage"
     assert document(line, RUN=runs[form]) == run_exchanged["coverage"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,8 @@ def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
     tasks = len(evidence.run.units["task"].unique())
+    if not tasks:
+        raise DataError(f"no units of work in {evidence.source}", "a run with samples", "collect some")
     if tasks != 1:
         raise DataError(f"a run of {tasks} tasks", "one task", "split the run")
     return list(_of_run(evidence, evidence.run, rules, models, seed))
@@ -155,6 +157,7 @@ class _Group:
             reader = Finals(problems, budgets, kept)
         else:
             budgets, pool = _NONE, self._pool(rows, verifier, judge, chained=size > 1)
+            pool = pool if strategy.scales else _alone(pool)
             if SELECTORS[selector].needs_answers and not _answered(pool):
                 return
             reader = Sampled(pool, selector, self.seed, size)
@@ -214,6 +217,12 @@ class _Group:
         found = self.costs[i].price(rows, judge, problems)
         once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
         return Price(found.fixed + once, found.each + each)
+
+
+def _alone(pool: Pool) -> Pool:
+    """Single answers, among which nothing is chosen: their grades say all, whatever was kept of their texts."""
+    assert pool.graded is not None
+    return replace(pool, graded=replace(pool.graded, answers=np.where(pool.graded.right, 0, 1)))
 
 
 def _answered(pool: Pool) -> bool:
