@@ -15,11 +15,12 @@ SHARED = (
 
 
 def options(verb):
-    """Of each option of a verb: its names, default, type, help and whether it may be left out."""
-    return {
-        param.name: (tuple(param.opts), param.default, repr(param.type), getattr(param, "help", ""), param.required)
-        for param in TOP[verb].params
-    }
+    """Of each option of a verb: its names, default, type, help and whether it must be given."""
+    found = {}
+    for param in TOP[verb].params:
+        kind = getattr(getattr(param, "type", None), "name", "")
+        found[param.name] = (tuple(param.opts), param.default, kind, getattr(param, "help", ""), param.required)
+    return found
 
 
 def test_verbs_that_compare_share_their_options_names_and_defaults():
