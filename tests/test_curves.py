@@ -29,26 +29,25 @@ from scalinglab.curves import (
     Selector,
     accuracy,
     best_of_k,
-    curve,
     doubt,
     interval,
     intervals,
     pass_at_k,
-    pointwise,
     pool_from_counts,
     pool_from_run,
     pools_from_counts,
     ratio_interval,
     resampled,
-    run_cost,
     simultaneous,
     spec_cost,
-    table,
     tails,
     vote_at_k,
+    ways_of,
     weights,
 )
+from scalinglab.curves.intervals import pointwise
 from scalinglab.errors import DataError
+from scalinglab.evidence import Evidence
 from scalinglab.flops import CONVENTIONS
 from scalinglab.ledger import price
 from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit, read_counts, read_run, scored_by
@@ -519,10 +518,9 @@ def test_the_noise_of_a_ragged_pool_gives_that_of_its_mean():
     rng, n = np.random.default_rng(11), np.repeat([9, 15], 10)
     answers = rng.integers(0, 3, (20, 15))
     pool = graded_pool(answers == 0, answers, n=n)
-    curves = [
-        curve(pool, "majority", [5], convention=CONVENTIONS["paper"], draws=8, seed=seed) for seed in range(300)
-    ]
-    means, errors = [found.accuracy.mean() for found in curves], [found.sampling_error[0] for found in curves]
+    found = [accuracy(pool, "majority", [5], draws=8, seed=seed) for seed in range(300)]
+    means = [values.mean() for values, _ in found]
+    errors = [np.sqrt(noise.sum()) / 20 for _, noise in found]
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(means, ddof=1), rel=0.15)
 
 
@@ -945,30 +943,6 @@ def test_doubt_is_one_pseudo_problem_in_all_and_less_with_more_samples():
     np.testing.assert_allclose(doubt([8, 98], [1, 4]), [1 / 10, 1 / 200])
 
 
-# Curves
-
-
-def test_a_curve_holds_accuracy_and_flops_at_each_budget():
-    right = np.random.default_rng(23).random((10, 8)) < 0.5
-    found = curve(graded_pool(right), "coverage", [1, 4, 8], convention=CONVENTIONS["paper"], cost=QueryCost(7, 3))
-    assert found.flops.tolist() == [10, 19, 31]
-    assert found.k.tolist() == [1, 4, 8]
-    assert (found.model, found.selector, found.convention) == ("m", "coverage", "paper")
-    np.testing.assert_allclose(found.accuracy, pass_at_k(8, right.sum(axis=1)[:, None], found.k))
-    assert found.sampling_error.tolist() == [0, 0, 0]
-
-
-def test_a_table_has_one_row_a_budget_with_its_interval():
-    right = np.random.default_rng(24).random((10, 8)) < 0.5
-    found = curve(graded_pool(right), "majority", [1, 4], convention=CONVENTIONS["paper"])
-    rows = table(found, draws=500, seed=3)
-    low, high = interval(found.accuracy, draws=500, seed=3)
-    assert rows["accuracy"].tolist() == found.accuracy.mean(axis=0).tolist()
-    assert (rows["low"].tolist(), rows["high"].tolist()) == (low.tolist(), high.tolist())
-    assert rows["problems"].tolist() == [10, 10]
-    assert rows["flops_per_query"].tolist() == [None, None]
-
-
 # Costs
 
 
@@ -1028,51 +1002,66 @@ def verified_run(path, *, samples=4):
                 read = question + written
                 calls.append(Call("policy", "m", question, written, question, sample=i))
                 calls.append(Call("verifier", "judge", read, 0, question, scored_tokens=1, sample=i))
-            unit = Unit("r", "t", problem, "policy", "m", "parallel", budget=samples)
+            unit = Unit("r", "t", problem, "policy", "m", "parallel", {"verifier": "judge"}, budget=samples)
             store.append(unit, calls, [solution("right", "a", [0.5])] * samples)
         greedy = Unit("r", "t", "a", "policy", "m", "greedy")
         store.append(greedy, [Call("policy", "m", 60, 999, 60)], [solution("right")])
         return store.read()
 
 
+def ways(run, rules, specs):
+    """The ways of a run's model m, by selector and verifier."""
+    judges = {"judge": "judge"} if "judge" in specs else {}
+    evidence = Evidence("run", run, None, small="m", verifiers=judges, specs=specs)
+    found = ways_of(evidence, rules, models=["m"])
+    return {(way.selector, way.verifier): way for way in found if way.strategy == "parallel"}
+
+
 @each_preset
 def test_a_run_costs_what_its_ledger_charged(tmp_path, convention):
-    run = verified_run(tmp_path)
-    ledger = price(run, {"m": SPEC, "judge": find("Pythia-70M")}, convention=convention)
-    spent = ledger.entries[ledger.entries["strategy"] == "parallel"]
-    assert 2 * run_cost(ledger, run, "m").at(4) == pytest.approx(spent["flops"].sum(), rel=1e-12)
+    run, specs = verified_run(tmp_path), {"m": SPEC, "judge": find("Pythia-70M")}
+    spent = price(run, specs, convention=convention).entries.query("strategy == 'parallel'")
+    found = {how: way.prices[0].flops(np.array([4])).sum() for how, way in ways(run, [convention], specs).items()}
+    assert found["weighted", "judge"] == pytest.approx(spent["flops"].sum(), rel=1e-12)
     unverified = spent.loc[spent["phase"] != "verifier", "flops"].sum()
-    assert 2 * run_cost(ledger, run, "m", verified=False).at(4) == pytest.approx(unverified, rel=1e-12)
+    assert found["majority", ""] == pytest.approx(unverified, rel=1e-12)
 
 
 def test_only_a_shared_prefill_is_fixed(tmp_path):
-    run = verified_run(tmp_path)
-    specs = {"m": SPEC, "judge": find("Pythia-70M")}
-    for convention in CONVENTIONS.values():
-        ledger = price(run, specs, convention=convention)
-        fixed = run_cost(ledger, run, "m", verified=False).fixed
+    run, rules = verified_run(tmp_path), list(CONVENTIONS.values())
+    way = ways(run, rules, {"m": SPEC, "judge": find("Pythia-70M")})["majority", ""]
+    for convention, cost in zip(rules, way.prices, strict=True):
         reading = [flops.cost(SPEC, n, logits=1, convention=convention) for n in (60, 90)]
-        expected = sum(reading) / 2 if convention.prompts == "once" else 0
-        assert fixed == pytest.approx(expected, rel=1e-12)
+        assert cost.fixed.tolist() == pytest.approx(reading if convention.prompts == "once" else [0, 0], rel=1e-12)
 
 
 @each_preset
 def test_an_even_run_costs_what_its_token_counts_say(tmp_path, convention):
     calls = [Call("policy", "m", 60, 200, 60, sample=i) for i in range(8)]
-    run = recorded(tmp_path, {"a": [solution("right")] * 8, "b": [solution("wrong")] * 8}, calls=calls)
-    measured = run_cost(price(run, {"m": SPEC}, convention=convention), run, "m")
+    solved = {name: [solution("right", "7")] * 8 for name in "ab"}
+    measured = ways(recorded(tmp_path, solved, calls=calls), [convention], {"m": SPEC})["majority", ""].prices[0]
     counted = spec_cost(SPEC, 60, 200, convention=convention)
-    assert measured.fixed == pytest.approx(counted.fixed, rel=1e-12)
-    assert measured.per_sample == pytest.approx(counted.per_sample, rel=1e-12)
+    assert measured.fixed.tolist() == pytest.approx([counted.fixed] * 2, rel=1e-12)
+    assert measured.each.tolist() == pytest.approx([counted.per_sample] * 2, rel=1e-12)
 
 
-def test_the_cost_of_a_model_that_never_ran_is_refused(tmp_path):
-    run = verified_run(tmp_path)
-    ledger = price(run, {"m": SPEC, "judge": SPEC}, convention=CONVENTIONS["paper"])
-    with pytest.raises(DataError, match="no parallel samples of model 'other'"):
-        run_cost(ledger, run, "other")
-    with pytest.raises(DataError, match="no beam samples"):
-        run_cost(ledger, run, "m", strategy="beam")
+def test_a_model_that_never_ran_has_no_ways(tmp_path):
+    evidence = Evidence("run", verified_run(tmp_path), None, verifiers={"judge": "judge"})
+    with pytest.raises(DataError, match="no samples of model 'other'; expected one of m"):
+        ways_of(evidence, [], models=["other"])
+
+
+def test_single_answers_need_no_text_and_votes_do(tmp_path):
+    with RunStore(tmp_path / "run.sqlite") as store:
+        for problem, grade in (("a", "right"), ("b", "wrong")):
+            for strategy, count in (("greedy", 1), ("parallel", 3)):
+                unit = Unit("r", "t", problem, "policy", "m", strategy, budget=count)
+                store.append(unit, [], [Solution("", None, grade, sample=i) for i in range(count)])
+        evidence = Evidence("run", store.read(), None)
+    found = {(way.strategy, way.selector): way for way in ways_of(evidence, [], models=["m"])}
+    assert set(found) == {("greedy", "majority"), ("parallel", "coverage")}
+    once = found["greedy", "majority"].reader
+    assert once.at(np.array([1]), np.arange(2))[0].tolist() == [[1], [0]]
 
 
 # Published data

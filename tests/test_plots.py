@@ -9,38 +9,50 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.container import BarContainer
 
 from scalinglab import flops, plots
-from scalinglab.curves import pool_from_counts
+from scalinglab.evidence import open_evidence
 from scalinglab.exchange import (
+    CANNOT_PAY,
+    OPTIMAL,
     OUTSIDE,
     PAPER_R,
     R_COLUMNS,
-    exchange,
-    match_ratio,
+    line_table,
     match_specs,
     published_bars,
     published_lines,
-    sensitivity,
 )
+from scalinglab.exchange import compare as compared
 from scalinglab.flops import CONVENTIONS
-from scalinglab.report import exchange_report, paper_report
+from scalinglab.report import comparison_report, paper_report
 from scalinglab.specs import find
 
 PAIR = ("Pythia-1B", "Pythia-12B")
 MECHANISM = "PRM search"
 
 
-def compare(*, bins=5, steps=(2, 3), r=PAPER_R):
-    """Forty problems, 140 samples each, at a ratio of 14; R = 0.16 asks for more than half the samples."""
+def compare(*, bins=5, steps=(2, 3), n=140, r=PAPER_R):
+    """Forty problems, 140 samples each, of two models some 12 times apart."""
     counts = [
-        {"model": model, "problem": f"p{i:02}", "n": 140, "correct": step * i}
+        {"model": model, "problem": f"p{i:02}", "n": n, "correct": step * i * n // 140}
         for model, step in zip(PAIR, steps, strict=True)
         for i in range(40)
     ]
-    pools = (pool_from_counts(pd.DataFrame(counts), model) for model in PAIR)
-    return exchange(*pools, [match_ratio(14, rule) for rule in CONVENTIONS.values()], bins=bins, r=r)
+    return compared(open_evidence(pd.DataFrame(counts), small=PAIR[0], large=PAIR[1]), bins=bins, r=r)
 
 
 RESULT = compare()
+CURVES = line_table([RESULT.view("paper")])
+HEAD = RESULT.verdicts[RESULT.verdicts["strategy"] == OPTIMAL]
+FLIPS = RESULT.sensitivity()
+FLIPS = FLIPS[FLIPS["strategy"] == OPTIMAL]
+
+
+def relative(result, rule):
+    """Draws the headline of a comparison under a rule, as the report does."""
+    rows = result.verdicts[(result.verdicts["strategy"] == OPTIMAL) & (result.verdicts["convention"] == rule)]
+    return lambda ax: plots.grouped_bars(ax, plots.relative_frame(rows))
+
+
 BARS = published_bars()
 PUBLISHED = published_lines()
 COSTS = {
@@ -72,8 +84,8 @@ def ratios():
     return pd.DataFrame(rows)
 
 
-POLICY_ROWS = pd.DataFrame(
-    {"kind": "policy", "strategy": "policy, compute-optimal", "bin": name, "flops": flops, "accuracy": value,
+OPTIMAL_ROWS = pd.DataFrame(
+    {"kind": OPTIMAL, "strategy": OPTIMAL, "selector": OPTIMAL, "bin": name, "flops": flops, "accuracy": value,
      "low": value - 0.1, "high": value + 0.1, "problems": 20}
     for name in ("all", "1", "2")
     for flops, value in ((1e8, 0.4), (1e9, 0.6))
@@ -92,31 +104,31 @@ BASE = pd.DataFrame(
     {"strategy": "parallel, majority", "k": k, "accuracy": 0.45, "low": 0.4, "high": 0.5} for k in (1, 4, 16)
 )
 GAINS = pd.DataFrame(
-    {"unit": "samples", "n": n, "gain": gain, "low": 1.0, "high": None, "verdict": verdict}
+    {"mechanism": "search", "against": "parallel samples", "by": by, "unit": "flops", "n": n, "gain": gain,
+     "low": 1.0, "high": None, "verdict": verdict}
+    for by in ("step", "mixture")
     for n, gain, verdict in ((4, 2.0, "reached"), (16, None, "not reached"), (64, 4.0, "reached"))
-)
+)  # fmt: skip
 EVEN = pd.DataFrame(
     {"strategy": name, "bin": b, "status": status, "R": r, "low": 0.5, "high": high, "measured_from": 0.2,
      "measured_to": np.nan}
-    for name in ("parallel", "policy")
+    for name in ("parallel", OPTIMAL)
     for b, status, r, high in (
         ("all", "crossed", 1.0, 4.0), ("1", "not crossed: test-time at every measured R", np.nan, np.nan)
     )
 )  # fmt: skip
 
 CHARTS = {
-    "accuracy_by_bin": lambda ax: plots.accuracy_by_bin(ax, RESULT, "paper"),
-    "relative_bars": lambda ax: plots.relative_bars(ax, RESULT, "small-pays"),
     "grouped_bars": lambda ax: plots.grouped_bars(ax, grouped()),
-    "sensitivity": lambda ax: plots.sensitivity(ax, sensitivity(RESULT.verdicts)),
+    "sensitivity": lambda ax: plots.sensitivity(ax, FLIPS),
     "breakdown": lambda ax: plots.breakdown(ax, COSTS),
     "published_lines": lambda ax: plots.published_lines(ax, PUBLISHED, MECHANISM),
     "rule_effect": lambda ax: plots.rule_effect(ax, BARS),
     "matched_budgets": lambda ax: plots.matched_budgets(ax, budgets()),
     "cost_ratio": lambda ax: plots.cost_ratio(ax, ratios()),
-    "policy_by_bin": lambda ax: plots.policy_by_bin(ax, POLICY_ROWS, STARS, "large"),
-    "policy_curves": lambda ax: plots.policy_curves(ax, CHOSEN, BASE),
-    "gains": lambda ax: plots.gains(ax, GAINS, "parallel"),
+    "optimal_by_bin": lambda ax: plots.optimal_by_bin(ax, OPTIMAL_ROWS, STARS, "large"),
+    "optimal_curves": lambda ax: plots.optimal_curves(ax, CHOSEN, BASE),
+    "gains": lambda ax: plots.gains(ax, GAINS),
     "break_even": lambda ax: plots.break_even(ax, EVEN),
     "lines_by": lambda ax: plots.lines_by(ax, ratios(), x="length", y="ratio", by="convention", log="xy"),
 }
@@ -144,7 +156,7 @@ def charts():
 @pytest.fixture(scope="module")
 def figures():
     """Every figure of both reports, laid out."""
-    sections = [*paper_report().sections, *exchange_report(RESULT, convention="exact").sections]
+    sections = [*paper_report().sections, *comparison_report(RESULT, "exact").sections]
     drawn = {section.name: section.draw() for section in sections}
     for figure in drawn.values():
         figure.draw_without_rendering()
@@ -181,7 +193,7 @@ def overlap(one, other):
 
 
 def test_a_star_stands_at_the_budget_of_each_r_and_a_line_at_the_accuracy(charts):
-    ax = charts["policy_by_bin"]
+    ax = charts["optimal_by_bin"]
     assert [text.get_text() for text in ax.texts] == ["R = 1", "R = 9"]
     stars = [line for line in ax.lines if line.get_marker() == "*" and len(line.get_xdata())]
     assert [(line.get_xdata().tolist(), set(line.get_ydata())) for line in stars] == [([1e9, 1e9 / 9], {50.0})] * 2
@@ -198,14 +210,14 @@ def test_a_break_even_that_was_not_crossed_points_to_its_side(charts):
 
 def test_every_strategy_has_its_line_in_each_panel():
     drawn = {"parallel, majority": "majority", "parallel, best-of-n by prm": "best-of-n"}
-    lines = [POLICY_ROWS.assign(kind="parallel", strategy=name, selector=how) for name, how in drawn.items()]
-    curves = pd.concat([POLICY_ROWS, *lines])
+    lines = [OPTIMAL_ROWS.assign(kind="parallel", strategy=name, selector=how) for name, how in drawn.items()]
+    curves = pd.concat([OPTIMAL_ROWS, *lines])
     figure, axes = plots.figure(2, rows=2)
     assert len(axes) == 4
     plots.frontier(axes[:3], curves, STARS, "large")
     assert [ax.get_title() for ax in axes[:3]] == ["all, n = 20", "bin 1 (easiest), n = 20", "bin 2, n = 20"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "parallel", "majority", "best-of-n", "policy, with 95 %", "large, one answer",
+        "parallel", "majority", "best-of-n", "compute-optimal, 95 %", "large, one answer",
     ]  # fmt: skip
     parallel = [line for line in axes[0].lines if line.get_marker() == "o"]
     assert {line.get_linestyle() for line in parallel} == {":", "--"}
@@ -270,7 +282,7 @@ def test_slanted_labels_stand_further_apart_than_they_are_high(charts, name):
 @pytest.mark.parametrize("bins", [1, 2, 6])
 def test_the_groups_of_a_study_fit_beside_each_other(bins):
     result = compare(bins=bins)
-    ax = lay_out(draw(lambda ax: plots.relative_bars(ax, result, "small-pays")))
+    ax = lay_out(draw(relative(result, "small-pays")))
     groups = ticks(ax.xaxis)
     assert len(groups) == (1 if bins == 1 else bins + 1)
     assert not [pair for pair in combinations(groups, 2) if overlap(*pair)]
@@ -280,7 +292,7 @@ def test_the_groups_of_a_study_fit_beside_each_other(bins):
 
 
 def test_every_axes_of_a_report_has_a_title(figures):
-    assert len(figures) == 8
+    assert len(figures) == 10
     assert all(ax.get_title() for figure in figures.values() for ax in figure.axes)
 
 
@@ -301,75 +313,90 @@ def test_the_rows_of_a_sensitivity_table_fit_above_each_other(figures):
 # What each chart shows
 
 
-def test_accuracy_has_a_line_for_each_bin_and_a_star_for_the_large_model_at_each_r(charts):
-    ax, verdicts = charts["accuracy_by_bin"], RESULT.verdicts[RESULT.verdicts["convention"] == "paper"]
-    lines = [line for line in ax.lines if line.get_label().startswith("bin")]
-    assert len(lines) == 5
-    for i, line in enumerate(lines, start=1):
-        curve = RESULT.curves[RESULT.curves["bin"] == str(i)]
-        assert line.get_xydata() == pytest.approx(curve[["k", "accuracy"]].to_numpy(dtype=float))
+def test_a_comparison_has_a_line_for_each_bin_and_a_star_for_the_large_model_at_each_r():
+    rows, head = CURVES[CURVES["strategy"] == OPTIMAL], HEAD[HEAD["convention"] == "paper"]
+    ax = draw(lambda ax: plots.optimal_by_bin(ax, rows, head, PAIR[1]))
+    drawn = [line for line in ax.lines if line.get_label().startswith("bin")]
+    assert len(drawn) == 5
+    for i, line in enumerate(drawn, start=1):
+        curve = rows[rows["bin"] == str(i)]
+        wanted = curve[["flops", "accuracy"]].to_numpy(dtype=float) * [1, 100]
+        assert line.get_xydata() == pytest.approx(wanted)
         assert line.get_label().endswith(f"n = {curve['problems'].iloc[0]}")
     stars = [line.get_xydata() for line in ax.lines if line.get_marker() == "*" and len(line.get_xdata())]
-    wanted = [verdicts.loc[verdicts["bin"] == str(i), ["k", "large"]] for i in range(1, 6)]
     assert len(stars) == 5
-    for found, rows in zip(stars, wanted, strict=True):
-        assert found == pytest.approx(rows.to_numpy(dtype=float))
+    for i, found in enumerate(stars, start=1):
+        wanted = head.loc[head["bin"] == str(i), ["flops", "large"]].to_numpy(dtype=float) * [1, 100]
+        assert found == pytest.approx(wanted)
     assert len(ax.collections) == 5, "a band for each bin"
-    assert labels(ax)[-1] == "Pythia-12B, 1 sample"
+    assert labels(ax)[-1] == "Pythia-12B, one answer"
 
 
-def test_accuracy_marks_the_budget_of_each_r(charts):
-    ax = charts["accuracy_by_bin"]
-    match = match_ratio(14, CONVENTIONS["paper"])
-    upright = {line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"}
-    assert upright == {match.k(r) for r in PAPER_R}
-    assert [text.get_text() for text in ax.texts] == [f"R = {r:g}" for r in PAPER_R]
+def test_the_budget_of_each_r_is_what_the_pair_may_spend():
+    at = HEAD[(HEAD["convention"] == "paper") & (HEAD["bin"] == "all")].set_index("R")["flops"]
+    match = match_specs(*map(find, PAIR), prompt=256, generated=256, convention=CONVENTIONS["paper"])
+    for r, flops_ in at.items():
+        assert flops_ == pytest.approx(match.small.at(match.k(r)))
 
 
-def test_accuracy_without_bins_is_one_line_of_all_problems():
+def test_a_comparison_without_bins_is_one_line_of_all_problems():
     result = compare(bins=1)
-    ax = draw(lambda ax: plots.accuracy_by_bin(ax, result, "paper"))
-    assert labels(ax) == ["all, n = 40", "Pythia-12B, 1 sample"]
+    rows = line_table([result.view("paper")])
+    rows, head = rows[rows["strategy"] == OPTIMAL], result.verdicts[result.verdicts["strategy"] == OPTIMAL]
+    ax = draw(lambda ax: plots.optimal_by_bin(ax, rows, head[head["convention"] == "paper"], PAIR[1]))
+    assert labels(ax) == ["all, n = 40", "Pythia-12B, one answer"]
 
 
-def test_relative_bars_have_the_height_and_whiskers_of_the_verdicts(charts):
-    ax, rows = charts["relative_bars"], RESULT.verdicts[RESULT.verdicts["convention"] == "small-pays"]
-    rows = rows[rows["relative"].notna()]
-    assert len(rows) == 12, "R = 0.16 was not measured"
-    assert labels(ax) == [f"R = {r:g}" for r in rows["R"].drop_duplicates()]
+def test_bars_have_the_height_and_whiskers_of_the_verdicts():
+    rows = HEAD[HEAD["convention"] == "small-pays"]
+    ax, rows = draw(relative(RESULT, "small-pays")), rows[rows["relative"].notna()]
+    assert len(rows) > 6
+    assert labels(ax) == [f"R = {r:g}" for r in PAPER_R]
     for container in (each for each in ax.containers if isinstance(each, BarContainer)):
         here = rows[rows["R"] == float(container.get_label().removeprefix("R = "))]
-        heights = [bar.get_height() for bar in container.patches]
-        assert heights == pytest.approx(100 * here["relative"].to_numpy(dtype=float))
-    whiskers = [segment for lines in ax.collections for segment in lines.get_segments()]
-    ends = np.array([segment[:, 1] for segment in whiskers])
-    wanted = rows.sort_values("R", kind="stable", key=lambda r: r.map({at: i for i, at in enumerate(PAPER_R)}))
-    assert len(ax.patches) == len(whiskers) == len(rows)
-    closed = wanted["relative_high"].notna().to_numpy()
-    found = 100 * wanted[["relative_low", "relative_high"]].to_numpy(dtype=float)
-    assert ends[closed] == pytest.approx(found[closed])
+        heights = np.array([bar.get_height() for bar in container.patches])
+        assert heights[~np.isnan(heights)] == pytest.approx(100 * here["relative"].to_numpy(dtype=float))
+    whiskers = [segment[:, 1] for lines in ax.collections for segment in lines.get_segments()]
+    ends = sorted(map(tuple, (ends for ends in whiskers if not np.isnan(ends).any())))
+    wanted = sorted(map(tuple, 100 * rows[["relative_low", "relative_high"]].to_numpy(dtype=float)))
+    assert np.array(ends) == pytest.approx(np.array(wanted))
 
 
 def test_nothing_within_the_measured_budgets_still_draws():
-    result = compare(bins=1, r=[0.001])
+    result = compare(bins=1, r=[0.001], n=4, steps=(1, 3))
     assert set(result.verdicts["verdict"]) == {OUTSIDE}
-    ax = draw(lambda ax: plots.relative_bars(ax, result, "paper"))
-    assert len(ax.patches) == 0
-    draw(lambda ax: plots.accuracy_by_bin(ax, result, "paper"))
+    ax = draw(relative(result, "paper"))
+    assert all(np.isnan(bar.get_height()) for bar in ax.patches)
+    for section in comparison_report(result, "paper").sections:
+        plots.png(section.draw())
 
 
 def test_a_large_model_that_solves_nothing_still_draws():
     result = compare(steps=(2, 0))
-    ax = draw(lambda ax: plots.relative_bars(ax, result, "paper"))
-    assert len(ax.patches) == 0
+    ax = draw(relative(result, "paper"))
+    assert all(np.isnan(bar.get_height()) for bar in ax.patches)
     assert result.verdicts["relative"].isna().all()
 
 
 def test_bars_beyond_300_percent_go_on_a_signed_logarithmic_axis():
     result = compare(steps=(3, 1))
-    ax = draw(lambda ax: plots.relative_bars(ax, result, "small-pays"))
-    assert max(bar.get_height() for bar in ax.patches) > 300
+    ax = draw(relative(result, "paper"))
+    assert np.nanmax([bar.get_height() for bar in ax.patches]) > 300
     assert ax.get_yscale() == "symlog"
+
+
+def test_a_break_even_beyond_every_measured_end_stays_within_its_axes():
+    far = EVEN.assign(R=np.where(EVEN["R"].notna(), 50.0, np.nan), high=np.nan)
+    ax = lay_out(draw(lambda ax: plots.break_even(ax, far)))
+    assert ax.get_xlim()[0] < 0.2 < 50 < ax.get_xlim()[1]
+
+
+def test_break_evens_that_are_all_outside_are_said_in_words():
+    none = EVEN.assign(
+        status="outside", **dict.fromkeys(("R", "low", "high", "measured_from", "measured_to"), np.nan)
+    )
+    ax = lay_out(draw(lambda ax: plots.break_even(ax, none)))
+    assert [text.get_text() for text in ax.texts] == ["no break-even lies within what was measured"]
 
 
 def test_grouped_bars_are_the_published_ones_and_zero_is_visible(charts):
@@ -386,11 +413,12 @@ def test_grouped_bars_may_leave_the_legend_to_a_neighbour():
 
 
 def test_the_table_of_verdicts_has_a_word_in_each_cell_and_marks_the_flips(charts):
-    ax, table = charts["sensitivity"], sensitivity(RESULT.verdicts)
+    ax, table = charts["sensitivity"], FLIPS
     verdicts = table[list(CONVENTIONS)].to_numpy()
     words = {
         "test-time": "test-time",
         "pretraining": "pretrain",
+        CANNOT_PAY: "small cannot\npay",
         "undecided": "undecided",
         OUTSIDE: "not\nmeasured",
     }
@@ -506,14 +534,20 @@ def test_the_seven_colours_are_told_apart_by_every_eye(eye):
         assert distance > (APART if eye is not PROTANOPIA else APART / 2), (one, other)
 
 
-@pytest.mark.parametrize("name", sorted(set(CHARTS) - {"sensitivity"}))
+@pytest.mark.parametrize("name", sorted(set(CHARTS) - {"sensitivity", "gains"}))
 def test_colours_used_together_differ_for_the_colour_blind_and_so_do_the_shapes(charts, name):
     pairs = looks(charts[name])
-    assert len(pairs) == len(labels(charts[name])) - (name in ("accuracy_by_bin", "policy_by_bin"))
+    assert len(pairs) == len(labels(charts[name])) - (name == "optimal_by_bin")
     for (one, _), (other, _) in combinations(pairs, 2):
         assert np.linalg.norm(seen(one, DEUTERANOPIA) - seen(other, DEUTERANOPIA)) > APART
     shapes = [shape for _, shape in pairs]
     assert len(set(shapes)) == len(shapes)
+
+
+def test_a_colour_of_a_gain_is_a_mechanism_and_a_shape_how_it_is_read(charts):
+    marks = [each.lines[0] for each in charts["gains"].containers]
+    assert len({to_hex(mark.get_color()) for mark in marks}) == 1
+    assert len({mark.get_marker() for mark in marks}) == 2
 
 
 def test_verdicts_that_contradict_differ_for_the_colour_blind(charts):
@@ -524,7 +558,9 @@ def test_verdicts_that_contradict_differ_for_the_colour_blind(charts):
 
 def test_more_bins_than_colours_still_look_different():
     result = compare(bins=10, r=[22])
-    pairs = looks(draw(lambda ax: plots.accuracy_by_bin(ax, result, "paper")))
+    rows = line_table([result.view("paper")])
+    rows, head = rows[rows["strategy"] == OPTIMAL], result.verdicts[result.verdicts["strategy"] == OPTIMAL]
+    pairs = looks(draw(lambda ax: plots.optimal_by_bin(ax, rows, head[head["convention"] == "paper"], PAIR[1])))
     assert len(pairs) == len(set(pairs)) == 10
 
 

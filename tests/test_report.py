@@ -12,36 +12,40 @@ import pandas as pd
 import pytest
 
 from scalinglab import __version__, flops, plots
-from scalinglab.curves import pool_from_counts
 from scalinglab.errors import DataError
+from scalinglab.evidence import open_evidence
 from scalinglab.exchange import (
+    OPTIMAL,
+    OUTSIDE,
     PAPER_R,
     R_COLUMNS,
-    exchange,
+    choose,
+    line_table,
     match_ratio,
     match_specs,
     published,
     published_bars,
     published_lines,
-    sensitivity,
 )
+from scalinglab.exchange import compare as compared
 from scalinglab.flops import CONVENTIONS
-from scalinglab.report import Report, Section, exchange_report, manifest, paper_report, rows, text
-from scalinglab.specs import find
+from scalinglab.report import Report, Section, comparison_report, manifest, paper_report, rows, text
+from scalinglab.specs import find, parse
 
 COMMAND = ["scalinglab", "report", "my counts.csv"]
 NASTY = "<script>alert(1)</script> & \"so\" 'on'"
 VOID = {"meta", "img", "br"}
 
 
-def compare(small="small", large="large", *, unpriced=None):
-    """Forty problems, 300 samples each, priced by a ratio of 14 under two conventions; R = 0.16 is outside."""
-    problems = [f"p{i:02}" for i in range(40)]
-    counts = [{"model": small, "problem": p, "n": 300, "correct": 5 * i} for i, p in enumerate(problems)]
-    counts += [{"model": large, "problem": p, "n": 300, "correct": 7 * i} for i, p in enumerate(problems)]
-    pools = (pool_from_counts(pd.DataFrame(counts), model) for model in (small, large))
-    matches = [match_ratio(14, CONVENTIONS[name]) for name in ("paper", "small-pays")]
-    return exchange(*pools, matches, unpriced=unpriced, notes=[f"note on {small}"])
+def compare(small="small", large="large", *, correct=(5, 7), n=300, r=PAPER_R, bins=5):
+    """Forty problems, 300 samples each, of which a bare number of parameters prices the models: no exact rule."""
+    counts = [
+        {"model": model, "problem": f"p{i:02}", "n": n, "correct": step * i * n // 300}
+        for model, step in zip((small, large), correct, strict=True)
+        for i in range(40)
+    ]
+    sizes = {small: parse("1e9@20e9"), large: parse("14e9@20e9")}
+    return compared(open_evidence(pd.DataFrame(counts), small=small, large=large, specs=sizes), r=r, bins=bins)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def paper():
 
 def nasty_report():
     """A report on a model with a hostile name."""
-    return exchange_report(compare(NASTY, unpriced={"exact": f"no tokens known of {NASTY}"}), convention="paper")
+    return comparison_report(compare(NASTY), "paper")
 
 
 @pytest.fixture(scope="module")
@@ -168,33 +172,61 @@ def test_the_text_of_the_paper_holds_its_title_and_every_finding(paper):
     assert "nan" not in shown.lower().split()
 
 
-# An exchange
+# A comparison
 
 
-def test_the_report_of_an_exchange_shows_one_convention_and_tests_all():
-    result = compare(unpriced={"exact": "no training tokens"})
-    report = exchange_report(result, convention="small-pays")
-    verdicts, curves, flips = report.sections
+def test_the_report_of_a_comparison_shows_one_convention_and_tests_all():
+    result = compare()
+    report = comparison_report(result, "small-pays")
+    verdicts, by_bin, frontier, even, flips = report.sections
     assert report.title == "small with test-time compute against large"
     wanted = result.verdicts[result.verdicts["convention"] == "small-pays"]
     pd.testing.assert_frame_equal(verdicts.table, wanted)
     assert f"convention: {CONVENTIONS['small-pays']}" in verdicts.notes
-    assert "note on small" in verdicts.notes
-    pd.testing.assert_frame_equal(curves.table, result.curves)
-    pd.testing.assert_frame_equal(flips.table, sensitivity(result.verdicts))
-    assert flips.notes == ["exact left out: no training tokens"]
+    assert set(result.notes) <= set(verdicts.notes)
+    curves = line_table([result.view("small-pays")])
+    pd.testing.assert_frame_equal(frontier.table, curves)
+    pd.testing.assert_frame_equal(by_bin.table, curves[curves["strategy"] == OPTIMAL])
+    assert set(even.table["convention"]) == {"small-pays"}
+    pd.testing.assert_frame_equal(flips.table, result.sensitivity())
+    assert [note.split(":")[0] for note in flips.notes] == [
+        "cannot pay", *(f"{name} left out" for name in ("kaplan", "exact", "exact-measured"))
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("convention", "reason"), [("exact", "no training tokens known"), ("nonsense", "it was not asked for")]
+    ("convention", "reason"), [("exact", "training sequence length unknown"), ("nonsense", "it was not asked for")]
 )
 def test_a_convention_without_verdicts_is_refused_in_one_line_with_the_reason(convention, reason):
-    result = compare(unpriced={"exact": "no training tokens known"})
-    with pytest.raises(DataError, match="one of paper, small-pays") as refusal:
-        exchange_report(result, convention=convention)
+    with pytest.raises(DataError, match="one of paper, paper-verifier, small-pays") as refusal:
+        comparison_report(compare(bins=1), convention)
     message = str(refusal.value)
     assert message.splitlines() == [message]
     assert reason in message
+
+
+def test_a_comparison_whose_every_break_even_is_outside_is_written_whole(tmp_path):
+    """Case 26: nothing was measured at these R, and nothing crosses."""
+    result = compare(correct=(1, 7), n=4, r=[0.001], bins=2)
+    assert set(result.verdicts["verdict"]) == {OUTSIDE}
+    written = comparison_report(result, "paper").write(tmp_path, command=COMMAND)
+    assert {path.name for path in written} >= {"breakeven.png", "verdicts.csv", "report.html"}
+    assert "Traceback" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_compute_optimal_strategy_is_a_section_where_it_was_chosen():
+    counts = pd.DataFrame(
+        {"model": model, "problem": f"p{i}", "n": 16, "correct": min(16, step * i)}
+        for model, step in (("Pythia-1B", 1), ("Pythia-12B", 2))
+        for i in range(12)
+    )
+    evidence = open_evidence(counts, small="Pythia-1B", large="Pythia-12B")
+    chosen = choose(evidence, rule=CONVENTIONS["paper"], bins=2)
+    report = comparison_report(compared(evidence, bins=2), "paper", optimal=chosen)
+    found = section(report, "optimal")
+    pd.testing.assert_frame_equal(found.table, chosen.table())
+    assert any(note.startswith("gain: no search or revisions") for note in found.notes)
+    assert found.draw().axes
 
 
 # Text and rows
@@ -264,6 +296,8 @@ def test_the_csv_files_hold_the_tables(nasty):
     report, folder, _ = nasty
     for finding in report.sections:
         read = pd.read_csv(folder / f"{finding.name}.csv", dtype={"bin": str})
+        if "verifier" in read:
+            read["verifier"] = read["verifier"].astype(object).fillna("")
         pd.testing.assert_frame_equal(read, finding.table.reset_index(drop=True), check_dtype=False)
 
 
@@ -318,7 +352,7 @@ def test_the_page_shows_a_hostile_name_and_does_not_run_it(nasty):
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.all("script") == []
     assert any(NASTY in shown for shown in page.inside("h1"))
-    assert f"exact left out: no tokens known of {NASTY}" in page.inside("li")
+    assert any(shown.startswith(f"training tokens D: {NASTY} 2e+10") for shown in page.inside("li"))
 
 
 def test_the_cells_of_the_page_are_escaped(tmp_path):

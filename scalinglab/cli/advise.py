@@ -10,6 +10,7 @@ import typer
 
 from scalinglab.cli.options import Case, Json, read_numbers
 from scalinglab.cli.render import print_rows
+from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
     from scalinglab.advise import Advice, Number
@@ -37,6 +38,10 @@ def advise(
     from scalinglab.errors import SpecError
     from scalinglab.exchange import views
 
+    if case.ratio is not None:
+        raise DataError(
+            "--ratio for advice", "sizes and training tokens: a load is a number of queries", "use --spec"
+        )
     mix = None if difficulty is None else read_numbers(difficulty, "--difficulty", float)
     chip, evidence, rule = advice.find_gpu(gpu), case.evidence(), case.rule()
     bins = len(mix) if mix is not None else 1
@@ -46,7 +51,7 @@ def advise(
     best = told.pop(rule.name, unpriced.get(rule.name))
     if not isinstance(best, advice.Advice):
         raise best if isinstance(best, Exception) else _unpriced(rule.name, str(best))
-    others = [f"under {name}: {_short(one)}" for name, one in told.items()]
+    others = {name: _short(one) for name, one in told.items()}
     options = [option for option in (best.best, best.second) if option is not None]
     view = next(view for view in found if view.arms.convention == rule.name)
     try:
@@ -57,7 +62,7 @@ def advise(
     if as_json:
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
         return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
-    return _print(best, costs, seconds, sunk, others, str(rule))
+    return _print(best, costs, seconds, sunk, _line(best, others), str(rule))
 
 
 def _unpriced(name: str, why: str) -> Exception:
@@ -72,7 +77,18 @@ def _short(one: Any) -> str:
     return f"{one.best.model}, {one.best.strategy}, {one.best.plan()}"
 
 
-def _print(told: Advice, costs: list[Any], seconds: str, sunk: bool, others: list[str], rule: str) -> None:
+def _line(best: Advice, others: dict[str, str]) -> str:
+    """What other rules advise, in a line."""
+    if not others:
+        return "other rules: none can price these data"
+    own = _short(best)
+    by_advice: dict[str, list[str]] = {}
+    for name, one in others.items():
+        by_advice.setdefault("the same" if one == own else one, []).append(name)
+    return "other rules: " + "; ".join(f"{', '.join(names)}: {one}" for one, names in by_advice.items())
+
+
+def _print(told: Advice, costs: list[Any], seconds: str, sunk: bool, others: str, rule: str) -> None:
     wanted = f"{told.target:g} accuracy" if told.target is not None else f"the most within {told.budget:.3g} FLOPs"
     typer.echo(f"For {wanted} over {told.queries:.3g} queries:\n")
     rows = [
@@ -108,7 +124,7 @@ def _print(told: Advice, costs: list[Any], seconds: str, sunk: bool, others: lis
         if flips
         else "the choice is the same at every load from 1e-6 to 1e6 times this",
         f"convention: {rule}",
-        *(others or ["other rules: none can price these data"]),
+        others,
         f"{told.problems} problems; pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
         *told.notes,
         seconds,

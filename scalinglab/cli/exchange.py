@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +68,7 @@ def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
     """The comparison that a command line asks for."""
     from scalinglab.exchange import compare
 
-    return compare(
+    found = compare(
         evidence,
         r=case.at(),
         rules=case.rules(),
@@ -76,6 +77,15 @@ def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
         seed=case.seed,
         **options,
     )
+    return found if case.ratio is None else _by_ratio(found, case.ratio)
+
+
+def _by_ratio(found: Comparison, ratio: float) -> Comparison:
+    """What was priced by a ratio alone: no tokens are known, and so no number of queries."""
+    told = f"M = {ratio:g} (--ratio): both are taken to have been trained on as many tokens"
+    notes = [told if note.startswith("training tokens D:") else note for note in found.notes]
+    unknown = dict.fromkeys((name for name in found.breakeven.columns if name.startswith("queries")), float("nan"))
+    return replace(found, notes=tuple(notes), breakeven=found.breakeven.assign(**unknown))
 
 
 def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case, as_json: bool) -> None:

@@ -25,6 +25,7 @@ def laws(
     """Laws on the data's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
     from scalinglab.study.laws import evidence_laws, ladder_laws, laws_report, notes_of, rows_of
 
+    case.rule()  # laws are in samples, and yet a rule that does not exist is an error
     strategies = evidence_laws(case.evidence(), bootstrap=bootstrap, seed=case.seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=case.seed)
     if out is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,8 @@ def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence
     if evidence.run is None:
         return list(_of_counts(evidence, rules, models, seed))
     tasks = len(evidence.run.units["task"].unique())
+    if not tasks:
+        raise DataError(f"no units of work in {evidence.source}", "a run with samples", "collect some")
     if tasks != 1:
         raise DataError(f"a run of {tasks} tasks", "one task", "split the run")
     return list(_of_run(evidence, evidence.run, rules, models, seed))
@@ -132,7 +134,7 @@ class _Group:
             if self.rules and judge in self.evidence.lacking and judge in self.called:
                 continue
             for selector in selectors:
-                if self.answered or not SELECTORS[selector].needs_answers:
+                if self.answered or not (strategy.scales and SELECTORS[selector].needs_answers):
                     yield self._way(strategy, verifier, judge, selector)
 
     @cached_property
@@ -154,6 +156,7 @@ class _Group:
             reader = Finals(problems, budgets, kept)
         else:
             pool = self.samples.pool(rows["place"].to_numpy(), verifier=verifier, chained=size > 1)
+            pool = pool if strategy.scales else _alone(pool)
             reader = Sampled(pool, selector, self.seed, size)
         role, model, name, family = (str(first[column]) for column in ("role", "model", "strategy", "family"))
         prices = tuple(self._prices(role, model, rows, judge, selector, reader))
@@ -199,3 +202,9 @@ class _Group:
                 found = self.costs[i].price(units, problem, count, judge)
                 once, each = checking(spec, evidence.tokens_of(model), rule) if perfect else (0.0, 0.0)
                 yield Price(found.fixed + once, found.each + each)
+
+
+def _alone(pool: Pool) -> Pool:
+    """Single answers, among which nothing is chosen: their grades say all, whatever was kept of their texts."""
+    assert pool.graded is not None
+    return replace(pool, graded=replace(pool.graded, answers=np.where(pool.graded.right, 0, 1)))

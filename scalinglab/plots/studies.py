@@ -144,7 +144,7 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     them R* lies where it was not crossed.
     """
     bins, names = (table[column].astype(str).unique().tolist() for column in ("bin", "strategy"))
-    ends = table[["measured_from", "measured_to", "high"]].to_numpy(dtype=float)
+    ends = table[["measured_from", "measured_to", "R", "low", "high"]].to_numpy(dtype=float)
     known = ends[np.isfinite(ends)]
     if not known.size:  # no budget costs more than one answer of the large model
         ax.text(0.5, 0.5, "no break-even lies within what was measured", ha="center", transform=ax.transAxes)

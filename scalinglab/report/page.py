@@ -22,8 +22,9 @@ from scalinglab.files import save
 from scalinglab.report.cells import cell, table
 
 _STYLE = """body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#111}
-table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
-td,th{border:1px solid #ccc;padding:.25rem .5rem;text-align:right}img{max-width:100%}li{margin:.2rem 0}"""
+table{border-collapse:collapse;font-size:.85rem;display:block;overflow:auto;max-height:32rem}
+td,th{border:1px solid #ccc;padding:.25rem .5rem;text-align:right;white-space:nowrap}
+th{position:sticky;top:0;background:#eee}img{max-width:100%}li{margin:.2rem 0}"""
 
 
 @dataclass(frozen=True)
