@@ -14,6 +14,7 @@ from scalinglab.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scalinglab.evidence import Evidence
     from scalinglab.exchange import Comparison
 
 Selector = Annotated[
@@ -50,17 +51,17 @@ def exchange(
         return _sizes(case, sizes, selector or "coverage", as_json)
     if surface is not None:
         return _surface(case, surface, as_json)
-    found = compared(case, sunk=sunk, thinking=thinking, weak=weak_verifier)
+    found = compared(case, case.evidence(), sunk=sunk, thinking=thinking, weak=weak_verifier)
     shown, even = (only(frame, selector) for frame in (found.verdicts, found.breakeven))
     return _print(found, shown, even, case, as_json)
 
 
-def compared(case: Case, **options: Any) -> Comparison:
-    """The comparison that a command line asks for."""
+def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
+    """The comparison of the evidence that a command line asks for."""
     from scalinglab.exchange import compare
 
     return compare(
-        case.evidence(),
+        evidence,
         r=case.at(),
         rules=case.rules(),
         bins=case.bins,
@@ -174,7 +175,7 @@ def report(
     from scalinglab.report import comparison_report
 
     evidence = case.evidence()
-    found = compared(case, sunk=sunk, thinking=thinking)
+    found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)
     try:
         optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))

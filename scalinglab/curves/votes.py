@@ -101,7 +101,7 @@ class _Ballots:
             if size not in plans:
                 values[:, j] = self.of_two(size)
                 continue
-            means = np.array([ballots.mean(subsets) for subsets in plans[size]])
+            means = ballots.means(np.stack(plans[size]))
             values[:, j] = means.mean(axis=0)
             noise[:, j] = means.var(axis=0, ddof=1) / len(means) if len(means) > 1 else 0.0
         return values, noise
@@ -125,17 +125,26 @@ class _Ballots:
         votes = None if self.votes is None else self.votes.reshape(rows * n, length)[order]
         return _Ballots(self.codes.reshape(rows * n, length)[order], votes, self.value)
 
-    def mean(self, subsets: Ints) -> Floats:
-        """The accuracy of the winner, averaged over subsets of the chains, (subsets, k); shape (rows,)."""
-        rows, width = self.value.shape
-        ballots = max(subsets.shape[1] * self.codes.shape[2], width)
-        parts = np.array_split(subsets, math.ceil(len(subsets) * rows * ballots / (4 * _BLOCK)) or 1)
-        return np.asarray(sum(self._won(part) for part in parts if len(part)) / len(subsets))
+    def means(self, plan: Ints) -> Floats:
+        """The accuracy of the winner, averaged over the subsets of each order; (orders, rows).
 
-    def _won(self, subsets: Ints) -> Floats:
-        """The accuracy of the winning answers, ties shared evenly, summed over some subsets; shape (rows,)."""
+        plan: subsets of the chains, (orders, subsets, k). As many at once as stay in the cache, or nearly.
+        """
         rows, width = self.value.shape
-        each, columns = rows * len(subsets), subsets.ravel()
+        orders, subsets, k = plan.shape
+        ballots = rows * max(k * self.codes.shape[2], width)
+        parts = [plan[:, part] for part in _cut(subsets, ballots, 4 * _BLOCK)]
+        found = [
+            sum(self._won(part[some]) for part in parts) / subsets
+            for some in _cut(orders, ballots * parts[0].shape[1], _BLOCK // 2)
+        ]
+        return np.concatenate(found)
+
+    def _won(self, plan: Ints) -> Floats:
+        """The accuracy of the winning answers, ties shared evenly, summed over each order's subsets; see above."""
+        (rows, width), (orders, subsets, _) = self.value.shape, plan.shape
+        every = orders * subsets
+        each, columns = rows * every, plan.ravel()
         flat = np.multiply(self.codes[:, columns].reshape(each, -1), each, dtype=np.intp)
         flat += np.arange(each)[:, None]
         cast = None if self.votes is None else self.votes[:, columns].ravel()
@@ -148,5 +157,11 @@ class _Ballots:
                 np.bincount(flat.ravel(), minlength=width * each).reshape(width, each)[1:, unweighed] > 0
             )
         answer, one = np.divmod(np.flatnonzero(first), each)
-        shared = self.value[one // len(subsets), answer + 1] / np.bincount(one, minlength=each)[one]
-        return np.asarray(np.bincount(one // len(subsets), shared, rows), dtype=np.float64)
+        shared = self.value[one // every, answer + 1] / np.bincount(one, minlength=each)[one]
+        return np.bincount(one // subsets, shared, rows * orders).astype(np.float64).reshape(rows, orders).T
+
+
+def _cut(count: int, ballots: int, most: int) -> list[slice]:
+    """Some of ``count`` at a time, each of so many ballots, at ``most`` so many together."""
+    step = max(1, most // ballots)
+    return [slice(at, at + step) for at in range(0, count, step)]
