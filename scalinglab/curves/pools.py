@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -129,6 +129,13 @@ class Samples:
             model, problems, solved[order], row[order], self._scores(verifier, aggregate), chained
         )
 
+    def answered(self, units: Ints) -> bool:
+        """Whether answers of these units were recorded: each right one is there, or none is right and some are."""
+        mine = np.zeros(len(self.run.units) + 1, dtype=bool)
+        mine[units] = True
+        known = (self._answers >= 0)[mine[self._unit]]
+        return bool(known.any() and known[(self._grade == "right")[mine[self._unit]]].all())
+
     def _problems(self, units: Ints) -> tuple[Ints, tuple[str, ...]]:
         """The number of each one's problem, and their names in order; with the task's where there are several."""
         own, back = np.unique(units, return_inverse=True)
@@ -195,19 +202,15 @@ class Samples:
     def _scores(self, verifier: str, aggregate: str) -> Floats:
         """Every solution's score by a verifier (see ``samples.scored_by``), NaN without one."""
         if (verifier, aggregate) not in self._known:
-            listed = [
-                bool(verifier) and len(all_) > 1 and all_[0] != verifier for all_ in self.run.units["verifiers"]
-            ]
-            other = np.array([*listed, False])[self._unit].tolist()
-            steps = self.run.solutions["scores"].tolist()
-            if any(other):
-                steps = [
-                    theirs.get(verifier, ()) if is_other else own
-                    for own, theirs, is_other in zip(steps, self._others, other, strict=True)
-                ]
-            one = AGGREGATES[aggregate]
-            self._known[verifier, aggregate] = np.array([one(each) if len(each) else np.nan for each in steps])
+            self._known[verifier, aggregate] = self._aggregated(verifier, AGGREGATES[aggregate])
         return self._known[verifier, aggregate]
+
+    def _aggregated(self, verifier: str, one: Callable[[Sequence[float]], float]) -> Floats:
+        steps = self.run.solutions["scores"].tolist()
+        listed = [bool(verifier) and len(all_) > 1 and all_[0] != verifier for all_ in self.run.units["verifiers"]]
+        for i in np.flatnonzero(np.array([*listed, False])[self._unit]).tolist():
+            steps[i] = self._others[i].get(verifier, ())
+        return np.array([one(each) if len(each) else np.nan for each in steps], dtype=np.float64)
 
 
 def _codes(numbers: Ints, row: Ints) -> Ints:

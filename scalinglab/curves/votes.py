@@ -14,11 +14,10 @@ from scalinglab.curves.estimators import best_of_k
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.errors import DataError
 
-Columns = npt.NDArray[np.integer]
 FEWEST_DRAWS, FEWEST_ORDERS = 64, 4
 """Random subsets behind each value, at least; random orders they are cut from, whose spread is their noise."""
-BALLOTS = 2**20
-"""Small tables afford more subsets: as many as hold so many ballots at each budget, eight times these if exact."""
+BALLOTS = 2**22
+"""Small tables afford more subsets: about as many as hold so many ballots at each budget."""
 _BLOCK = 2**16
 """Ballots that are counted at once: they stay in the cache."""
 
@@ -38,14 +37,14 @@ def vote_at_k(
     counts chains. Both results have shape (rows, budgets). Ties share evenly; unparsed answers (-1) do not vote;
     an answer whose votes are all 0 wins only where all are.
 
-    k = 1, k = 2 and k = n of samples are exact, and so is every k of no more subsets than ``draws``; their
-    variance is 0. Else each value is a mean over so many random subsets or more, disjoint ones cut from random
-    orders (None: as many as a table of this size affords, see ``BALLOTS``). Raises DataError for fewer than two.
+    k = 1, k = 2 and k = n of samples are exact, and so is every k of which there are no more subsets than draws;
+    their variance is 0. Else each value is a mean over ``draws`` random subsets or more, disjoint ones cut from
+    random orders (None: as many as a table of this size affords). Raises DataError for fewer than two draws.
     """
     if draws is not None and draws < 2:
         raise DataError(f"{draws} draws of votes", "2 or more, to know their error", "raise draws")
     shape, width = (*answers.shape[:2], math.prod(answers.shape[2:])), int(answers.max(initial=0)) + 1
-    sizes: set[int] = {size for size in k.tolist() if size > 2 or shape[2] > 1}
+    sizes = {size for size in k.tolist() if size > 2 or shape[2] > 1}
     plans = {size: _plan(shape, width, size, draws, np.random.default_rng([seed, size])) for size in sizes}
     values, noise = np.zeros((2, len(answers), len(k)))
     rng, step = np.random.default_rng(seed), max(1, _BLOCK // max(math.prod(shape[1:]), width))
@@ -66,11 +65,11 @@ def _plan(shape: Sequence[int], width: int, k: int, draws: int | None, rng: np.r
     """
     rows, n, length = shape
     enough = draws or max(FEWEST_DRAWS, BALLOTS // max(rows * max(k * length, width), 1))
-    if math.comb(n, k) <= (draws or 8 * enough):
-        return [np.array(list(combinations(range(n), k)), dtype=np.int32)]
+    if math.comb(n, k) <= enough:
+        return [np.array(list(combinations(range(n), k)))]
     orders = max(FEWEST_ORDERS, math.ceil(enough / (n // k)))
     cut = (math.ceil(enough / orders), k)
-    return [rng.permutation(n)[: math.prod(cut)].reshape(cut).astype(np.int32) for _ in range(orders)]
+    return [rng.permutation(n)[: math.prod(cut)].reshape(cut) for _ in range(orders)]
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,7 @@ class _Ballots:
         value[:, 0] = 0.0
         return cls(codes, votes, value)
 
-    def at(
-        self, k: Ints, plans: Mapping[int, Sequence[Columns]], rng: np.random.Generator
-    ) -> tuple[Floats, Floats]:
+    def at(self, k: Ints, plans: Mapping[int, list[Ints]], rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Values and their variance, (rows, budgets); a budget without a plan is of one or two samples."""
         values, noise = np.zeros((2, len(self.codes), len(k)))
         random = any(len(plan) > 1 for plan in plans.values())
@@ -104,7 +101,7 @@ class _Ballots:
             if size not in plans:
                 values[:, j] = self.of_two(size)
                 continue
-            means = np.array([ballots.mean(subsets) for subsets in plans[size]])
+            means = ballots.means(np.stack(plans[size]))
             values[:, j] = means.mean(axis=0)
             noise[:, j] = means.var(axis=0, ddof=1) / len(means) if len(means) > 1 else 0.0
         return values, noise
@@ -128,17 +125,26 @@ class _Ballots:
         votes = None if self.votes is None else self.votes.reshape(rows * n, length)[order]
         return _Ballots(self.codes.reshape(rows * n, length)[order], votes, self.value)
 
-    def mean(self, subsets: Columns) -> Floats:
-        """The accuracy of the winner, averaged over subsets of the chains, (subsets, k); shape (rows,)."""
-        rows, width = self.value.shape
-        ballots = max(subsets.shape[1] * self.codes.shape[2], width)
-        parts = np.array_split(subsets, math.ceil(len(subsets) * rows * ballots / (4 * _BLOCK)) or 1)
-        return np.asarray(sum(self._won(part) for part in parts if len(part)) / len(subsets))
+    def means(self, plan: Ints) -> Floats:
+        """The accuracy of the winner, averaged over the subsets of each order; (orders, rows).
 
-    def _won(self, subsets: Columns) -> Floats:
-        """The accuracy of the winning answers, ties shared evenly, summed over some subsets; shape (rows,)."""
+        plan: subsets of the chains, (orders, subsets, k). As many at once as stay in the cache, or nearly.
+        """
         rows, width = self.value.shape
-        each, columns = rows * len(subsets), subsets.ravel()
+        orders, subsets, k = plan.shape
+        ballots = rows * max(k * self.codes.shape[2], width)
+        parts = [plan[:, part] for part in _cut(subsets, ballots, 4 * _BLOCK)]
+        found = [
+            sum(self._won(part[some]) for part in parts) / subsets
+            for some in _cut(orders, ballots * parts[0].shape[1], _BLOCK // 2)
+        ]
+        return np.concatenate(found)
+
+    def _won(self, plan: Ints) -> Floats:
+        """The accuracy of the winning answers, ties shared evenly, summed over each order's subsets; see above."""
+        (rows, width), (orders, subsets, _) = self.value.shape, plan.shape
+        every = orders * subsets
+        each, columns = rows * every, plan.ravel()
         flat = np.multiply(self.codes[:, columns].reshape(each, -1), each, dtype=np.intp)
         flat += np.arange(each)[:, None]
         cast = None if self.votes is None else self.votes[:, columns].ravel()
@@ -151,5 +157,11 @@ class _Ballots:
                 np.bincount(flat.ravel(), minlength=width * each).reshape(width, each)[1:, unweighed] > 0
             )
         answer, one = np.divmod(np.flatnonzero(first), each)
-        shared = self.value[one // len(subsets), answer + 1] / np.bincount(one, minlength=each)[one]
-        return np.asarray(np.bincount(one // len(subsets), shared, rows), dtype=np.float64)
+        shared = self.value[one // every, answer + 1] / np.bincount(one, minlength=each)[one]
+        return np.bincount(one // subsets, shared, rows * orders).astype(np.float64).reshape(rows, orders).T
+
+
+def _cut(count: int, ballots: int, most: int) -> list[slice]:
+    """Some of ``count`` at a time, each of so many ballots, at ``most`` so many together."""
+    step = max(1, most // ballots)
+    return [slice(at, at + step) for at in range(0, count, step)]

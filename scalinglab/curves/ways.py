@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -129,20 +128,14 @@ class _Group:
         choosers = strategy.choosers(first["options"], first["verifiers"])
         if strategy.independent(first["options"]) and strategy.scales:  # of one answer there is nothing to choose
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
+        answered = self.samples.answered(self.rows["place"].to_numpy())
         for verifier, selectors in choosers.items():
             judge = self._judge(verifier)
             if self.rules and judge in self.evidence.lacking and judge in self.called:
                 continue
             for selector in selectors:
-                if self.answered or not (strategy.scales and SELECTORS[selector].needs_answers):
+                if answered or not (strategy.scales and SELECTORS[selector].needs_answers):
                     yield self._way(strategy, verifier, judge, selector)
-
-    @cached_property
-    def answered(self) -> bool:
-        """Whether answers were recorded: every right one is there, or none is right and some can be read."""
-        grade, answers = self.part.solutions["grade"], self.part.solutions["answer"]
-        known = answers.notna() & (grade != "unparsed")
-        return bool(known.any() and known[grade == "right"].all())
 
     def _way(self, strategy: Strategy, verifier: str, judge: str | None, selector: str) -> Way:
         first, size = self.rows.iloc[0], strategy.block_of(self.rows.iloc[0]["options"])

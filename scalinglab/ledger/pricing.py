@@ -20,6 +20,9 @@ from scalinglab.specs import ModelSpec
 Row = dict[str, Any]
 _Ints = npt.NDArray[np.int64]
 _LOW = (1 << 31) - 1
+_NAMED = ("unit", "role", "model", "payer", "strategy")
+_COUNTED = tuple(f"{what}_tokens" for what in ("question", "prompt", "cached", "reusable", "generated", "scored"))
+"""What prices a call: whose it is, and its tokens."""
 
 
 def price(
@@ -55,7 +58,7 @@ def by_unit(
     The first column is reading the question, where that is paid once; the second is all else.
     ``specs`` names every model of the run. Raises DataError where one is missing.
     """
-    calls = _with_units(run, specs)
+    calls = _with_units(run, specs)[[*_NAMED, *_COUNTED]].astype(dict.fromkeys(_NAMED, "category"))
     at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))
     judging = (calls["role"] == "verifier") & (calls["strategy"] != "difficulty")
     groups = [
