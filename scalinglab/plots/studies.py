@@ -181,9 +181,13 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _banded(ax: Axes, rows: pd.DataFrame, x: str, colour: str, look: dict[str, Any]) -> None:
-    at, value, low, high = (rows[name].to_numpy(dtype=float) for name in (x, "accuracy", "low", "high"))
-    ax.plot(at, 100 * value, color=colour, **look)
-    ax.fill_between(at, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
+    """A line and its band. Between budgets stands a mixture, linear in cost, which a logarithmic axis bends."""
+    at, *heights = (rows[name].to_numpy(dtype=float) for name in (x, "accuracy", "low", "high"))
+    fine = np.union1d(at, np.geomspace(at.min(), at.max(), 200))
+    value, low, high = (100 * np.interp(fine, at, height) for height in heights)
+    marked = np.flatnonzero(np.isin(fine, at)).tolist()
+    ax.plot(fine, value, color=colour, markevery=marked, **look)
+    ax.fill_between(fine, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _stars(ax: Axes, verdicts: pd.DataFrame, colour: str) -> None:
