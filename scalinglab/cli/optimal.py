@@ -38,8 +38,9 @@ def optimal(
     basis = f"convention {found.oracle.convention}, {len(found.oracle.problems)} problems"
     typer.echo(f"Compute-optimal choice of {found.model} ({basis})\n")
     print_rows(rows(shown), None, False)
-    typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
-    print_rows(rows(found.gain().drop(columns=["convention", "problems"], errors="ignore")), None, False)
+    if found.gains:
+        typer.echo("\nGain over parallel sampling of the same proposer, in a step and as a mixture\n")
+        print_rows(rows(found.gain().drop(columns=["convention", "problems"])), None, False)
     if shared is not None:
         typer.echo("\nSamples shared out by predicted difficulty, against as many for each\n")
         print_rows(shared, None, False)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from scalinglab.curves import QueryCost, pool_from_run
+from scalinglab.curves import Arms, QueryCost, pool_from_run
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.splits import Division, divided, kept_apart
@@ -37,8 +37,8 @@ class Chosen:
 
     predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples
     that set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search
-    and revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's
-    scores are no chances of success.
+    and revisions apart; none where neither was run. allocation: samples shared out by the predicted difficulty,
+    None where the verifier's scores are no chances of success.
     """
 
     model: str
@@ -91,10 +91,17 @@ def choose(
     return Chosen(
         view.small, judge, oracle, predicted,
         None if predicted is None else agreement(oracle.bins, predicted.bins),
-        tuple(gains(arms, oracle.bins, small=view.small, seed=seed)),
+        _gains(arms, oracle.bins, view.small, seed),
         None if judge is None or predicted is None else _allocated(evidence, view, predicted.bins, judge, seed),
         _notes(evidence, oracle, judge),
     )  # fmt: skip
+
+
+def _gains(arms: Arms, bins: Bins, small: str, seed: int) -> tuple[Gain, ...]:
+    try:
+        return tuple(gains(arms, bins, small=small, seed=seed))
+    except DataError:  # no search or revisions beside samples of their proposer
+        return ()
 
 
 def _optimal(
