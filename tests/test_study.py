@@ -494,7 +494,7 @@ def test_the_forecast_is_one_problem_times_all_of_them_and_writes_nothing(toml, 
     calls = [call for _, calls, _ in probe.done for call in calls]
     assert found["calls"] == 3 * len(calls)
     assert found["tokens"] == 3 * sum(call.generated_tokens for call in calls)
-    ledger = price(study.frames(probe.done), specs_in(probe.plan.models), convention=flops.convention("exact"))
+    ledger = price(study.frames(probe.done), specs_in(probe.plan.models), convention=flops.convention("paper"))
     spent = ledger.entries[ledger.entries["phase"] != "pretrain"].groupby("role")["flops"].sum()
     assert {row["role"]: row["flops"] for row in found["roles"]} == {
         role: 3 * int(value) for role, value in spent.items()
