@@ -128,3 +128,19 @@ def test_a_run_that_no_model_judged_is_chosen_for_on_oracle_bins(tmp_path):
     assert set(found.table()["bins"]) == {"oracle"}
     with pytest.raises(DataError, match="verifier 'prm'; expected one of none"):
         choose(open_evidence(folder), rule=PAPER, bins=2, verifier="prm")
+
+
+def test_counts_have_a_choice_too(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"s,p{i},16,{rng.binomial(16, ease)}" for i, ease in enumerate(rng.beta(1, 2, 30))]
+    rows += [f"l,p{i},4,2" for i in range(30)]
+    path = tmp_path / "counts.csv"
+    path.write_text("model,problem,n,correct\n" + "\n".join(rows))
+    asked = [path, "--small", "s", "--large", "l", "--spec", "s=1e9@20e9", "--spec", "l=4e9@20e9", "--bins", 2]
+    document = json.loads(ask(*asked, "--json").stdout)
+    assert document["gain"] == []
+    assert document["verifier"] is None
+    assert {row["bins"] for row in document["rows"]} == {"oracle"}
+    shown = ask(*asked)
+    assert shown.exit_code == 0, shown.output
+    assert "Gain over" not in shown.stdout

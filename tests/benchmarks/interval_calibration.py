@@ -16,20 +16,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-from scalinglab.curves import ARM, Arms, Graded, Pool, accuracy, interval
-from scalinglab.exchange import Lifetime, StudyData, View, breakeven
-from scalinglab.exchange.verdicts import compare
+from scalinglab.curves import Finals, Graded, Group, Pool, Price, Way, accuracy, arms_from, first_reach, interval
+from scalinglab.exchange import Lifetime, View, breakeven
+from scalinglab.exchange.splits import Division, bin_groups
+from scalinglab.exchange.verdicts import pointwise
 from scalinglab.fits import Counts, Fit, Points, fit
 from scalinglab.flops import CONVENTIONS
 from scalinglab.laws import BETA, CHINCHILLA, COVERAGE, SATURATING
+from scalinglab.optimal import compute_optimal
 from scalinglab.report import manifest
 
 BUDGETS = (1, 2, 4, 8, 16, 32, 64)
@@ -83,46 +85,52 @@ def of_accuracy(problems: int, seed: int) -> Found:
 
 def of_difference(problems: int, seed: int) -> Found:
     values, once = study(problems, seed)
-    rows = compare(values, np.repeat(once[:, None], len(BUDGETS), axis=1), 1, seed)
+    ones, none = np.ones(len(BUDGETS)), np.zeros(len(BUDGETS))
+    rows = pointwise(values, np.repeat(once[:, None], len(BUDGETS), axis=1), ones, none, seed=seed)
     truth = population()[:-1] - population()[-1]
     return {f"k = {k}": (rows[i]["low"], truth[i], rows[i]["high"]) for i, k in enumerate(BUDGETS)}
 
 
+def way(model: str, strategy: str, right: np.ndarray, cost: float, budgets: tuple[int, ...]) -> Way:
+    """Answers of one model that were run at these budgets, each sample at this cost."""
+    rows, role = len(right), "large" if model == "large" else "policy"
+    runs = {k: np.full(rows, cost * k) for k in budgets}
+    reader = Finals(tuple(f"p{i}" for i in range(rows)), np.array(budgets), right)
+    price = Price(np.zeros(rows), np.zeros(rows), runs)
+    return Way(role, model, strategy, "{}", "", "majority", None, reader, (price,), np.array(budgets))
+
+
 def view(values: np.ndarray, once: np.ndarray) -> View:
     """A small model's best-of-k, which costs k, against the large model's one answer, which costs 2."""
-    table = [("policy", "small", "parallel", "{}", "prm", "best-of-n", k) for k in BUDGETS]
-    table.append(("large", "large", "greedy", "{}", "", "majority", 1))
-    problems = len(once)
-    arms = Arms(
-        "paper",
-        tuple(map(str, range(problems))),
-        pd.DataFrame(table, columns=list(ARM)),
-        np.column_stack([values, once]),
-        np.tile([*map(float, BUDGETS), 2.0], (problems, 1)),
-    )
-    life = Lifetime(CONVENTIONS["paper"], 100.0, 1100.0, 10.0, {})
-    return View(arms, [("all", np.arange(problems))], life)
-
-
-STUDY = StudyData(None, {}, {"prm": None}, "small", "large", {})  # type: ignore[arg-type]
+    paper = CONVENTIONS["paper"]
+    ways = [way("small", "parallel", values, 1.0, BUDGETS), way("large", "greedy", once[:, None], 2.0, (1,))]
+    (arms,) = arms_from(ways, [paper])
+    labels, groups = np.ones(len(once), dtype=np.int64), (Group("all", np.arange(len(once))),)
+    plain = View(arms, Lifetime(paper, 100.0, 1100.0, 10.0), groups, "small", "large", {}, ("small",))
+    division = Division(arms.problems, 1, bin_groups([labels], 1), (labels,))
+    optimal = compute_optimal([division.case(arms, plain.menu(), 0, 0, charged=False)])
+    return replace(plain, optimal=tuple(optimal))
 
 
 def star(values: np.ndarray, once: np.ndarray) -> dict[str, Any]:
-    return dict(breakeven([view(values, once)], STUDY).to_dict("records")[0])  # type: ignore[arg-type]
+    """The break-even of best-of-k."""
+    found = breakeven([view(values, once)])
+    return dict(found[found["strategy"] == "parallel, majority"].to_dict("records")[0])  # type: ignore[arg-type]
 
 
 @cache
 def true_star() -> float:
-    exact = population()
-    found = star(exact[None, :-1], exact[None, -1])
-    assert found["status"] == "crossed"
-    return float(found["R"])
+    """Where the mixtures of endlessly many problems' exact accuracies reach the large model's."""
+    exact, cost = population(), np.array(BUDGETS, float)
+    at = first_reach(cost[None], exact[None, :-1], exact[-1:], np.array([2.0]))[0]
+    assert np.isfinite(at)
+    return float((1100 - 100) / (at - 2) / 10)
 
 
 def of_star(problems: int, seed: int) -> Found:
     row = star(*study(problems, seed))
-    high = row["high"] if np.isfinite(row["high"]) else np.inf
-    return {"R*": (row["low"], true_star(), high)}
+    low, high = (row[name] if np.isfinite(row[name]) else end for name, end in (("low", 0.0), ("high", np.inf)))
+    return {"R*": (low, true_star(), high)}
 
 
 def told(found: Fit, truth: Mapping[str, float]) -> Found:
