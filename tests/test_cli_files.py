@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from commands import assert_refused
 
-
 # Files written
 
 REPORT = "report COUNTS --small Pythia-2.8B --large Pythia-6.9B --bins 1 --r 22 --out OUT"

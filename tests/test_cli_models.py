@@ -9,7 +9,6 @@ from scalinglab.exchange import match_ratio
 from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.specs import catalogue, find, from_config
 
-
 # specs
 
 

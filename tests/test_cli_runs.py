@@ -168,5 +168,7 @@ def test_the_ledger_holds_pretraining_and_helpers_training_and_says_what_it_left
 
 
 def test_status_is_priced_by_the_convention_and_axes_that_are_asked_for(document):
-    paper, judged = (document(f"status FIRST --with verifier={payer}", FIRST=FIRST) for payer in ("nobody", "small"))
+    paper, judged = (
+        document(f"status FIRST --with verifier={payer}", FIRST=FIRST) for payer in ("nobody", "small")
+    )
     assert paper != judged

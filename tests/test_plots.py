@@ -392,7 +392,9 @@ def test_a_break_even_beyond_every_measured_end_stays_within_its_axes():
 
 
 def test_break_evens_that_are_all_outside_are_said_in_words():
-    none = EVEN.assign(status="outside", **dict.fromkeys(("R", "low", "high", "measured_from", "measured_to"), np.nan))
+    none = EVEN.assign(
+        status="outside", **dict.fromkeys(("R", "low", "high", "measured_from", "measured_to"), np.nan)
+    )
     ax = lay_out(draw(lambda ax: plots.break_even(ax, none)))
     assert [text.get_text() for text in ax.texts] == ["no break-even lies within what was measured"]
 

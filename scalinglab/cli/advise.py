@@ -37,7 +37,9 @@ def advise(
     from scalinglab.exchange import views
 
     if case.ratio is not None:
-        raise DataError("--ratio for advice", "sizes and training tokens: a load is a number of queries", "use --spec")
+        raise DataError(
+            "--ratio for advice", "sizes and training tokens: a load is a number of queries", "use --spec"
+        )
     mix = None if difficulty is None else read_numbers(difficulty, "--difficulty", float)
     chip, evidence, rule = advice.find_gpu(gpu), case.evidence(), case.rule()
     bins = len(mix) if mix is not None else 1

@@ -156,6 +156,8 @@ def _values(readers: Sequence[Reader], group: Group, budgets: Ints) -> tuple[Flo
         return readers[0].at(budgets, group.members)
     sums = np.zeros((2, len(group.members), len(budgets)))
     for reader, here in zip(readers, group.inside, strict=True):
+        if not here.any():  # in this split nothing is in the bin
+            continue
         sums[:, here] += np.stack(reader.at(budgets, group.members[here]))
     times = group.inside.sum(axis=0)[:, None]
     return sums[0] / times, sums[1] / times  # halves share samples: their noise is not averaged away

@@ -37,8 +37,8 @@ def headline(view: View, group: Group, large: Floats, flops: Floats, *, fixed: b
     """
     sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
     apart, jitter, found = [], [], []
-    for at, (optimal, g, reading) in enumerate(_splits(view, group, flops, fixed)):
-        here = np.ones(len(group.members), dtype=bool) if group.inside is None else group.inside[at]
+    for optimal, g, reading in _splits(view, group, flops, fixed):
+        here = np.isin(group.members, optimal.groups()[g][1])  # a bin can be empty in one split and not in another
         sums[here] += reading.accuracy
         times[here] += 1
         apart.append(reading.draws - optimal.others(g, large))

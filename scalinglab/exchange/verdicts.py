@@ -41,7 +41,9 @@ def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, se
     return _ended(rows, ends, (relative[0] - 1, relative[1] - 1))
 
 
-def chosen(small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, fewest: int) -> list[dict[str, Any]]:
+def chosen(
+    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, fewest: int
+) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
     small, large: of each row, the values of its problems. apart: the difference of their means under each of the
