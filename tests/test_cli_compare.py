@@ -351,3 +351,15 @@ def test_counts_have_a_compute_optimal_strategy_too(document, scalinglab):
     assert shown["agreement"] is shown["allocation"] is shown["verifier"] is None
     assert any(note.startswith("gain: no search or revisions") for note in shown["notes"])
     assert "Gain" not in scalinglab(line).out
+
+
+def test_a_bin_that_is_empty_in_one_split_of_the_samples_is_compared_in_the_others(document, tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text(HEAD + "\n".join(f"{model},p{i},8,{i}" for model in (SMALL, LARGE) for i in range(8)))
+    shown = document(f"exchange C --small {SMALL} --large {LARGE} --r 22", C=path)
+    assert {row["bin"] for row in shown["rows"]} == {"all", "1", "2", "3", "4", "5"}
+
+
+def test_advice_by_a_ratio_is_refused(scalinglab):
+    line = f"advise COUNTS --small {SMALL} --large {LARGE} --ratio 14 --queries 1e9 --target 0.5"
+    assert_refused(scalinglab(line), "--ratio for advice; expected sizes and training tokens")

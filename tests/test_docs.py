@@ -58,6 +58,16 @@ def test_the_library_example_of_the_readme_runs_as_written(tmp_path):
         assert line in README, "the README shows another output"
 
 
+def test_the_comparison_of_the_readme_runs_as_written(tmp_path):
+    (example,) = readme_blocks("py")
+    rows = [f"Pythia {size},p{i},8,{i * k}" for size, k in (("1B", 1), ("12B", 1)) for i in range(8)]
+    (tmp_path / "counts.csv").write_text("\n".join(["model,problem,n,correct", *rows]))
+    command = [sys.executable, "-W", "error", "-c", f"{example}\nprint(found)"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Comparison(Pythia 1B against Pythia 12B: ")
+
+
 def readme_commands():
     lines = "".join(readme_blocks("console")).splitlines()
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ scalinglab")]

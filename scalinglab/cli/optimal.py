@@ -55,4 +55,4 @@ def optimal(
         print_rows(rows(agreed.table), None, False)
     typer.echo("")
     told = [f"convention: {case.rule()}", f"arms: the first {_WIDE} letters; --json has all", *found.notes]
-    typer.echo("\n".join(f"  - {note}" for note in told))
+    return typer.echo("\n".join(f"  - {note}" for note in told))

@@ -53,8 +53,8 @@ def headline(
 def _of_menu(menu: Menu, group: Group, large: Floats, flops: Floats, fixed: bool) -> Headline:
     sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
     apart, jitter, found = [], [], []
-    for at, (optimal, g, reading) in enumerate(_splits(menu, group, flops, fixed)):
-        here = np.ones(len(group.members), dtype=bool) if group.inside is None else group.inside[at]
+    for optimal, g, reading in _splits(menu, group, flops, fixed):
+        here = np.isin(group.members, optimal.groups()[g][1])  # a bin can be empty in one split and not in another
         sums[here] += reading.accuracy
         times[here] += 1
         apart.append(reading.draws - optimal.others(g, large))
