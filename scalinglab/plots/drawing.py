@@ -43,7 +43,7 @@ def png(drawn: Figure) -> bytes:
     buffer = io.BytesIO()
     drawn.set_dpi(160)
     canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     imsave(buffer, pixels, format="png", dpi=160, metadata={"Software": None})  # type: ignore[dict-item]
     return buffer.getvalue()
