@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from scalinglab.curves import lines_of
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.matched import once_name
-from scalinglab.exchange.splits import DIFFICULTY, SPLITS
+from scalinglab.exchange.splits import DIFFICULTY
 from scalinglab.exchange.views import View
 from scalinglab.exchange.weak import WEAK
 
@@ -92,7 +92,7 @@ def _bins(evidence: Evidence, view: View) -> Iterator[str]:
     how = (
         "samples kept for difficulty"
         if kept
-        else f"one half of its parallel samples, scored on the other, over {SPLITS} splits; "
+        else f"one half of its parallel samples, scored on the other, over {len(view.optimal)} splits; "
         "all problems on all samples"
     )
     yield f"bins: 1 is easiest for {view.small}, set on {how}"

@@ -18,6 +18,8 @@ from scalinglab.samples import Run, scored_by
 
 SPLITS = 4
 """Divisions of the samples into those that set bins and those that score, over which results are averaged."""
+ENOUGH = 40_000
+"""Problems beyond which two divisions say as much."""
 DIFFICULTY = "difficulty"
 
 
@@ -110,7 +112,7 @@ def _halved(arms: Sequence[Arms], small: str, count: int, seed: int, verifier: s
     eases: list[Floats] = []
     setter = _setter(arms[0], list(readers), verifier)
     later: dict[int, list[Reader]] = {way: [] for way in readers}
-    for split in range(SPLITS):
+    for split in range(SPLITS if len(arms[0].problems) <= ENOUGH else 2):
         for way, reader in readers.items():
             assert isinstance(reader, Placed)
             assert isinstance(reader.reader, Sampled)

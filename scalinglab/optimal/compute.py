@@ -15,7 +15,9 @@ from scalinglab.optimal.prices import Singles
 from scalinglab.optimal.strategy import Optimal, Unit
 from scalinglab.optimal.tallies import REDIVIDED, Work, begun, case_of
 
-RESAMPLES = 1000
+RESAMPLES, FEWEST_RESAMPLES = 1000, 200
+CELLS = 2_000_000
+"""Problems in all resamples together beyond which there are fewer of these, down to the fewest."""
 ENOUGH = 40_000
 """Problems over all partitions beyond which another division changes nothing: large tables get fewer."""
 _BLOCK = 50
@@ -39,7 +41,8 @@ def compute_optimal(
     Two folds are the paper's (section 3.2); results are averaged over ``partitions`` seeded divisions, stratified
     by bin; over fewer of more than 2,000 problems. Where a convention charges estimating difficulty, bins that
     choose apart pay it, one arm for all does not. A bin without training problems takes the one for all.
-    ``draws`` resamples of the problems, in which arms are chosen anew, stand behind every interval.
+    ``draws`` resamples of the problems, in which arms are chosen anew, stand behind every interval; of more than
+    2,000 problems fewer, down to 200.
     Raises DataError for bins of other problems or labels outside them, cases that differ in more than costs,
     fewer than two folds, or an unknown unit.
     """
@@ -47,6 +50,7 @@ def compute_optimal(
         _check(arms, bins, folds, unit)
         _alike(arms, bins, *cases[0])
     right, problems = cases[0][0].accuracy.astype(np.float32), len(cases[0][0].problems)
+    draws = min(draws, max(FEWEST_RESAMPLES, CELLS // problems))
     works = [begun(case_of(arms, bins, unit), right, draws) for arms, bins in cases]
     rng, whole, at = np.random.default_rng(seed), np.ones((1, problems), dtype=np.float32), 0
     partitions = max(min(2, partitions), min(partitions, ENOUGH // problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +14,8 @@ from scalinglab.optimal.prices import Singles
 
 Places = npt.NDArray[np.intp]
 _ROWS, _CELLS = 200, 2**23
-_HELD = 2**20
-"""Problems in all resamples together, where these are kept."""
+MOST_UNITS = 2**13
+"""More problems than these are resampled in so many random groups: their spread says as much."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +70,35 @@ def summed(values: Singles, blocks: Sequence[Singles], divisions: Sequence[Divis
     return Sums(np.reshape(total, (*shape, values.shape[1])), np.reshape(weight, shape))
 
 
-def resamples(problems: int, draws: int, seed: int) -> Iterable[Singles]:
-    """How often each resample drew each problem, some resamples at a time, (rows, problems); read-only.
+def resamples(problems: int, draws: int, seed: int) -> Iterator[Singles]:
+    """How often each resample drew each problem, some resamples at a time, (rows, problems).
 
-    One seed, one set of resamples, so that what is compared is paired; few enough are kept for the next call.
+    One seed, one set of resamples, so that what is compared is paired. Of very many problems, groups of nearly
+    equal size that the seed deals are drawn in their place (see ``curves.intervals``).
     """
-    return _kept(problems, draws, seed) if problems * draws <= _HELD else _drawn(problems, draws, seed)
+    unit = _units(problems, seed)
+    for start in range(0, draws, size := max(1, min(_ROWS, _CELLS // problems))):
+        times = _times(min(problems, MOST_UNITS), draws, seed)[start : start + size]
+        yield times if unit is None else times[:, unit]
 
 
-def _drawn(problems: int, draws: int, seed: int) -> Iterator[Singles]:
-    rng, size = np.random.default_rng(seed), max(1, min(_ROWS, _CELLS // problems))
-    even = np.full(problems, 1 / problems)
-    for start in range(0, draws, size):
-        share = rng.multinomial(problems, even, size=min(size, draws - start)).astype(np.float32)
-        share.setflags(write=False)
-        yield share
+@lru_cache(maxsize=4)
+def _times(units: int, draws: int, seed: int) -> Singles:
+    """How often each resample drew each unit, (draws, units); kept, and read-only."""
+    rng, size = np.random.default_rng(seed), max(1, min(_ROWS, _CELLS // units))
+    even, found = np.full(units, 1 / units), np.empty((draws, units), dtype=np.float32)
+    for at in range(0, draws, size):
+        found[at : at + size] = rng.multinomial(units, even, size=min(size, draws - at))
+    found.setflags(write=False)
+    return found
 
 
-@lru_cache(maxsize=8)
-def _kept(problems: int, draws: int, seed: int) -> Sequence[Singles]:
-    return tuple(_drawn(problems, draws, seed))
+@lru_cache(maxsize=4)
+def _units(problems: int, seed: int) -> Places | None:
+    """The unit that each problem is drawn with; None where each is its own."""
+    if problems <= MOST_UNITS:
+        return None
+    return np.random.default_rng([seed, 1]).permutation(problems) % MOST_UNITS
 
 
 def resampled_means(values: Floats, members: Places, draws: int, seed: int) -> Floats:
@@ -97,11 +106,14 @@ def resampled_means(values: Floats, members: Places, draws: int, seed: int) -> F
 
     Where a resample drew none of them, the middle of the others.
     """
-    parts = []
-    for share in resamples(len(values), draws, seed):
-        here = share[:, members].astype(np.float64)
-        parts.append(np.column_stack([here.sum(axis=1), here @ values[members]]))
-    found = np.concatenate(parts)
+    problems, unit = len(values), _units(len(values), seed)
+    columns = np.column_stack([np.ones(len(members)), values[members]])
+    if unit is not None:
+        columns = np.column_stack([np.bincount(unit[members], column, MOST_UNITS) for column in columns.T])
+    times, found = _times(min(problems, MOST_UNITS), draws, seed), np.empty((draws, columns.shape[1]))
+    for at in range(0, draws, _ROWS):
+        some = times[at : at + _ROWS] if unit is not None else times[at : at + _ROWS, members]
+        found[at : at + _ROWS] = some.astype(np.float64) @ columns
     return means(found[:, 1:], found[:, 0])
 
 
