@@ -36,7 +36,7 @@ def optimal(
         }
         document |= {"agreement": None if agreed is None else rate | {"bins": rows(agreed.table)}}
         print_rows([], document | {"allocation": shared, "notes": list(found.notes)}, True)
-        return
+        return None
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
     shown["arms"] = [text if len(text) <= _WIDE else f"{text[: _WIDE - 4]} ..." for text in shown["arms"]]
