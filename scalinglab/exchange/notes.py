@@ -92,7 +92,7 @@ def _bins(evidence: Evidence, view: View) -> Iterator[str]:
     how = (
         "samples kept for difficulty"
         if kept
-        else f"one half of its parallel samples, scored on the other, over {len(view.optimal)} splits; "
+        else f"one half of its parallel samples, scored on the other, over {len(view.menus[0].optimal)} splits; "
         "all problems on all samples"
     )
     yield f"bins: 1 is easiest for {view.small}, set on {how}"
