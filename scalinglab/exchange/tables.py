@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, Group, Way, accuracy, coverage_pools, interval, ways_of
+from scalinglab.curves import Floats, Group, Way, accuracy, coverage_pools, doubt, interval, ways_of
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.headline import OPTIMAL, configurations
@@ -83,7 +83,8 @@ def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd
         )
     values, noise = way.reader.at(budgets, np.arange(rows))
     variance = noise.sum(axis=0) / rows**2
-    low, high = widened(values.mean(axis=0), interval(values, seed=seed), variance)
+    unseen = doubt(rows, way.reader.fewest) ** 2  # by resampling, where all problems agree
+    low, high = widened(values.mean(axis=0), interval(values, seed=seed), variance + unseen)
     return pd.DataFrame({
         "model": way.model, "selector": way.selector, "verifier": way.verifier, "k": budgets,
         "accuracy": values.mean(axis=0), "low": np.maximum(low, 0), "high": np.minimum(high, 1),
@@ -110,6 +111,8 @@ def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
     low, high = np.full((2, len(accuracy)), np.nan)
     if len(group.members) >= FEWEST_PROBLEMS:
         low, high = interval(scored, seed=seed)
+    unseen = {way: doubt(group.effective, reader.fewest) ** 2 for way, reader in view.arms.readers.items()}
+    low, high = widened(accuracy, (low, high), np.array([unseen[way] for way in view.arms.table["way"]]))
     yield from (row | common for row in _optimal(view, group))
     for line in view.lines():
         for at in view.columns(line, group).tolist():
