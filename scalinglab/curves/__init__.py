@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scalinglab.curves.intervals import (
         DRAWS,
         doubt,
+        draw_counts,
         interval,
         ratio_interval,
         resampled,
@@ -82,6 +83,7 @@ __all__ = [
     "checking",
     "coverage_pools",
     "doubt",
+    "draw_counts",
     "first_reach",
     "held",
     "interval",

@@ -59,7 +59,7 @@ def resampled(values: Floats, draws: int, seed: int) -> Floats:
     if unit is not None:
         table = np.column_stack([np.bincount(unit, column, len(sizes)) for column in table.T])
     found = np.empty((draws, table.shape[1]))
-    for rows, times in _times(len(sizes), draws, seed):
+    for rows, times in draw_counts(len(sizes), draws, seed):
         found[rows] = times @ table / (times @ sizes)[:, None]
     return found
 
@@ -72,7 +72,7 @@ def weights(problems: int, draws: int = DRAWS, seed: int = 0) -> Floats:
 def _weights(problems: int, draws: int, seed: int) -> Floats:
     unit, sizes = _units(problems, seed)
     found = np.empty((draws, problems))
-    for rows, times in _times(len(sizes), draws, seed):
+    for rows, times in draw_counts(len(sizes), draws, seed):
         found[rows] = (times if unit is None else times[:, unit]) / (times @ sizes)[:, None]
     found.setflags(write=False)
     return found
@@ -81,7 +81,7 @@ def _weights(problems: int, draws: int, seed: int) -> Floats:
 _kept = lru_cache(maxsize=8)(_weights)
 
 
-def _times(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats]]:
+def draw_counts(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats]]:
     """How often each unit is drawn in each resample, (some draws, units), and the rows of these draws.
 
     One stream of numbers, whatever is drawn at once.

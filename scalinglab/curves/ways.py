@@ -71,9 +71,8 @@ def coverage_pools(evidence: Evidence) -> dict[str, Pool]:
 
 
 def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence[str], seed: int) -> Iterator[Way]:
-    assert evidence.counts is not None
-    every = pools_from_counts(evidence.counts)
-    for model, pool in ((model, every[model]) for model in models):
+    for model in models:
+        pool = pools_from_counts(evidence.counted[model])[model]
         role, size = _role(evidence, model), len(pool.n)
         prices = tuple(
             from_tokens(evidence.spec(model), None, evidence.tokens, size, rule=rule, verified=pays(rule, role))

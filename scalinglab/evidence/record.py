@@ -62,6 +62,13 @@ class Evidence:
             )
         return model
 
+    @cached_property
+    def counted(self) -> Mapping[str, pd.DataFrame]:
+        """The counts of each model."""
+        return (
+            {} if self.counts is None else {str(m): rows for m, rows in self.counts.groupby("model", sort=False)}
+        )
+
     def pair(self) -> tuple[str, str]:
         """The small and the large model. Raises DataError where one is not named, or one is both."""
         for name, option in ((self.small, "small"), (self.large, "large")):

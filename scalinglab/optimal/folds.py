@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from scalinglab.curves import Floats
+from scalinglab.curves import Floats, draw_counts
 from scalinglab.optimal.prices import Singles
 
 Places = npt.NDArray[np.intp]
@@ -85,10 +85,9 @@ def resamples(problems: int, draws: int, seed: int) -> Iterator[Singles]:
 @lru_cache(maxsize=4)
 def _times(units: int, draws: int, seed: int) -> Singles:
     """How often each resample drew each unit, (draws, units); kept, and read-only."""
-    rng, size = np.random.default_rng(seed), max(1, min(_ROWS, _CELLS // units))
-    even, found = np.full(units, 1 / units), np.empty((draws, units), dtype=np.float32)
-    for at in range(0, draws, size):
-        found[at : at + size] = rng.multinomial(units, even, size=min(size, draws - at))
+    found = np.empty((draws, units), dtype=np.float32)
+    for rows, times in draw_counts(units, draws, seed):
+        found[rows] = times
     found.setflags(write=False)
     return found
 
