@@ -22,7 +22,8 @@ def texts_pool(n, seed):
     rng, n = np.random.default_rng(seed), np.asarray(n)
     shape = (len(n), n.max())
     padding = np.arange(n.max()) >= n[:, None]
-    right, answers = (rng.random(shape) < 0.4) | padding, rng.integers(-1, 3, shape)
+    answers = rng.integers(-1, 3, shape)
+    right = ((rng.random(shape) < 0.4) & (answers >= 0)) | padding
     scores = np.where(padding, np.nan, rng.random(shape).round(1))
     correct = (right & ~padding).sum(axis=1)
     return Pool("m", tuple(f"p{i}" for i in range(len(n))), n, correct, Graded(right, answers, scores))

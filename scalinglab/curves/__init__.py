@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         pool_from_run,
         pools_from_counts,
     )
-    from scalinglab.curves.prices import Price, checking
+    from scalinglab.curves.prices import Price, checking, from_tokens
     from scalinglab.curves.readers import Finals, Placed, Reader, Sampled
     from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
     from scalinglab.curves.votes import vote_at_k
@@ -85,6 +85,7 @@ __all__ = [
     "doubt",
     "draw_counts",
     "first_reach",
+    "from_tokens",
     "held",
     "interval",
     "label_of",

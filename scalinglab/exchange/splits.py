@@ -8,7 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Arms, Floats, Group, Line, Placed, Pool, Reader, Sampled, pool_from_run
+from scalinglab.curves import (
+    Arms,
+    Floats,
+    Group,
+    Line,
+    Placed,
+    Pool,
+    Price,
+    Reader,
+    Sampled,
+    from_tokens,
+    pool_from_run,
+)
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention
@@ -86,7 +98,7 @@ def divided(
         spent = _spent(evidence, kept, judge, rules, problems)
         samples = round(float(pool.n.mean()))
         return Division(problems, count, bin_groups([labels], count), (labels,), verifier, (ease,), samples, spent)
-    return _halved(arms, small, count, seed, verifier)
+    return _halved(evidence, arms, rules, small, count, seed, verifier)
 
 
 def undivided(problems: tuple[str, ...]) -> Division:
@@ -98,7 +110,10 @@ def _ease(pool: Pool, verifier: str | None) -> Floats:
     return pool.correct / pool.n if verifier is None else mean_score(pool)
 
 
-def _halved(arms: Sequence[Arms], small: str, count: int, seed: int, verifier: str | None) -> Division:
+def _halved(
+    evidence: Evidence, arms: Sequence[Arms], rules: Sequence[Convention], small: str, count: int, seed: int,
+    verifier: str | None,
+) -> Division:  # fmt: skip
     table = arms[0].table
     ways = table.loc[(table["model"] == small) & (table["strategy"] == "parallel"), ["way", "setting"]]
     if len(ways):
@@ -122,10 +137,25 @@ def _halved(arms: Sequence[Arms], small: str, count: int, seed: int, verifier: s
                 eases.append(_ease(easy, verifier)[reader.rows])
         labels.append(difficulty_bins(eases[-1], count))
     half = int(easy.n.mean())
-    spent = tuple(one.prices[setter].flops(np.array([half]))[:, 0] for one in arms)
+    prices = [_told(one, evidence, rule, small, setter) for one, rule in zip(arms, rules, strict=True)]
+    spent = tuple(price.flops(np.array([half]))[:, 0] for price in prices)
     groups = bin_groups(labels, count)
     return Division(arms[0].problems, count, groups, tuple(labels), verifier, tuple(eases), half, spent,
                     {way: tuple(every) for way, every in later.items()})  # fmt: skip
+
+
+def _told(arms: Arms, evidence: Evidence, rule: Convention, small: str, setter: int) -> Price:
+    """What a sample for difficulty costs, with the verifier that judges it; a perfect one is not paid."""
+    first = arms.table.drop_duplicates("way").set_index("way")
+    if first.loc[setter, "selector"] != "coverage":
+        return arms.prices[setter]
+    plain = first[
+        (first["model"] == small) & (first["strategy"] == "parallel") & (first["selector"] == "majority")
+    ]
+    if len(plain):
+        return arms.prices[int(plain.index[0])]
+    tokens, spec = evidence.tokens_of(small), evidence.spec(small)
+    return from_tokens(spec, None, tokens, len(arms.problems), rule=rule, verified=False)
 
 
 def _setter(arms: Arms, ways: Sequence[int], verifier: str | None) -> int:

@@ -7,7 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.optimal.agreement import Agreement, agreement
     from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
-    from scalinglab.optimal.bins import ORACLE, Bins, apart, bins_of, difficulty_bins, halves, mean_score
+    from scalinglab.optimal.bins import ORACLE, Bins, difficulty_bins, halves, mean_score
     from scalinglab.optimal.compute import compute_optimal
     from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
     from scalinglab.optimal.mechanisms import Mechanism, mechanisms
@@ -41,9 +41,7 @@ __all__ = [
     "agreement",
     "allocate",
     "allocation",
-    "apart",
     "arm_name",
-    "bins_of",
     "calmed",
     "compute_optimal",
     "described",

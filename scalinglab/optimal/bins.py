@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import Floats, Ints, Pool, pool_from_run
+from scalinglab.curves import Floats, Ints, Pool
 from scalinglab.errors import DataError
-from scalinglab.ledger import Ledger
-from scalinglab.samples import Run, scored_by
 
 ORACLE = "oracle"
-_APART = ":difficulty"
 
 
 @dataclass(frozen=True)
@@ -45,65 +41,6 @@ class Bins:
     def cost(self) -> Floats:
         """FLOPs charged for estimating each problem's difficulty, (problems,)."""
         return np.zeros(len(self.labels)) if self.flops is None or not self.charged else self.flops
-
-
-def apart(run: Run, model: str, *, seed: int = 0) -> Run:
-    """The run with samples that serve difficulty alone, as units of strategy "difficulty".
-
-    A run that recorded such units is returned as it is. Of another, a random half of each of the model's
-    parallel units becomes one: bins are set on that half, and no arm is scored on it.
-    Raises DataError where a unit has fewer than two samples, or there are none.
-    """
-    units = run.units[run.units["model"] == model]
-    if (units["strategy"] == "difficulty").any():
-        return run
-    parallel = units[units["strategy"] == "parallel"]
-    solved = run.solutions[run.solutions["unit"].isin(parallel["key"])]
-    if parallel.empty or solved.groupby("unit").size().reindex(parallel["key"], fill_value=0).min() < 2:
-        raise DataError(
-            f"model {model!r} lacks two parallel samples of each problem",
-            "two or more, to set bins and scores apart",
-            "collect more samples, or the strategy difficulty",
-        )
-    shuffled = solved[["unit", "sample"]].sample(frac=1, random_state=seed)
-    place, size = shuffled.groupby("unit").cumcount(), shuffled.groupby("unit")["sample"].transform("size")
-    taken = set(shuffled[place < size // 2].itertuples(index=False, name=None))
-    moved = parallel.assign(key=parallel["key"] + _APART, strategy="difficulty")
-    return Run(
-        pd.concat([run.units, moved], ignore_index=True),
-        *(frame.assign(unit=_moved(frame, taken)) for frame in (run.calls, run.solutions)),
-    )
-
-
-def bins_of(
-    run: Run,
-    ledger: Ledger,
-    model: str,
-    *,
-    verifier: str | None = None,
-    verifiers: Mapping[str, str | None] | None = None,
-    count: int = 5,
-) -> Bins:
-    """Bins of a run's problems by ``model``'s samples of strategy "difficulty" (see ``apart``).
-
-    Oracle bins by pass@1, which needs the answers; with ``verifier``, predicted ones by its mean score of the
-    samples, which does not (PAPER section 3). ``verifiers``: the model behind each verifier's name.
-    Raises DataError where there are no such samples, or the verifier did not judge them all.
-    """
-    judge = (verifiers or {}).get(verifier or "")
-    seen = run if verifier is None else scored_by(run, verifier, model=judge)
-    pool = pool_from_run(seen, model, strategy="difficulty")
-    ease = pool.correct / pool.n if verifier is None else mean_score(pool)
-    return Bins(
-        pool.problems,
-        difficulty_bins(ease, count),
-        count,
-        verifier or ORACLE,
-        ease,
-        round(float(pool.n.mean())),
-        _spent(run, ledger, model, judge).reindex(pool.problems, fill_value=0.0).to_numpy(np.float64),
-        ledger.convention.difficulty,
-    )
 
 
 def mean_score(pool: Pool) -> Floats:
@@ -153,20 +90,6 @@ def difficulty_bins(ease: Floats, bins: int = 5) -> Ints:
         raise DataError("a difficulty that is not a number", "an accuracy or score a problem", "drop the problem")
     rank = pd.Series(-ease).rank(method="average").to_numpy()
     return np.asarray(np.floor((rank - 0.5) * bins / len(ease)), dtype=np.int64) + 1
-
-
-def _moved(frame: pd.DataFrame, taken: set[tuple[str, int]]) -> pd.Series:
-    """The unit of each row, once the samples in ``taken`` are their own unit's."""
-    goes = [pair in taken for pair in zip(frame["unit"], frame["sample"], strict=True)]
-    return frame["unit"].mask(pd.Series(goes, frame.index, dtype=bool), frame["unit"] + _APART)
-
-
-def _spent(run: Run, ledger: Ledger, model: str, judge: str | None) -> pd.Series:
-    """FLOPs by problem of the model's difficulty samples, verified by ``judge`` alone (None: by nobody)."""
-    units = run.units[(run.units["strategy"] == "difficulty") & (run.units["model"] == model)]
-    entries = ledger.entries[ledger.entries["unit"].isin(units["key"])]
-    paid = entries[(entries["role"] != "verifier") | (entries["model"] == judge)]
-    return paid.groupby("problem")["flops"].sum().astype(float)
 
 
 def _take(pool: Pool, order: npt.NDArray[np.intp], n: Ints) -> Pool:

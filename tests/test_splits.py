@@ -1,0 +1,68 @@
+"""Difficulty bins of what is compared: set on samples that are not then scored, and charged where rules say so."""
+
+import numpy as np
+import pytest
+from simulated import record
+
+from scalinglab.errors import DataError
+from scalinglab.evidence import open_evidence
+from scalinglab.exchange import views
+from scalinglab.exchange.splits import SPLITS, divided
+from scalinglab.flops import CONVENTIONS
+
+PAPER, EXACT = CONVENTIONS["paper"], CONVENTIONS["exact"]
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    return open_evidence(record(tmp_path_factory.mktemp("study") / "run"))
+
+
+@pytest.fixture(scope="module")
+def viewed(evidence):
+    return views(evidence, [PAPER, EXACT], bins=2)[0]
+
+
+def test_bins_and_scores_come_from_different_halves(evidence, viewed):
+    view = viewed[0]
+    (line,) = [line for line in view.lines() if line.label == "parallel, coverage"]
+    rows, every = np.arange(len(view.arms.problems)), view.arms.readers[line.way]
+    found = divided(evidence, [view.arms], [PAPER], "small", count=2, seed=0)
+    assert len(view.halves[line.way]) == len(found.ease) == SPLITS
+    for half, ease in zip(view.halves[line.way], found.ease, strict=True):
+        one = np.array([1])
+        scored, whole = half.at(one, rows)[0][:, 0], every.at(one, rows)[0][:, 0]
+        assert half.budgets[-1] == 8
+        assert (scored + ease) / 2 == pytest.approx(whole)  # 8 samples of 16 each
+
+
+def test_all_problems_are_scored_on_all_samples_and_bins_on_half(viewed):
+    view = viewed[0]
+    (line,) = [line for line in view.lines() if line.label == "parallel, majority"]
+    assert view.columns(line, view.groups[0]).tolist() == line.columns.tolist()
+    assert view.columns(line, view.groups[1]).tolist() == line.columns[line.budgets <= 8].tolist()
+
+
+def test_estimating_difficulty_costs_half_the_samples_where_it_is_charged(viewed):
+    for view, charged in zip(viewed, (False, True), strict=True):
+        bins = view.menus[0].optimal[0].bins
+        (line,) = [line for line in view.lines() if line.label == "parallel, majority"]
+        half = view.arms.prices[line.way].flops(np.array([8]))[:, 0]
+        assert bins.charged == charged
+        assert bins.cost == pytest.approx(half if charged else 0 * half)
+
+
+def test_a_problem_counts_in_a_bin_as_often_as_it_is_there(viewed):
+    bins = viewed[0].groups[1:]
+    shares = np.zeros(len(viewed[0].arms.problems))
+    for group in bins:
+        shares[group.members] += group.weights
+        assert group.effective <= len(group.members)
+        values = np.random.default_rng(0).random(len(group.members))
+        assert group.evened(values).mean() == pytest.approx(group.weights @ values / group.weights.sum())
+    assert shares == pytest.approx(1)
+
+
+def test_more_bins_than_problems_are_refused(evidence):
+    with pytest.raises(DataError, match="bins"):
+        views(evidence, [PAPER], bins=25)
