@@ -5,6 +5,7 @@ import numpy as np
 from scalinglab.curves import Finals, Group, Price, Way, arms_from
 from scalinglab.exchange import ALL, Lifetime, View
 from scalinglab.exchange.splits import Division, bin_groups
+from scalinglab.exchange.views import Menu
 from scalinglab.flops import CONVENTIONS
 from scalinglab.optimal import compute_optimal
 
@@ -20,7 +21,7 @@ def way_of(role, model, right, cost, budgets=BUDGETS, *, strategy="parallel", se
     runs = {int(k): np.full(len(right), float(c)) for k, c in zip(budgets, cost, strict=True)}
     price = Price(np.zeros(len(right)), np.zeros(len(right)), runs)
     reader = Finals(names, budgets, right)
-    return Way(role, model, strategy, "{}", "", selector, None, reader, (price,), budgets)
+    return Way(role, model, strategy, "{}", "", selector, None, reader, (price,))
 
 
 def view_of(ways, *, life=LIFE, labels=None):
@@ -33,7 +34,7 @@ def view_of(ways, *, life=LIFE, labels=None):
     groups = (Group(ALL, np.arange(len(arms.problems))), *bins)
     plain = View(arms, life, groups, "small", "large", {}, ("small",))
     optimal = compute_optimal([division.case(arms, plain.menu(), 0, 0, charged=False)])
-    return View(arms, life, groups, "small", "large", {}, ("small",), optimal=tuple(optimal))
+    return View(arms, life, groups, "small", "large", {}, ("small",), menus=(Menu(("small",), tuple(optimal)),))
 
 
 def planted(accuracy, large, *, flops=BUDGETS, once=2.0, problems=100, life=LIFE, labels=None):

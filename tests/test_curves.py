@@ -468,9 +468,9 @@ def test_a_run_of_chains_knows_them(tmp_path):
     found = [replace(each, sample=i, chain=i // 2) for i, each in enumerate(found)]
     run = recorded(tmp_path, {"p": found}, strategy="revisions")
     pool = pool_from_run(run, "m", strategy="revisions", chained=True)
-    assert pool.graded.chains.tolist() == [[0, 0, 1]]
+    assert pool.graded.chains.tolist() == [[0, 0, 1, 1]]
     assert pool.sizes.tolist() == [2]
-    assert pool_from_run(run, "m", strategy="revisions").sizes.tolist() == [3]
+    assert pool_from_run(run, "m", strategy="revisions").sizes.tolist() == [4]
 
 
 # Accuracy of a pool
@@ -652,16 +652,14 @@ def test_a_pool_of_an_unknown_model_names_the_known_ones():
         pool_from_counts(counts, "m")
 
 
-def test_a_pool_from_a_run_leaves_out_failed_grades(tmp_path):
-    run = recorded(tmp_path, {"a": [solution("right"), solution("error"), solution("wrong", "b")]})
+@pytest.mark.parametrize("grade", ["unparsed", "refused", "error"])
+def test_a_sample_stays_in_n_however_it_was_graded(tmp_path, grade):
+    run = recorded(
+        tmp_path, {"a": [solution("right"), solution(grade), solution("wrong", "b")], "b": [solution(grade)]}
+    )
     pool = pool_from_run(run, "m")
-    assert (pool.n.tolist(), pool.correct.tolist()) == ([2], [1])
-
-
-def test_a_problem_whose_every_grade_failed_is_refused(tmp_path):
-    run = recorded(tmp_path, {"a": [solution("right")], "b": [solution("error")]})
-    with pytest.raises(DataError, match="every grade of problem b failed"):
-        pool_from_run(run, "m")
+    assert (pool.n.tolist(), pool.correct.tolist()) == ([3, 1], [1, 0])
+    assert (pool.graded.answers[0, 1], pool.graded.answers[1, 0]) == (-1, -1)
 
 
 def test_an_unparsed_answer_is_wrong_but_does_not_vote(tmp_path):

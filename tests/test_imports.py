@@ -1,11 +1,15 @@
 """A cheap command loads nothing heavy, and packages that load lazily still name what they name."""
 
+import ast
 import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+PACKAGE = Path(__file__).parents[1] / "scalinglab"
 
 HEAVY = ("matplotlib", "pandas", "scipy.stats", "statsmodels", "pyarrow", "torch")
 LAZY = ("advise", "collect", "curves", "evidence", "exchange", "fits", "ledger", "optimal", "plots", "report",
@@ -63,3 +67,19 @@ def test_rows_print_as_pandas_prints_them():
     assert table_of(rows) == pd.DataFrame(shown, dtype=object).to_string(index=False)
     assert text(pd.DataFrame(rows, dtype=object)) == table_of(rows)
     assert table_of([]) == "(nothing)"
+
+
+@pytest.mark.parametrize(
+    "package", sorted(path.parent for path in PACKAGE.glob("*/__init__.py")), ids=lambda p: p.name
+)
+def test_no_exported_name_is_hidden_by_a_module_of_another_home(package):
+    """``from package import name`` finds the submodule of that name, unless the name is asked of its own home."""
+    tree = ast.parse((package / "__init__.py").read_text())
+    homes = {
+        alias.name: node.module.rpartition(".")[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    modules = {path.stem for path in package.glob("*.py")}
+    assert {name for name, home in homes.items() if name in modules and name != home} == set()

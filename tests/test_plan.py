@@ -112,10 +112,10 @@ def test_what_no_plan_can_say_is_refused_by_its_name(plan, says, tmp_path):
 
 
 def test_an_exported_study_is_priced_wherever_its_plan_lies(tmp_path):
-    from scalinglab.exchange import study_specs
+    from scalinglab.evidence import plan_specs
 
     shutil.copy(FIRST / "study.json", tmp_path)
     (tmp_path / "samples").mkdir()
-    found = study_specs(tmp_path / "samples")
-    assert found == study_specs(FIRST)
+    found = plan_specs(tmp_path / "samples")
+    assert found == plan_specs(FIRST)
     assert found["small"].training_tokens == read_plan(FIRST).models["small"].training_tokens

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
     from scalinglab.exchange.matching import Match, match_ratio, match_specs
-    from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
-    from scalinglab.exchange.sizes import effective_sizes, sizes_of
-    from scalinglab.exchange.summary import breakeven_table, verdict_table
-    from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
-    from scalinglab.exchange.tables import curves, line_table, unchosen
-    from scalinglab.exchange.verdicts import (
+    from scalinglab.exchange.paired import (
         CANNOT_PAY,
         OUTSIDE,
         PAPER_R,
@@ -28,6 +23,11 @@ if TYPE_CHECKING:
         UNDECIDED,
         sensitivity,
     )
+    from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
+    from scalinglab.exchange.sizes import effective_sizes, sizes_of
+    from scalinglab.exchange.summary import breakeven_table, verdict_table
+    from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
+    from scalinglab.exchange.tables import curves, line_table, unchosen
     from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
 

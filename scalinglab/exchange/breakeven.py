@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.curves import DRAWS, Floats, Group, first_reach, resampled, tails
 from scalinglab.exchange.headline import OPTIMAL, configurations
 from scalinglab.exchange.matched import Rival, rivals
-from scalinglab.exchange.verdicts import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED
+from scalinglab.exchange.paired import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED
 from scalinglab.exchange.views import View
 
 CROSSED = "crossed"

@@ -11,7 +11,7 @@ from scalinglab.evidence import Evidence
 from scalinglab.exchange.breakeven import breakeven
 from scalinglab.exchange.matched import verdicts
 from scalinglab.exchange.notes import notes_of
-from scalinglab.exchange.verdicts import PAPER_R, sensitivity
+from scalinglab.exchange.paired import PAPER_R, sensitivity
 from scalinglab.exchange.views import View, views
 from scalinglab.exchange.weak import weakened
 from scalinglab.flops import CONVENTIONS, Convention
@@ -42,7 +42,7 @@ class Comparison:
         )
 
     def sensitivity(self) -> pd.DataFrame:
-        """One row a strategy, bin and R: the verdict under each convention (see ``verdicts.sensitivity``)."""
+        """One row a strategy, bin and R: the verdict under each convention (see ``paired.sensitivity``)."""
         return sensitivity(self.verdicts)
 
     def view(self, convention: str) -> View:

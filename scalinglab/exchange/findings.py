@@ -12,7 +12,7 @@ import pandas as pd
 from scalinglab.curves import interval
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.verdicts import UNDECIDED
+from scalinglab.exchange.paired import UNDECIDED
 from scalinglab.exchange.views import ALL, View, views
 from scalinglab.flops import Convention
 

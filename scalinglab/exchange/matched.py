@@ -14,7 +14,7 @@ import pandas as pd
 from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group, Line
 from scalinglab.exchange.headline import FIXED, OPTIMAL, Headline, headline
 from scalinglab.exchange.matching import positive
-from scalinglab.exchange.verdicts import (
+from scalinglab.exchange.paired import (
     CANNOT_PAY,
     COMPARED,
     OUTSIDE,

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.exchange.matching import match_ratio
-from scalinglab.exchange.verdicts import PRETRAINING, TEST_TIME
+from scalinglab.exchange.paired import PRETRAINING, TEST_TIME
 from scalinglab.flops import CONVENTIONS
 
 RULES = ("paper", "small-pays", "paper-verifier")

@@ -12,7 +12,7 @@ from scalinglab import flops
 from scalinglab.curves import DRAWS, Floats, Pool, accuracy, coverage_pools, first_reach, resampled, tails
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.verdicts import FEWEST_PROBLEMS
+from scalinglab.exchange.paired import FEWEST_PROBLEMS
 from scalinglab.flops import Convention
 
 WITHIN, BEYOND = "measured", "beyond the largest size"

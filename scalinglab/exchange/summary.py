@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.exchange.verdicts import OUTSIDE
+from scalinglab.exchange.paired import OUTSIDE
 
 _SHORT = {OUTSIDE: "outside"}
 

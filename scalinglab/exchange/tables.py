@@ -11,7 +11,7 @@ from scalinglab.curves import Floats, Group, Way, accuracy, coverage_pools, doub
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.headline import OPTIMAL, configurations
-from scalinglab.exchange.verdicts import FEWEST_PROBLEMS, widened
+from scalinglab.exchange.paired import FEWEST_PROBLEMS, widened
 from scalinglab.exchange.views import View
 from scalinglab.flops import Convention
 from scalinglab.grids import doublings

@@ -26,8 +26,8 @@ from scipy import stats
 
 from scalinglab.curves import Finals, Graded, Group, Pool, Price, Way, accuracy, arms_from, first_reach, interval
 from scalinglab.exchange import Lifetime, View, breakeven
+from scalinglab.exchange.paired import pointwise
 from scalinglab.exchange.splits import Division, bin_groups
-from scalinglab.exchange.verdicts import pointwise
 from scalinglab.fits import Counts, Fit, Points, fit
 from scalinglab.flops import CONVENTIONS
 from scalinglab.laws import BETA, CHINCHILLA, COVERAGE, SATURATING
@@ -97,7 +97,7 @@ def way(model: str, strategy: str, right: np.ndarray, cost: float, budgets: tupl
     runs = {k: np.full(rows, cost * k) for k in budgets}
     reader = Finals(tuple(f"p{i}" for i in range(rows)), np.array(budgets), right)
     price = Price(np.zeros(rows), np.zeros(rows), runs)
-    return Way(role, model, strategy, "{}", "", "majority", None, reader, (price,), np.array(budgets))
+    return Way(role, model, strategy, "{}", "", "majority", None, reader, (price,))
 
 
 def view(values: np.ndarray, once: np.ndarray) -> View:

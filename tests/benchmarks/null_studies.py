@@ -46,7 +46,7 @@ def way(role, model, strategy, rng, ease, names, budgets, cost):
     spent = {int(k): np.full(len(ease), cost * k) for k in budgets}
     price = Price(np.zeros(len(ease)), np.zeros(len(ease)), spent)
     reader = Finals(names, budgets, right)
-    return Way(role, model, strategy, "{}", "", "majority", None, reader, (price,), budgets)
+    return Way(role, model, strategy, "{}", "", "majority", None, reader, (price,))
 
 
 def false_verdicts(studies, seed=0):
