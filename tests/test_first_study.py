@@ -100,6 +100,17 @@ def test_the_choice_is_no_worse_than_the_best_fixed_arm_beyond_noise(found):
         assert head.loc[(OPTIMAL, *place), "small"] > head.loc[(FIXED, *place), "small"] - 0.02
 
 
+def test_no_single_line_that_can_be_run_is_far_above_the_headline(found):
+    """Helpers that cannot be paid are left out one by one, so that what the others buy is not lost with them."""
+    rows = found.verdicts[(found.verdicts["bin"] == "all") & (found.verdicts["selector"] != "coverage")]
+    single = rows[rows["interval"] != "simultaneous"].groupby(["convention", "R"])["small"].max()
+    best = rows[rows["strategy"] == OPTIMAL].set_index(["convention", "R"])
+    short = (single - best["small"]).dropna()  # of the best line in hindsight, which flatters it
+    assert len(short) >= 12
+    assert (short < (best["high"] - best["low"])[short.index] / 2).all()
+    assert short.mean() < 0.02
+
+
 def test_at_r_of_2_the_choice_is_what_its_menu_can_do(evidence):
     row = cell(compare(evidence, r=[2.0], rules=[CONVENTIONS["paper"]]).verdicts, OPTIMAL, "paper", r=2.0)
     assert row["small"] > 0.92  # one arm of its menu alone gets 0.954 in hindsight; it was 0.772

@@ -8,7 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from scalinglab.cli import app
+from scalinglab.evidence import open_evidence
+from scalinglab.exchange import compare
+from scalinglab.flops import CONVENTIONS
 from scalinglab.samples import Call, RunStore, Solution, Unit
+from scalinglab.specs import parse
 
 PROBLEMS, SAMPLES, TOKENS = 40, {"SMALL": 32, "LARGE": 8}, 256
 PRICES = ["--spec", "SMALL=1e9@20e9", "--spec", "LARGE=14e9@20e9", "--small", "SMALL", "--large", "LARGE"]
@@ -142,3 +146,26 @@ def test_advice_can_be_asked_of_every_form(forms, form):
     for option in (found["best"], found["second"]):
         assert sum(part["share"] for part in option["parts"]) == pytest.approx(1)
         assert all(part["k"] == int(part["k"]) for part in option["parts"]), "an arm that anyone can run"
+
+
+def test_a_large_answer_is_checked_once_however_the_data_come():
+    """Graded right or wrong without answers, what the large model says once is checked once by a perfect verifier."""
+    rng = np.random.default_rng(3)
+    rows = [
+        {"model": model, "problem": f"p{i}", "correct": bool(rng.random() < 0.5)}
+        for model in ("a", "b")
+        for i in range(20)
+        for _ in range(8)
+    ]
+    samples = pd.DataFrame(rows)
+    counts = samples.groupby(["model", "problem"])["correct"].agg(n="size", correct="sum").reset_index()
+    specs = {"a": parse("1e9@20e9"), "b": parse("14e9@20e9")}
+    found = [
+        compare(
+            open_evidence(frame, small="a", large="b", specs=specs), rules=[CONVENTIONS["paper-verifier"]], bins=1
+        )
+        for frame in (samples, counts)
+    ]
+    lines = [one.verdicts[one.verdicts["strategy"] == "parallel, coverage"] for one in found]
+    assert lines[0]["flops"].tolist() == pytest.approx(lines[1]["flops"].tolist())
+    assert lines[0]["k"].tolist() == pytest.approx(lines[1]["k"].tolist(), nan_ok=True)

@@ -6,7 +6,7 @@ from simulated import record
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import views
+from scalinglab.exchange import FIXED, OPTIMAL, verdicts, views
 from scalinglab.exchange.splits import SPLITS, divided
 from scalinglab.flops import CONVENTIONS
 
@@ -66,3 +66,23 @@ def test_a_problem_counts_in_a_bin_as_often_as_it_is_there(viewed):
 def test_more_bins_than_problems_are_refused(evidence):
     with pytest.raises(DataError, match="bins"):
         views(evidence, [PAPER], bins=25)
+
+
+def test_over_all_problems_one_arm_for_all_knows_no_bins(evidence, viewed):
+    r = [0.5, 5.0, 50.0]
+    plain = views(evidence, [PAPER], bins=1)[0][0]
+    rows = [
+        found[(found["strategy"] == FIXED) & (found["bin"] == "all")].set_index("R")
+        for found in (verdicts([view], r) for view in (viewed[0], plain))
+    ]
+    assert rows[0]["small"].tolist() == pytest.approx(rows[1]["small"].tolist(), nan_ok=True)
+    assert rows[0]["status"].tolist() == rows[1]["status"].tolist()
+
+
+def test_beyond_half_of_the_samples_the_headline_reads_all_of_them(viewed):
+    found = verdicts([viewed[0]], [3.0, 1.0, 0.3])
+    best, fixed = (found[(found["strategy"] == name) & (found["bin"] == "all")] for name in (OPTIMAL, FIXED))
+    half = max(float(one.dearest[0]) for one in viewed[0].menus[0].optimal)
+    beyond = (best["flops"] > half * 1.01).to_numpy()
+    assert beyond.any()
+    assert best["small"].to_numpy()[beyond] == pytest.approx(fixed["small"].to_numpy()[beyond], nan_ok=True)

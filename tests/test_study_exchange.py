@@ -166,7 +166,7 @@ def test_budgets_that_cost_less_than_one_large_answer_are_outside():
 
 def test_nothing_breaks_even_where_no_pretraining_is_saved():
     found = breakeven([planted([0.1, 0.2, 0.3, 0.4], 0.3, life=replace(LIFE, small=1100.0))])
-    assert set(found["status"]) == {"none: no pretraining is saved"}
+    assert set(found["status"]) == {"none: training costs no less than the large model's"}
 
 
 def test_the_first_crossing_counts_and_a_later_fall_does_not_hide_it():

@@ -74,9 +74,16 @@ class Case:
         from scalinglab.evidence import open_evidence
 
         specs = read_specs(self.spec) | self._by_ratio()
-        return open_evidence(
+        found = open_evidence(
             self.data, small=self.small, large=self.large, specs=specs, prompt=self.prompt, generated=self.generate
         )
+        if self.ratio is not None and (found.revisers() or any(found.verifiers.values())):
+            raise DataError(
+                f"--ratio for {self.data}, in which verifiers or revisers took part",
+                "specs, which price them too",
+                "give --spec MODEL=7e9@2e12 for each model",
+            )
+        return found
 
     def rule(self) -> Convention:
         """The convention that is shown."""

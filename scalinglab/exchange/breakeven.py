@@ -19,7 +19,7 @@ ABOVE = f"not crossed: {TEST_TIME} at every measured R"
 BELOW = f"not crossed: {PRETRAINING} at every measured R"
 SIDES = {ABOVE: 1, BELOW: -1}
 """Of a break-even that was not crossed: whether it lies above (1) or below (-1) every measured R."""
-SUNK = "none: no pretraining is saved"
+SUNK = "none: training costs no less than the large model's"
 _NUMBERS = ("R", "low", "high", "queries", "queries_low", "queries_high", "measured_from", "measured_to", "share")
 _DECIDED = 0.975
 
@@ -41,7 +41,7 @@ def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
 
 def _rows(view: View, group: Group, seed: int) -> Iterator[dict[str, Any]]:
     names = {"bin": group.name, "convention": view.arms.convention, "problems": len(group.members)}
-    yield _headline(view, group) | names
+    yield from (row | names for row in _headlines(view, group))
     accuracy, flops = _draws(view, group, seed)
     for line in view.lines():
         (rival,) = rivals(view, thinking=False, line=line)
@@ -54,16 +54,18 @@ def _rows(view: View, group: Group, seed: int) -> Iterator[dict[str, Any]]:
         yield row | _row(view, saved, flops[:, at], accuracy[:, at], *once, len(group.members))
 
 
-def _headline(view: View, group: Group) -> dict[str, Any]:
+def _headlines(view: View, group: Group) -> Iterator[dict[str, Any]]:
+    """A row a menu of the compute-optimal strategy: with every helper, and where they are paid with fewer."""
     (rival,) = rivals(view, thinking=False, line=None)
     both = np.column_stack([view.arms.accuracy[:, rival.column], rival.flops])
-    saved = [_saved(view, rival, "policy", menu.models) for menu in view.menus]
-    first = next((i for i, one in enumerate(saved) if one > 0), 0)  # helpers, where training them leaves something
-    spent, right, theirs = configurations(view.menus[first], group, both)
-    if len(group.members) < FEWEST_PROBLEMS:
-        spent, right, theirs = spent[:1], right[:1], theirs[:1]
-    found = _row(view, saved[first], spent, right, theirs[:, 0], theirs[:, 1], len(group.members))
-    return {"strategy": OPTIMAL, "verifier": "", "selector": OPTIMAL} | found
+    for menu in view.menus:
+        spent, right, theirs = configurations(menu, group, both)
+        if len(group.members) < FEWEST_PROBLEMS:
+            spent, right, theirs = spent[:1], right[:1], theirs[:1]
+        saved = _saved(view, rival, "policy", menu.models)
+        found = _row(view, saved, spent, right, theirs[:, 0], theirs[:, 1], len(group.members))
+        name = OPTIMAL if menu is view.menus[0] else f"{OPTIMAL} of {', '.join(menu.models)}"
+        yield {"strategy": name, "verifier": "", "selector": OPTIMAL} | found
 
 
 def _saved(view: View, rival: Rival, role: str, models: Sequence[str]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,11 @@ def headline(
     large: accuracy of the large model's answer to every problem, (problems,). flops: a query, under each menu.
     """
     every = [_of_menu(menu, group, large, at, fixed) for menu, at in zip(menus, flops, strict=True)]
+    if group.name == ALL and not fixed:
+        every = [
+            one if menu.whole is None else _beyond(one, _of_menu(menu, group, large, at, True))
+            for menu, at, one in zip(menus, flops, every, strict=True)
+        ]
     first = [next((i for i, one in enumerate(every) if one.status[j] != CANNOT), 0) for j in range(len(flops[0]))]
     columns = list(enumerate(first))
     return Headline(
@@ -47,6 +52,21 @@ def headline(
         np.column_stack([every[i].apart[:, j] for j, i in columns]),
         np.array([every[i].flops[j] for j, i in columns]),
         tuple(every[i].status[j] for j, i in columns),
+    )
+
+
+def _beyond(halves: Headline, whole: Headline) -> Headline:
+    """What stands over all problems where bins take half of the samples.
+
+    Beyond the dearest arm of that half one arm for all, which is among the choices: it needs no bins, and so is
+    read from all samples.
+    """
+    taken = np.array([status == BOUND for status in halves.status])
+    return replace(
+        halves,
+        small=np.where(taken, whole.small, halves.small),
+        apart=np.where(taken, whole.apart, halves.apart),
+        status=tuple(np.where(taken, whole.status, halves.status).tolist()),
     )
 
 

@@ -102,7 +102,10 @@ class View:
         of the compute-optimal strategy (None), by the first verifier.
         """
         spent = self.arms.flops[:, int(self.once.columns[0])]
-        verifier = next((name for name in self.judges if name in self.checks), None)
+        if self.once.selector == "coverage":  # its price holds the check
+            return spent
+        perfect = "" if all(own.selector == "coverage" for own in self.menu()) else None
+        verifier = next((name for name in self.judges if name in self.checks), perfect)
         if line is not None:
             verifier = line.verifier or ("" if line.selector == "coverage" else None)
         return spent if verifier is None or verifier not in self.checks else spent + self.checks[verifier]
@@ -200,16 +203,34 @@ def views(
 
 
 def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
-    """The views with the menus of their compute-optimal strategies, chosen on each split."""
-    every = _menus(made, found, rules, made[0].helpers, seed)
-    tuned = [
-        i for i, view in enumerate(made) if view.lifetime.trained("policy", view.helpers) > view.lifetime.small
-    ]
-    alone = _menus([made[i] for i in tuned], found, [rules[i] for i in tuned], (made[0].small,), seed)
-    further = dict(zip(tuned, alone, strict=True))
-    return [
-        replace(view, menus=(every[i], *([further[i]] if i in further else []))) for i, view in enumerate(made)
-    ]
+    """The views with the menus of their compute-optimal strategies, chosen on each split.
+
+    Where training helpers is charged they are left out one after another, the dearest to train first: which menu
+    is used depends on what can be paid, and never on what it answers.
+    """
+    menus: list[list[Menu]] = [[] for _ in made]
+    left = [list(view.helpers) for view in made]
+    while any(left):
+        for models in dict.fromkeys(tuple(models) for models in left if models):
+            at = [i for i, own in enumerate(left) if tuple(own) == models]
+            made_of = _menus([made[i] for i in at], found, [rules[i] for i in at], models, seed)
+            for i, menu in zip(at, made_of, strict=True):
+                menus[i].append(menu)
+        left = [_without_dearest(view, own) for view, own in zip(made, left, strict=True)]
+    return [replace(view, menus=tuple(own)) for view, own in zip(made, menus, strict=True)]
+
+
+def _without_dearest(view: View, models: Sequence[str]) -> list[str]:
+    """These models without the one whose training is dearest; nothing where none is charged any more."""
+
+    def extra(name: str) -> float:
+        return view.lifetime.trained("policy", models) - view.lifetime.trained("policy", set(models) - {name})
+
+    helpers = [name for name in models if name != view.small]
+    dearest = max(helpers, key=extra, default=None)
+    if dearest is None or view.lifetime.trained("policy", models) <= view.lifetime.small:
+        return []
+    return [name for name in models if name != dearest]
 
 
 def _menus(
