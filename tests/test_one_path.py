@@ -149,7 +149,7 @@ def test_advice_can_be_asked_of_every_form(forms, form):
 
 
 def test_a_large_answer_is_checked_once_however_the_data_come():
-    """Graded right or wrong without answers, what the large model says once is checked once by a perfect verifier."""
+    """Graded without answers, what the large model says once is checked once by a perfect verifier."""
     rng = np.random.default_rng(3)
     rows = [
         {"model": model, "problem": f"p{i}", "correct": bool(rng.random() < 0.5)}
