@@ -95,7 +95,9 @@ def test_a_problem_that_stands_in_two_bins_over_the_splits_counts_once(tmp_path)
     weights[1, whole.members] = whole.weights
     assert weights[1] == pytest.approx(weights[0])
     rows = findings(evidence, "prm", rule=PAPER)
-    assert rows.loc[rows["bin"] == "3, 4", "problems"].item() == len(whole.members)
+    row = rows[rows["bin"] == "3, 4"].iloc[0]
+    assert row["problems"] == len(whole.members)
+    assert row["budgets"] == "4", "of 16 samples 8 set the bins, and searches were run at 4 and 16"
 
 
 def test_fewer_than_six_problems_decide_nothing(tmp_path):

@@ -73,7 +73,7 @@ def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object
     if group is None:
         return row | {"verdict": NOT_MEASURED}
     row |= {"problems": len(group.members)}
-    pair = _pair(claim, view, verifier)
+    pair = _pair(claim, view, group, verifier)
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
     arms, budgets = list(pair[0]), pair[1]
@@ -127,9 +127,9 @@ def _judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, o
     return {"low": low, "high": high, "verdict": HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED}
 
 
-def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[int, int], str] | None:
-    """Both arms, and at which budgets they were measured: the least or the most that both were."""
-    sides = [_arms(view, side[0], verifier) for side in (claim.better, claim.worse)]
+def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[int, int], str] | None:
+    """Both arms, and at which budgets they can be read in the group: the least or the most that both can."""
+    sides = [_arms(view, group, side[0], verifier) for side in (claim.better, claim.worse)]
     shared = sorted({budget for budget, _ in sides[0]} & {budget for budget, _ in sides[1]})
     if not shared:
         return None
@@ -145,7 +145,7 @@ def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[int, int], str
     return (first, second), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
 
 
-def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
+def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
     """The arms of a strategy by budget and length of chains (0 where there are none), where they were run so.
 
     Chains are read at any number of them; here at the budgets at which searches and samples were run too.
@@ -155,7 +155,9 @@ def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int
     for line in view.lines():
         if (line.strategy, line.selector, line.verifier) == (strategy, selector, judged):
             length = int(json.loads(line.setting).get("length", 0))
-            found |= {(int(k), length): int(at) for k, at in zip(line.budgets, line.columns, strict=True)}
+            found |= {
+                (int(k), length): int(at) for k, at in zip(line.budgets, view.columns(line, group), strict=False)
+            }
     return found
 
 
