@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from scalinglab.evidence import Evidence
     from scalinglab.exchange import View
 
-_GROUNDS = ("tokens:", "training tokens", "missing:", "of ", "bins:", "coverage:", "left out:", "scores by", "sunk:",
-            "tuning of")  # fmt: skip
+_GROUNDS = ("tokens:", "training tokens", "missing:", "of ", "bins:", "coverage:", "left out:", "scores by",
+            "tuning of", "sunk:")  # fmt: skip
 """How the notes of a comparison begin on which advice rests too; the others are about verdicts."""
 
 
