@@ -118,6 +118,19 @@ def test_advice_is_scored_on_problems_that_it_was_not_chosen_on():
     assert all(found.validated.low < found.validated.accuracy < found.validated.high for found in luck)
 
 
+def test_agreement_of_all_problems_leaves_doubt_of_accuracies_and_none_of_flops():
+    found = advise(VIEW, queries=1, target=0.5)
+    for number in (found.best.accuracy, found.validated):
+        assert (number.high - 0.5, 0.5 - number.low) == (pytest.approx(1.96 / 102, rel=1e-3),) * 2
+    assert found.best.flops.low == found.best.flops.high == 16
+    sure = advise(planted([0.1, 0.3, 0.5, 1.0], 0.4), queries=1, target=0.9999).best.accuracy
+    assert sure.low < sure.high <= 1
+    half = planted(np.repeat([0.5, 0.3], 50)[:, None] * np.ones(4), 0.1, labels=np.repeat([1, 2], 50))
+    mixed = advise(half, queries=1, target=0.3, mix=[3, 1]).best.accuracy
+    wide = 1.96 * np.hypot(0.75, 0.25) / 52
+    assert (mixed.low, mixed.high) == (pytest.approx(0.45 - wide, rel=1e-3), pytest.approx(0.45 + wide, rel=1e-3))
+
+
 def test_beyond_the_support_there_is_advice_only_where_asked_and_it_says_so():
     with pytest.raises(DataError, match=r"at most 0\.6, .*--extrapolate"):
         advise(VIEW, queries=1, target=0.65)
@@ -207,3 +220,22 @@ def test_the_command_gives_every_number_with_its_interval_and_kind(folder):
     assert told["convention"] == "paper"
     assert list(told["others"]) == list(CONVENTIONS)[1:]
     assert all(cost["seconds"] > 0 and cost["dollars"] > 0 for cost in told["hardware"])
+
+
+def test_advice_says_what_it_rests_on(tmp_path):
+    rows = [f"s,p{i},8,{1 + i % 4}" for i in range(12)] + [f"l,p{i},8,{4 + i % 4}" for i in range(10)]
+    path = tmp_path / "counts.csv"
+    path.write_text("model,problem,n,correct\n" + "\n".join(rows))
+    line = ["advise", path, "--small", "s", "--large", "l", "--spec", "s=1e9@20e9", "--spec", "l=4e9@20e9"]
+    line = [*map(str, line), "--queries", "1e5", "--target", "0.4"]
+    notes = json.loads(CliRunner().invoke(app, [*line, "--json"]).stdout)["notes"]
+    shown = CliRunner().invoke(app, line).stdout
+    for start in (
+        "tokens: none recorded",
+        "coverage: a perfect verifier",
+        "missing: l / parallel",
+        "the choice was",
+    ):
+        (note,) = [note for note in notes if note.startswith(start)]
+        assert shown.count(note) == 1
+    assert not any(note.startswith(("compute-optimal", "R:")) for note in notes)

@@ -13,6 +13,7 @@ from scalinglab.evidence import open_evidence
 from scalinglab.exchange import choose
 from scalinglab.flops import CONVENTIONS
 from scalinglab.optimal import MEASURED
+from scalinglab.samples import RunStore, Solution, Unit
 
 PAPER, EXACT = CONVENTIONS["paper"], CONVENTIONS["exact"]
 
@@ -82,6 +83,52 @@ def test_search_and_revisions_gain_over_samples_of_their_own_proposer(found):
         table[table["unit"] == "samples"].pivot(index=["mechanism", "n"], columns="by", values="reaches").dropna()
     )
     assert (wide["mixture"] <= wide["step"] + 1e-9).all()
+
+
+def test_samples_are_shared_out_by_one_half_and_scored_on_the_other(folder, found):
+    """One sample is right as often as in the half that is scored; the two halves together are all 32 samples."""
+    shared = found.allocation
+    assert shared.budgets.tolist() == [1, 2, 4, 8, 16]
+    run = open_evidence(folder).run
+    units = run.units[run.units["strategy"] == "parallel"].set_index("key")["problem"]
+    sampled = run.solutions[run.solutions["unit"].isin(units.index)]
+    whole = (sampled["grade"] == "right").groupby(sampled["unit"].map(units)).mean()
+    assert list(whole.index) == list(found.oracle.problems)
+    assert (shared.uniform[:, 0] + found.oracle.bins.ease) / 2 == pytest.approx(whole.to_numpy())
+
+
+def test_one_bin_takes_no_samples_to_set(folder):
+    one = choose(open_evidence(folder), rule=PAPER, bins=1)
+    assert one.notes[0] == "bins: none: all problems are one, which takes no samples to set"
+    assert not any("half" in note or "predicted" in note for note in one.notes)
+    assert one.allocation is None
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory):
+    """A study whose samples for difficulty no verifier judged."""
+    folder = record(tmp_path_factory.mktemp("unjudged") / "run", problems=12)
+    with RunStore(folder / "run.sqlite") as store:
+        for i in range(12):
+            unit = Unit("run", "sums", f"p{i:03d}", "policy", "small", "difficulty", {"samples": 4}, 4)
+            store.append(
+                unit, [], [Solution("t", "a", "right" if j < i % 5 else "wrong", [], j) for j in range(4)]
+            )
+    return folder
+
+
+def test_where_no_verifier_judged_what_sets_bins_the_oracle_stands(unjudged, tmp_path):
+    found = choose(open_evidence(unjudged), rule=PAPER, bins=2)
+    assert (found.predicted, found.agreement, found.allocation) == (None,) * 3
+    assert set(found.table()["bins"]) == {"oracle"}
+    assert len(found.gains) == 2
+    assert any(note.startswith("no verifier predicts bins") for note in found.notes)
+    with pytest.raises(DataError, match="verifier 'prm'"):
+        choose(open_evidence(unjudged), rule=PAPER, bins=2, verifier="prm")
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["report", str(unjudged), "--out", str(out), "--bins", "2"])
+    assert done.exit_code == 0, done.output
+    assert (out / "optimal.csv").exists()
 
 
 def test_difficulty_is_paid_for_where_the_convention_says_so(folder, found):

@@ -222,6 +222,12 @@ def test_a_ratio_needs_no_spec(document):
     assert {row["queries"] for row in shown["breakeven"]} == {None}  # D is not known
 
 
+@pytest.mark.parametrize("form", ["", " --json"])
+def test_a_rule_that_cannot_price_the_data_shows_nothing(scalinglab, form):
+    line = "exchange COUNTS --small mine --large Pythia-6.9B --ratio 14 --bins 1 --convention exact"
+    assert_refused(scalinglab(line + form), "no verdict under 'exact'")
+
+
 def test_a_spec_may_be_a_name_of_the_catalogue(document):
     line = "exchange COUNTS --small mine --large Pythia-6.9B --bins 1 --r 22"
     rows = lines(document(f"{line} --spec mine=Pythia-1B"))

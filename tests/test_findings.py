@@ -3,11 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from simulated import record
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import findings
+from scalinglab.exchange import findings, views
+from scalinglab.exchange.findings import _merged
 from scalinglab.flops import CONVENTIONS
 from scalinglab.samples import Run
 
@@ -68,3 +71,38 @@ def test_a_strategy_that_was_not_run_is_not_measured(study):
 def test_an_unknown_verifier_is_refused(study):
     with pytest.raises(DataError, match="verifier 'nobody'; expected one of prm, orm"):
         findings(study, "nobody", rule=PAPER)
+
+
+def test_agreement_of_all_problems_leaves_doubt_and_rounding_decides_nothing(found):
+    measured = found[found["low"].notna()]
+    assert (measured["low"] < measured["high"]).all()
+    alike = found[found["finding"] == "easy: beam search degrades with budget"].iloc[0]
+    assert alike["first"] == alike["second"] == 1, "on all 39 problems, which searches answered once"
+    assert alike["high"] == -alike["low"] == pytest.approx(1.96 / 41, rel=1e-3)
+    ends = measured[["low", "high"]].to_numpy()
+    assert ((ends == 0) | (np.abs(ends) > 1e-12)).all()
+
+
+def test_a_problem_that_stands_in_two_bins_over_the_splits_counts_once(tmp_path):
+    evidence = open_evidence(record(tmp_path / "run"))
+    (view,), _ = views(evidence, [PAPER], bins=5)
+    parts = [group for group in view.groups if group.name in ("3", "4")]
+    whole = _merged(parts)
+    assert len(whole.members) < sum(len(part.members) for part in parts), "some stand in both"
+    weights = np.zeros((2, len(view.arms.problems)))
+    for part in parts:
+        weights[0, part.members] += part.weights
+    weights[1, whole.members] = whole.weights
+    assert weights[1] == pytest.approx(weights[0])
+    rows = findings(evidence, "prm", rule=PAPER)
+    row = rows[rows["bin"] == "3, 4"].iloc[0]
+    assert row["problems"] == len(whole.members)
+    assert row["budgets"] == "4", "of 16 samples 8 set the bins, and searches were run at 4 and 16"
+
+
+def test_fewer_than_six_problems_decide_nothing(tmp_path):
+    rows = findings(open_evidence(record(tmp_path / "run", problems=5)), "prm", rule=PAPER, bins=1)
+    told = rows[rows["first"].notna()]
+    assert len(told) > 1
+    assert set(told["verdict"]) == {"undecided"}
+    assert told[["low", "high"]].isna().all(axis=None)

@@ -92,6 +92,28 @@ def test_the_command_compares_the_four(tmp_path):
     assert {row["strategy"][0] for row in rows if "exploratory" in row["interval"]} == set("ABCD")
 
 
+def test_the_four_stand_in_bins_that_are_set_on_half_of_the_samples(evidence):
+    (view,), _ = views(evidence, [CONVENTIONS["paper"]], bins=5, change=weakened(evidence, "prm"))
+    lines = {line.strategy[0]: line for line in view.lines()}
+    assert set(view.halves) == {lines[name].way for name in "ABC"}, "D is of the reviser's samples"
+    rows, one = np.arange(len(view.arms.problems)), np.array([1])
+    for halves in zip(*(view.halves[lines[name].way] for name in "ABC"), strict=True):
+        first, *others = (half.at(one, rows)[0] for half in halves)
+        for other in others:
+            assert other == pytest.approx(first), (
+                "of one sample there is nothing to choose, and halves are the same"
+            )
+
+
+def test_the_command_needs_no_option_for_bins(tmp_path):
+    line = ["exchange", str(record(tmp_path / "run")), "--weak-verifier", "prm", "--json"]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["bin"] for row in rows} == {"all", *"12345"}
+    assert {row["strategy"][0] for row in rows if "exploratory" in row["interval"]} == set("ABCD")
+
+
 def pool(name, correct, n=100, problems=40):
     return Pool(name, tuple(map(str, range(problems))), np.full(problems, n), np.full(problems, correct))
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from scalinglab.advise.candidates import Candidate, affording, asked, candidates, longer, reaching, resampled
-from scalinglab.advise.validated import Validated, validated
+from scalinglab.advise.candidates import (
+    Asked,
+    Candidate,
+    affording,
+    asked,
+    candidates,
+    longer,
+    reaching,
+    resampled,
+)
+from scalinglab.advise.validated import Validated, doubted, validated
 from scalinglab.curves import Floats, tails
 from scalinglab.errors import DataError
 from scalinglab.exchange import View
@@ -23,7 +32,10 @@ _LOADS = 10.0 ** np.linspace(-6, 6, 121)
 
 @dataclass(frozen=True)
 class Number:
-    """A number with its 95 % bootstrap interval over problems, and how it is known."""
+    """A number with its 95 % bootstrap interval over problems, and how it is known.
+
+    That of an accuracy allows for the doubt that is left where all problems agree.
+    """
 
     value: float
     low: float
@@ -138,7 +150,7 @@ def advise(
         raise _beyond(found, queries, target, budget)
     order, winners = np.argsort(costs[:, 0], kind="stable"), costs.argmin(axis=0)
     options = [
-        _option(found[i], flops[i, 0], queries, float((winners[1:] == i).mean()), len(view.arms.problems))
+        _option(view, data, found[i], flops[i, 0], queries, float((winners[1:] == i).mean()))
         for i in order[:2]
         if np.isfinite(costs[i, 0])
     ]
@@ -166,8 +178,10 @@ def advise(
     )
 
 
-def _option(one: Candidate, flops: float, queries: float, right: float, problems: int) -> Option:
+def _option(view: View, data: Asked, one: Candidate, flops: float, queries: float, right: float) -> Option:
     """A candidate at these FLOPs a query, with intervals at that fixed budget."""
+    problems, fewest = len(view.arms.problems), view.arms.readers[one.line.way].fewest
+    strata = [(len(rows), share) for rows, share in data.strata]
     weights = one.shares(flops)
     used = np.flatnonzero(weights > 1e-9)
     columns, budgets = one.line.columns[used].tolist(), one.line.budgets[used].tolist()
@@ -180,7 +194,7 @@ def _option(one: Candidate, flops: float, queries: float, right: float, problems
         one.line.label,
         one.line.verifier,
         parts,
-        _number(accuracy, how, problems),
+        _doubted(_number(accuracy, how, problems), strata, fewest),
         _number(spent, how, problems),
         one.training,
         _number(one.training + queries * spent, how, problems),
@@ -192,6 +206,12 @@ def _number(draws: Floats, how: str, problems: int) -> Number:
     ends = np.quantile(draws[1:], tails(problems))
     value, low, high = (float(f"{end:.9g}") for end in (draws[0], *ends))
     return Number(value, low, high, how)
+
+
+def _doubted(number: Number, strata: Sequence[tuple[int, float]], fewest: int) -> Number:
+    """An accuracy of which agreement leaves doubt; FLOPs that agree are known."""
+    low, high = doubted(number.value, np.array([number.low, number.high]), strata, fewest)
+    return replace(number, low=float(f"{low:.9g}"), high=float(f"{high:.9g}"))
 
 
 def _flip(

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scalinglab.advise.candidates import Asked, Candidate, candidates
-from scalinglab.curves import DRAWS, Floats, resampled, tails
+from scalinglab.curves import DRAWS, Floats, doubt, resampled, tails
 from scalinglab.exchange import View
+from scalinglab.exchange.paired import widened
 
 FOLDS, PARTITIONS = 5, 20
 Rank = Callable[[float], tuple[Floats, Floats]]
@@ -21,8 +22,8 @@ class Validated:
     """What advice of this kind reaches and takes a query on other problems than it was chosen on.
 
     accuracy, flops: means over problems, each under what was chosen without its fold; low, high: of the accuracy,
-    95 % bootstrap over problems given the choices. advised: the share of choices that found anything to advise;
-    the others are left out.
+    95 % bootstrap over problems given the choices, and the doubt that agreement leaves. advised: the share of
+    choices that found anything to advise; the others are left out.
     """
 
     accuracy: float
@@ -58,11 +59,13 @@ def validated(
     costs, flops = ranked(found)(queries)
     values = np.full((2, *held.shape), np.nan)
     advised = np.isfinite(costs).any(axis=0)
+    fewest = []
     for j in np.flatnonzero(advised).tolist():
         i = int(costs[:, j].argmin())
+        fewest.append(view.arms.readers[found[i].line.way].fewest)
         blend, at = found[i].shares(float(flops[i, j]), j), np.ix_(held[j], found[i].line.columns)
         values[0, j, held[j]], values[1, j, held[j]] = data.accuracy[at] @ blend, data.flops[at] @ blend
-    return _summed(values, data, folds, float(advised.mean()), seed)
+    return _summed(values, data, folds, float(advised.mean()), min(fewest, default=1), seed)
 
 
 def _held(data: Asked, folds: int, seed: int) -> npt.NDArray[np.bool_]:
@@ -73,7 +76,7 @@ def _held(data: Asked, folds: int, seed: int) -> npt.NDArray[np.bool_]:
     return np.concatenate([fold == part for part in range(folds)])
 
 
-def _summed(values: Floats, data: Asked, folds: int, advised: float, seed: int) -> Validated | None:
+def _summed(values: Floats, data: Asked, folds: int, advised: float, fewest: int, seed: int) -> Validated | None:
     """Each row's mean over the choices that were scored on it, and their mean over rows."""
     times = (~np.isnan(values[0])).sum(axis=0)
     each = np.nansum(values, axis=1) / np.maximum(times, 1)
@@ -82,5 +85,18 @@ def _summed(values: Floats, data: Asked, folds: int, advised: float, seed: int) 
         return None
     accuracy, flops = (float(sum(share * row[rows].mean() for rows, share in scored)) for row in each)
     drawn = [share * resampled(each[0, rows], DRAWS, seed)[:, 0] for rows, share in scored]
-    low, high = np.quantile(np.sum(drawn, axis=0), tails(int((times > 0).sum()))).tolist()
+    ends = np.quantile(np.sum(drawn, axis=0), tails(int((times > 0).sum())))
+    low, high = doubted(accuracy, ends, [(len(rows), share) for rows, share in scored], fewest)
     return Validated(accuracy, low, high, flops, folds, advised)
+
+
+def doubted(
+    accuracy: float, ends: Floats, strata: Sequence[tuple[int, float]], fewest: int
+) -> tuple[float, float]:
+    """The ends of an accuracy moved out by the doubt that resampling cannot see (see ``curves.doubt``), in 0 to 1.
+
+    strata: the problems of each, and its share of the queries; fewest: samples behind any one accuracy.
+    """
+    unseen = np.sum([(share * doubt(problems, fewest)) ** 2 for problems, share in strata])
+    low, high = widened(np.asarray(accuracy), (ends[0], ends[1]), np.asarray(unseen))
+    return max(float(low), 0.0), min(float(high), 1.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,12 @@ from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
     from scalinglab.advise import Advice, Number
+    from scalinglab.evidence import Evidence
+    from scalinglab.exchange import View
+
+_GROUNDS = ("tokens:", "training tokens", "missing:", "of ", "bins:", "coverage:", "left out:", "scores by",
+            "tuning of", "sunk:")  # fmt: skip
+"""How the notes of a comparison begin on which advice rests too; the others are about verdicts."""
 
 
 def advise(
@@ -51,6 +58,7 @@ def advise(
     best = told.pop(rule.name, unpriced.get(rule.name))
     if not isinstance(best, advice.Advice):
         raise best if isinstance(best, Exception) else _unpriced(rule.name, str(best))
+    best = replace(best, notes=_grounded(best, evidence, found, sunk))
     others = {name: _short(one) for name, one in told.items()}
     options = [option for option in (best.best, best.second) if option is not None]
     view = next(view for view in found if view.arms.convention == rule.name)
@@ -63,6 +71,14 @@ def advise(
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
         return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
     return _print(best, costs, seconds, sunk, _line(best, others), str(rule))
+
+
+def _grounded(best: Advice, evidence: Evidence, found: Sequence[View], sunk: bool) -> tuple[str, ...]:
+    """The notes of advice, and what the numbers of the evidence rest on."""
+    from scalinglab.exchange.notes import notes_of
+
+    grounds = [note for note in notes_of(evidence, found, sunk=sunk) if note.startswith(_GROUNDS)]
+    return tuple(dict.fromkeys([*best.notes, *grounds]))
 
 
 def _unpriced(name: str, why: str) -> Exception:

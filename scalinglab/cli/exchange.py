@@ -93,11 +93,11 @@ def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Cas
     from scalinglab.report import Section, rows
 
     flips, rule = sensitivity(shown), case.rule()
+    name = shown_rule(found, rule.name)
     if as_json:
         document = {"small": found.small, "large": found.large, "convention": str(rule), "rows": rows(shown)}
         document |= {"breakeven": rows(even), "sensitivity": rows(flips)}
         return print_rows([], document | {"unpriced": dict(found.unpriced), "notes": list(found.notes)}, as_json)
-    name = shown_rule(found, rule.name)
     heading = f"{found.small} with test-time compute against {found.large}: accuracy points (95 %), verdict"
     ends = "within the R that the measured budgets stand for; an end that is missing lies beyond them"
     left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]
@@ -182,9 +182,6 @@ def report(
     evidence = case.evidence()
     found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)
-    try:
-        optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))
-    except DataError:  # no verifier to rank by, or no best-of-N: the rest stands
-        optimal = None
+    optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))
     made = comparison_report(found, name, optimal=optimal)
     print_files(made.write(out, command=command(), seed=case.seed), as_json)

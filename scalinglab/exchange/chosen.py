@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from scalinglab.curves import QueryCost, pool_from_run
+from scalinglab.curves import Placed, Pool, QueryCost, Reader, Sampled
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.splits import Division, divided, kept_apart
@@ -26,11 +26,15 @@ from scalinglab.optimal import (
     mechanisms,
     shrunk,
 )
-from scalinglab.samples import scored_by
 
 SELECTOR = "weighted"
 """How the baseline, best-of-N weighted, chooses (PAPER section 3: the default everywhere)."""
 _ALONE = f"gain: no search or revisions beside parallel samples, {SELECTOR}: there is nothing to gain over"
+_READ = (
+    "accuracy: arms chosen on other problems; in_sample: on the same, which flatters",
+    "a budget means at most, on the mean over queries; between two measured ones stands their mixture",
+    "intervals: 95 %, bootstrap over problems, arms chosen anew on each resample",
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,7 @@ def choose(
     judge = _judge(view, verifier)
     own = divided(evidence, [view.arms], [rule], view.small, count=bins, seed=seed)
     oracle = _optimal(view, own, rule, unit, seed)
-    guessed = None if judge is None else divided(
-        evidence, [view.arms], [rule], view.small, count=bins, seed=seed, verifier=judge
-    )  # fmt: skip
+    guessed = _guessed(evidence, view, rule, bins, judge, seed, asked=verifier is not None)
     predicted = None if guessed is None else _optimal(view, guessed, rule, unit, seed)
     arms, _ = own.case(view.arms, view.menu(), 0, 0, charged=rule.difficulty)
     beside = mechanisms(arms, small=view.small)
@@ -95,8 +97,8 @@ def choose(
         view.small, judge, oracle, predicted,
         None if predicted is None else agreement(oracle.bins, predicted.bins),
         tuple(gains(arms, oracle.bins, small=view.small, seed=seed)) if beside else (),
-        None if judge is None or predicted is None else _allocated(evidence, view, predicted.bins, judge, seed),
-        (*_notes(evidence, oracle, judge), *([] if beside else [_ALONE])),
+        None if guessed is None or predicted is None else _allocated(view, guessed, predicted.bins, seed),
+        (*_notes(evidence, oracle, None if guessed is None else judge), *([] if beside else [_ALONE])),
     )  # fmt: skip
 
 
@@ -107,12 +109,31 @@ def _optimal(
     return compute_optimal([case], unit=unit, seed=seed)[0]
 
 
+def _guessed(
+    evidence: Evidence, view: View, rule: Convention, bins: int, judge: str | None, seed: int, *, asked: bool
+) -> Division | None:
+    """The problems in bins by the judge's mean score; None where it did not judge the samples that set bins.
+
+    Raises that DataError where this judge was asked for.
+    """
+    if judge is None:
+        return None
+    try:
+        return divided(evidence, [view.arms], [rule], view.small, count=bins, seed=seed, verifier=judge)
+    except DataError:  # the oracle's bins stand already: it is the scores that are missing
+        if asked:
+            raise
+        return None
+
+
 def _judge(view: View, verifier: str | None) -> str | None:
     """The verifier asked for, or the first, of those that judged parallel samples and do not know the answers."""
     usable = [
         line.verifier
         for line in view.lines()
-        if line.strategy == "parallel" and view.judges.get(line.verifier) is not None
+        if line.strategy == "parallel"
+        and line.models[0] == view.small
+        and view.judges.get(line.verifier) is not None
     ]
     if verifier is not None and verifier not in usable:
         known = ", ".join(dict.fromkeys(usable)) or "none"
@@ -120,44 +141,42 @@ def _judge(view: View, verifier: str | None) -> str | None:
     return verifier or next(iter(usable), None)
 
 
-def _allocated(evidence: Evidence, view: View, bins: Bins, judge: str, seed: int) -> Allocation | None:
-    """The allocator's samples, priced as the arms of best-of-N are: a fixed part and an equal one a sample."""
-    line = next(
-        (
-            one
-            for one in view.lines()
-            if (one.strategy, one.selector, one.verifier) == ("parallel", SELECTOR, judge)
-        ),
-        None,
-    )
-    if line is None or bins.ease is None or bins.ease.min() < 0 or bins.ease.max() > 1 or evidence.run is None:
+def _allocated(view: View, guessed: Division, bins: Bins, seed: int) -> Allocation | None:
+    """The allocator's samples, priced as the arms of best-of-N are: a fixed part and an equal one a sample.
+
+    They are scored on samples that did not predict: of the first split, whose bins these are, the other half.
+    """
+    wanted = (view.small, "parallel", SELECTOR, guessed.verifier)
+    lines = [one for one in view.lines() if (one.models[0], one.strategy, one.selector, one.verifier) == wanted]
+    if not lines or bins.ease is None or bins.ease.min() < 0 or bins.ease.max() > 1:
         return None
-    price = view.arms.prices[line.way]
-    cost = QueryCost(float((price.fixed + bins.cost).mean()), float(price.each.mean()))
-    seen = scored_by(evidence.run, judge, model=view.judges[judge])
-    pool = pool_from_run(seen, view.small)
-    if pool.problems != view.arms.problems:
-        return None
+    price, whole = view.arms.prices[lines[0].way], view.arms.readers[lines[0].way]
     return allocation(
-        pool,
+        _pool(guessed.halves.get(lines[0].way, (whole,))[0]),
         shrunk(bins.ease, bins.samples),
         selector=SELECTOR,
         convention=view.arms.convention,
-        cost=cost,
+        cost=QueryCost(float((price.fixed + bins.cost).mean()), float(price.each.mean())),
         seed=seed,
     )
 
 
+def _pool(reader: Reader) -> Pool:
+    """The samples of a line, a row each of the view's problems."""
+    assert isinstance(reader, Placed)
+    assert isinstance(reader.reader, Sampled)
+    pool, rows = reader.reader.pool, reader.rows
+    graded = None if pool.graded is None else pool.graded.take(lambda array: array[rows])
+    return Pool(pool.model, reader.problems, pool.n[rows], pool.correct[rows], graded)
+
+
 def _notes(evidence: Evidence, oracle: Optimal, judge: str | None) -> tuple[str, ...]:
     bins, kept = oracle.bins, kept_apart(evidence)
+    if bins.samples == 0:
+        return ("bins: none: all problems are one, which takes no samples to set", *_READ)
     told = f"{bins.samples} samples a problem, " + (
         "recorded for that alone" if kept else "a random half of the parallel ones"
     )
     paid = "charged to every query" if bins.charged else "not charged under this convention"
-    guess = f"predicted bins: by the mean score of {judge}; " if judge else ""
-    return (
-        f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}",
-        f"{guess}accuracy: arms chosen on other problems; in_sample: on the same, which flatters",
-        "a budget means at most, on the mean over queries; between two measured ones stands their mixture",
-        "intervals: 95 %, bootstrap over problems, arms chosen anew on each resample",
-    )
+    guess = f"predicted bins: by the mean score of {judge}" if judge else "no verifier predicts bins"
+    return (f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}", guess, *_READ)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import interval
+from scalinglab.curves import Floats, Group, Ints, doubt, interval
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.paired import UNDECIDED
+from scalinglab.exchange.paired import FEWEST_PROBLEMS, UNDECIDED, widened
 from scalinglab.exchange.views import ALL, View, views
 from scalinglab.flops import Convention
 
@@ -44,11 +45,15 @@ CLAIMS = (
 )  # fmt: skip
 _NOTHING = 0.05
 """In the hardest bin nothing works: an accuracy below this, the testbed's own bound for that bin."""
+_ROUNDING = 1e-12
+"""Of a mean over problems: an end so near to 0 is 0."""
 
 
 def findings(evidence: Evidence, verifier: str, *, rule: Convention, bins: int = 5, seed: int = 0) -> pd.DataFrame:
     """One row a finding: the accuracies compared at equal budgets in samples, their paired difference with a
-    95 % interval over problems, and whether the finding holds, does not, or is undecided here.
+    95 % interval over problems (none, and undecided, for fewer than six), and whether the finding holds, does not,
+    or is undecided here. Intervals allow for what resampling cannot see: the noise of votes, and the doubt that is
+    left where all problems agree.
 
     Samples and the finals of searches are voted on with the weights of ``verifier``, revisions by flat majority.
     Bins are those of ``views``. Where a strategy was not run, the row says so. Raises DataError for a verifier
@@ -63,24 +68,68 @@ def findings(evidence: Evidence, verifier: str, *, rule: Convention, bins: int =
 
 
 def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object]:
-    groups = [group for group in view.groups if group.name in claim.bins]
-    size = sum(len(group.members) for group in groups)
-    row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": size}
-    pair = _pair(claim, view, verifier) if groups else None
+    group = _merged([group for group in view.groups if group.name in claim.bins])
+    row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": 0}
+    if group is None:
+        return row | {"verdict": NOT_MEASURED}
+    row |= {"problems": len(group.members)}
+    pair = _pair(claim, view, group, verifier)
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
-    (better, worse), budgets = pair
-    scored = np.concatenate([view.scored(group)[:, [better, worse]] for group in groups])
-    difference = scored[:, 0] - scored[:, 1]
-    low, high = map(float, interval(difference, seed=seed))
-    verdict = HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED
-    found = {"budgets": budgets, "first": scored[:, 0].mean(), "second": scored[:, 1].mean()}
-    return row | found | {"difference": difference.mean(), "low": low, "high": high, "verdict": verdict}
+    arms, budgets = list(pair[0]), pair[1]
+    scored = view.scored(group)[:, arms]
+    first, second = map(float, scored.mean(axis=0))
+    found = {"budgets": budgets, "first": first, "second": second, "difference": first - second}
+    return row | found | _judged(_ends(view, group, scored[:, 0] - scored[:, 1], arms, seed))
 
 
-def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[int, int], str] | None:
-    """Both arms, and at which budgets they were measured: the least or the most that both were."""
-    sides = [_arms(view, side[0], verifier) for side in (claim.better, claim.worse)]
+def _merged(groups: Sequence[Group]) -> Group | None:
+    """The problems of several bins as one group: one that stands in two of them, over the splits, counts once."""
+    if not groups:
+        return None
+    members = np.unique(np.concatenate([group.members for group in groups]))
+    inside = [_placed(group.inside, group.members, members) for group in groups if group.inside is not None]
+    return Group(", ".join(group.name for group in groups), members, np.any(inside, axis=0) if inside else None)
+
+
+def _placed(inside: npt.NDArray[np.bool_], own: Ints, members: Ints) -> npt.NDArray[np.bool_]:
+    found = np.zeros((len(inside), len(members)), dtype=np.bool_)
+    found[:, np.searchsorted(members, own)] = inside
+    return found
+
+
+def _ends(
+    view: View, group: Group, values: Floats, arms: list[int], seed: int, *, least: float = -1.0
+) -> tuple[float, float] | None:
+    """The 95 % ends of the mean of the members' values, worked out from these arms; None of too few problems."""
+    if len(group.members) < FEWEST_PROBLEMS:
+        return None
+    unseen = doubt(group.effective, min(_fewest(view, group, at) for at in arms)) ** 2
+    if view.arms.noise is not None:
+        share = group.weights / group.weights.sum()
+        unseen += float(share**2 @ view.arms.noise[group.members][:, arms].sum(axis=1))
+    low, high = widened(np.asarray(values.mean()), interval(values, seed=seed), np.asarray(unseen))
+    return max(float(low), least), min(float(high), 1.0)
+
+
+def _fewest(view: View, group: Group, arm: int) -> int:
+    """Samples behind any one accuracy of an arm in a group: of the scoring halves, where bins took the others."""
+    way = int(view.arms.table["way"].iloc[arm])
+    whole = (view.arms.readers[way],)
+    return min(one.fewest for one in (whole if group.inside is None else view.halves.get(way, whole)))
+
+
+def _judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, object]:
+    """The interval of what is claimed to lie above the bound, about the bound, and the verdict."""
+    if ends is None:
+        return {"low": None, "high": None, "verdict": UNDECIDED}
+    low, high = (0.0 if abs(end - bound) < _ROUNDING else end - bound for end in ends)
+    return {"low": low, "high": high, "verdict": HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED}
+
+
+def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[int, int], str] | None:
+    """Both arms, and at which budgets they can be read in the group: the least or the most that both can."""
+    sides = [_arms(view, group, side[0], verifier) for side in (claim.better, claim.worse)]
     shared = sorted({budget for budget, _ in sides[0]} & {budget for budget, _ in sides[1]})
     if not shared:
         return None
@@ -96,7 +145,7 @@ def _pair(claim: Claim, view: View, verifier: str) -> tuple[tuple[int, int], str
     return (first, second), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
 
 
-def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
+def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
     """The arms of a strategy by budget and length of chains (0 where there are none), where they were run so.
 
     Chains are read at any number of them; here at the budgets at which searches and samples were run too.
@@ -106,7 +155,9 @@ def _arms(view: View, strategy: str, verifier: str) -> dict[tuple[int, int], int
     for line in view.lines():
         if (line.strategy, line.selector, line.verifier) == (strategy, selector, judged):
             length = int(json.loads(line.setting).get("length", 0))
-            found |= {(int(k), length): int(at) for k, at in zip(line.budgets, line.columns, strict=True)}
+            found |= {
+                (int(k), length): int(at) for k, at in zip(line.budgets, view.columns(line, group), strict=False)
+            }
     return found
 
 
@@ -116,11 +167,11 @@ def _hardest(view: View, seed: int) -> dict[str, object]:
     accuracy = view.scored(group)
     columns = np.concatenate([view.columns(line, group) for line in view.menu()])
     best = int(columns[accuracy[:, columns].mean(axis=0).argmax()])
-    low, high = map(float, interval(accuracy[:, best], seed=seed))
-    verdict = HOLDS if high < _NOTHING else DOES_NOT if low > _NOTHING else UNDECIDED
     arm, middle = view.arms.table.iloc[best], float(accuracy[:, best].mean())
+    found = _judged(_ends(view, group, accuracy[:, best], [best], seed, least=0.0), _NOTHING)
+    against = {HOLDS: DOES_NOT, DOES_NOT: HOLDS}  # that nothing works is that the best lies below the bound
     return {
         "finding": f"hardest bin: nothing works (best here: {arm['strategy']})", "bin": group.name,
         "problems": len(group.members), "budgets": str(arm["budget"]), "first": middle, "second": _NOTHING,
-        "difference": middle - _NOTHING, "low": low - _NOTHING, "high": high - _NOTHING, "verdict": verdict,
+        "difference": middle - _NOTHING, **found, "verdict": against.get(str(found["verdict"]), UNDECIDED),
     }  # fmt: skip

@@ -114,11 +114,7 @@ def _halved(
     evidence: Evidence, arms: Sequence[Arms], rules: Sequence[Convention], small: str, count: int, seed: int,
     verifier: str | None,
 ) -> Division:  # fmt: skip
-    table = arms[0].table
-    ways = table.loc[(table["model"] == small) & (table["strategy"] == "parallel"), ["way", "setting"]]
-    if len(ways):
-        ways = ways[ways["setting"] == ways["setting"].iloc[0]]  # other settings are other samples
-    readers = {int(way): arms[0].readers[int(way)] for way in ways["way"].unique()}
+    readers = _sampled(arms[0], small)
     if not readers:
         raise DataError(
             f"no parallel samples of {small}", "two or more of each problem, to set bins", "use --bins 1"
@@ -142,6 +138,20 @@ def _halved(
     groups = bin_groups(labels, count)
     return Division(arms[0].problems, count, groups, tuple(labels), verifier, tuple(eases), half, spent,
                     {way: tuple(every) for way, every in later.items()})  # fmt: skip
+
+
+def _sampled(arms: Arms, small: str) -> dict[int, Reader]:
+    """The readers of the small model's independent samples, by way, whatever a study of choosers calls them.
+
+    Of strategy parallel where it has any; of one setting, for others are other samples.
+    """
+    ways = arms.table[arms.table["model"] == small].drop_duplicates("way").set_index("way")
+    own = ways[ways["strategy"] == "parallel"]
+    if own.empty:
+        ways = ways[ways["role"] != "reviser"]
+        own = ways[[arms.readers[way].step == 1 and arms.readers[way].fewest > 1 for way in ways.index]]
+    kept = own[own["setting"] == own["setting"].iloc[0]] if len(own) else own
+    return {int(way): arms.readers[int(way)] for way in kept.index}
 
 
 def _told(arms: Arms, evidence: Evidence, rule: Convention, small: str, setter: int) -> Price:
