@@ -37,6 +37,11 @@ class Group:
         return np.ones(len(self.members)) if self.inside is None else self.inside.mean(axis=0)
 
     @property
+    def size(self) -> int:
+        """How many problems are compared: over splits, the mean number in this bin, rounded."""
+        return round(float(self.weights.sum()))
+
+    @property
     def effective(self) -> float:
         """How many problems that count alike would leave the mean as much doubt (Kish 1965)."""
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())

@@ -111,6 +111,7 @@ def _points(view: View, group: Group, r: Sequence[float], thinking: bool) -> Ite
                     "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
                     "bin": group.name, "R": at, "k": found.k[j], "flops": flops[j], "against": rival.name,
                     "convention": view.arms.convention, "status": found.status[j], "interval": POINTWISE,
+                    "problems": group.size,
                 }  # fmt: skip
                 yield _Point(row, small[:, j], large, float(noise[j]), counted)
 
@@ -128,7 +129,7 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
 
 def finished(row: dict[str, Any], large: Floats, found: dict[str, Any] | None) -> dict[str, Any]:
     """A row with what was compared, or with why there is nothing: a lower bound that does not win says nothing."""
-    empty = row | dict.fromkeys(COMPARED) | {"large": float(large.mean()), "problems": len(large)}
+    empty = row | dict.fromkeys(COMPARED) | {"large": float(large.mean())}
     if found is None:
         return empty | {"verdict": CANNOT_PAY if row["status"] == CANNOT else OUTSIDE}
     if row["status"] == BOUND and found["verdict"] != TEST_TIME:
@@ -167,7 +168,7 @@ def _together(
         row = {
             "strategy": kind, "verifier": "", "selector": kind, "bin": group.name, "R": r[j], "k": np.nan,
             "flops": one.flops[j], "against": rival.name, "convention": view.arms.convention,
-            "status": one.status[j], "interval": SIMULTANEOUS,
+            "status": one.status[j], "interval": SIMULTANEOUS, "problems": group.size,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
 
