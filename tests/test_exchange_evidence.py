@@ -192,6 +192,66 @@ def test_a_number_alone_prices_rules_of_2n_and_unprices_others_by_name():
     assert set(found.unpriced) >= {"exact", "exact-measured"}
 
 
+# What the notes say of tokens, judges and problems that are missing
+
+
+def samples(*, recorded=(), prm=True):
+    """Eight problems of four answers each, of small with scores, of large without; tokens of some models alone."""
+    rows = [
+        {"model": model, "problem": f"p{i}", "sample": j, "answer": str(j % 2), "correct": j % 2 == 0,
+         "verifier": "prm", "score": 0.5 if model == "small" else np.nan}
+        | ({"prompt_tokens": 40, "generated_tokens": 100} if model in recorded else {})
+        for model in ("small", "large") for i in range(8) for j in range(4)
+    ]  # fmt: skip
+    specs = {name: SPECS[name] for name in ("small", "large")} | ({"prm": SPECS["judge"]} if prm else {})
+    return open_evidence(pd.DataFrame(rows), small="small", large="large", specs=specs)
+
+
+BOTH = ("small", "large")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "wanted"),
+    [
+        (BOTH, "as the run recorded them, call by call; costs"),
+        (("small",), "call by call, but none of large: a sample is taken to read 256 and write 256; costs"),
+        ((), "none recorded; every sample"),
+    ],
+    ids=["both", "one", "none"],
+)
+def test_the_models_whose_tokens_are_assumed_are_named(recorded, wanted):
+    (note,) = [note for note in compare(samples(recorded=recorded), bins=1).notes if note.startswith("tokens: ")]
+    assert wanted in note
+
+
+@pytest.mark.parametrize(
+    ("recorded", "prm", "charge"),
+    [((), True, "is taken from tokens"), ((), False, "is not charged"), (BOTH, True, "is not charged"),
+     (("large",), True, "is taken from tokens of the answers of small alone")],
+)  # fmt: skip
+def test_what_judging_without_recorded_calls_takes_is_said_as_it_is_charged(recorded, prm, charge):
+    found = compare(samples(recorded=recorded, prm=prm), rules=[SMALL_PAYS], bins=1)
+    notes = [note for note in found.notes if "scores by prm" in note]
+    assert notes == [f"scores by prm have no recorded calls: what judging took {charge}"]
+    assert not any("left out" in note for note in found.notes), "without a price it is not left out"
+    (view,) = found.views
+    lines = {line.label: view.arms.flops[0, line.columns[-1]] for line in view.lines()}
+    assert (lines["parallel, weighted by prm"] > lines["parallel, majority"]) == ("tokens" in charge)
+
+
+def test_missing_problems_are_told_of_all_that_any_model_was_asked():
+    """Small lacks three of sixty, large two others: each is told of the sixty, compared on fifty-five."""
+    frame = counts_of([8] * 60, [8] * 60)
+    number = frame["problem"].str[1:].astype(int)
+    lacks = ((frame["model"] == "small") & (number < 3)) | ((frame["model"] == "large") & (number >= 58))
+    found = compare(opened(frame[~lacks]), rules=[PAPER], bins=1)
+    told = [note for note in found.notes if note.startswith("missing")]
+    assert sorted(told) == [
+        "missing: large / parallel was never asked 2 of 60 problems; compared on 55",
+        "missing: small / parallel was never asked 3 of 60 problems; compared on 55",
+    ]
+
+
 # Real counts
 
 
@@ -228,7 +288,7 @@ def test_training_tokens_of_the_model_that_answered_decide_the_verdict(pythia):
     assert ours.loc[22, "verdict"] == TEST_TIME
     assert theirs.loc[22, "verdict"] == UNDECIDED
     assert any(
-        note.startswith("training tokens D: Pythia-1B 2e+10") and "they differ" in note for note in true.notes
+        note.startswith("training tokens D: Pythia 1B 2e+10") and "they differ" in note for note in true.notes
     )
     assert not any("they differ" in note for note in catalogue.notes)
 
