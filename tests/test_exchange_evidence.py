@@ -252,6 +252,33 @@ def test_missing_problems_are_told_of_all_that_any_model_was_asked():
     ]
 
 
+# Models that a rule of exact shapes cannot price
+
+
+@pytest.mark.parametrize("form", ["counts", "samples"])
+def test_a_model_that_is_not_compared_unprices_no_rule(form):
+    frame = counts_of(OURS, THEIRS)
+    frame = pd.concat([frame, frame[frame["model"] == "large"].assign(model="third")])
+    if form == "samples":
+        tokens = {"prompt_tokens": 40, "generated_tokens": 100}
+        frame = frame.loc[frame.index.repeat(2)].assign(**tokens, correct=lambda rows: rows["correct"] > 8)
+        frame = frame.drop(columns="n")
+    specs = SPECS | {"third": parse("7e9@2e12")}
+    specs = {name: specs[name] for name in ("small", "large", "third")}
+    evidence = open_evidence(frame, small="small", large="large", specs=specs)
+    found, unpriced = views(evidence, PRESETS, bins=1)
+    assert (len(found), unpriced) == (len(PRESETS), {})
+
+
+def test_a_verifier_of_unknown_shape_unprices_the_rules_that_charge_it_by_its_name(tmp_path):
+    """Recorded calls: kaplan charges no verifier; exact rules do, and say which model they cannot price."""
+    evidence = open_evidence(record(tmp_path), specs=SPECS | {"judge": parse("16e7@2e12")})
+    found, unpriced = views(evidence, PRESETS, bins=1)
+    assert "kaplan" in {view.arms.convention for view in found}
+    assert set(unpriced) == {"exact", "exact-measured"}
+    assert all(why.startswith("judge: only its number of parameters is known") for why in unpriced.values())
+
+
 # Real counts
 
 

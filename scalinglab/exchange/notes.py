@@ -128,7 +128,7 @@ def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
 
 
 def _silent(evidence: Evidence, silent: Mapping[str, str]) -> Iterator[str]:
-    """What is charged for verifiers without recorded calls: tokens of answers that have no recorded calls either."""
+    """What is charged for verifiers without recorded calls: tokens of answers that have none either."""
     counted, every = _assumed(evidence)
     priced = sorted(name for name, model in silent.items() if counted and model in evidence.specs)
     free = sorted(set(silent) - set(priced))
