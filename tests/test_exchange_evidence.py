@@ -25,7 +25,7 @@ from scalinglab.exchange import (
 from scalinglab.flops import CONVENTIONS, training
 from scalinglab.flops import total as flops_of
 from scalinglab.ledger import price
-from scalinglab.samples import Call, RunStore, Solution, Unit
+from scalinglab.samples import Call, Run, RunStore, Solution, Unit, read_run, write_parquet
 from scalinglab.specs import find, parse
 
 PRESETS = list(CONVENTIONS.values())
@@ -183,6 +183,24 @@ def test_prices_of_models_that_are_not_in_the_data_are_refused(tmp_path):
     line = ["exchange", str(path), "--small", "small", "--large", "large", "--spec", "smal=1e9@20e9"]
     refused = CliRunner().invoke(app, line).exception
     assert str(refused).startswith("--spec smal, which is not in the data; expected one of large, small")
+
+
+def test_a_spec_under_a_verifiers_name_prices_the_model_behind_it(tmp_path):
+    """Scores are named judge, and the one model that was called to judge is Skywork-PRM."""
+    run = read_run(record(tmp_path))
+    called = run.calls["model"].astype(object).replace("judge", "Skywork-PRM")
+    write_parquet(Run(run.units, run.calls.assign(model=called), run.solutions), tmp_path / "exported")
+    pair = {name: SPECS[name] for name in ("small", "large")}
+    by_verifier, by_model = (
+        open_evidence(tmp_path / "exported", specs=pair | {name: SPECS["judge"]})
+        for name in ("judge", "Skywork-PRM")
+    )
+    assert by_verifier.verifiers == {"judge": "Skywork-PRM"}
+    assert by_verifier.specs == by_model.specs
+    assert by_verifier.lacking == ()
+    both = pair | {"judge": SPECS["judge"], "Skywork-PRM": find("Pythia-410M")}
+    with pytest.raises(DataError, match="two specs of model Skywork-PRM"):
+        open_evidence(tmp_path / "exported", specs=both)
 
 
 def test_a_number_alone_prices_rules_of_2n_and_unprices_others_by_name():
