@@ -20,7 +20,7 @@ from scalinglab.specs import find, from_config
 
 COVERAGE = "parallel, coverage"
 VERDICT_KEYS = {
-    "strategy", "verifier", "selector", "bin", "R", "k", "flops", "against", "convention", "status", "interval",
+    "strategy", "model", "verifier", "selector", "bin", "R", "k", "flops", "against", "convention", "status", "interval",
     "small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high", "problems",
     "verdict",
 }  # fmt: skip
