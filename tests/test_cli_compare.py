@@ -20,9 +20,9 @@ from scalinglab.specs import find, from_config
 
 COVERAGE = "parallel, coverage"
 VERDICT_KEYS = {
-    "strategy", "verifier", "selector", "bin", "R", "k", "flops", "against", "convention", "status", "interval",
-    "small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high", "problems",
-    "verdict",
+    "strategy", "model", "verifier", "selector", "bin", "R", "k", "flops", "against", "convention", "status",
+    "interval", "small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high",
+    "problems", "verdict",
 }  # fmt: skip
 CURVE_KEYS = {
     "model", "selector", "verifier", "k", "accuracy", "low", "high", "flops_per_query", "convention", "problems",

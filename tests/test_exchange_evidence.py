@@ -25,7 +25,7 @@ from scalinglab.exchange import (
 from scalinglab.flops import CONVENTIONS, training
 from scalinglab.flops import total as flops_of
 from scalinglab.ledger import price
-from scalinglab.samples import Call, RunStore, Solution, Unit
+from scalinglab.samples import Call, Run, RunStore, Solution, Unit, read_run, write_parquet
 from scalinglab.specs import find, parse
 
 PRESETS = list(CONVENTIONS.values())
@@ -185,11 +185,116 @@ def test_prices_of_models_that_are_not_in_the_data_are_refused(tmp_path):
     assert str(refused).startswith("--spec smal, which is not in the data; expected one of large, small")
 
 
+def test_a_spec_under_a_verifiers_name_prices_the_model_behind_it(tmp_path):
+    """Scores are named judge, and the one model that was called to judge is Skywork-PRM."""
+    run = read_run(record(tmp_path))
+    called = run.calls["model"].astype(object).replace("judge", "Skywork-PRM")
+    write_parquet(Run(run.units, run.calls.assign(model=called), run.solutions), tmp_path / "exported")
+    pair = {name: SPECS[name] for name in ("small", "large")}
+    by_verifier, by_model = (
+        open_evidence(tmp_path / "exported", specs=pair | {name: SPECS["judge"]})
+        for name in ("judge", "Skywork-PRM")
+    )
+    assert by_verifier.verifiers == {"judge": "Skywork-PRM"}
+    assert by_verifier.specs == by_model.specs
+    assert by_verifier.lacking == ()
+    both = pair | {"judge": SPECS["judge"], "Skywork-PRM": find("Pythia-410M")}
+    with pytest.raises(DataError, match="two specs of model Skywork-PRM"):
+        open_evidence(tmp_path / "exported", specs=both)
+
+
 def test_a_number_alone_prices_rules_of_2n_and_unprices_others_by_name():
     found = compare(opened(counts_of(OURS, THEIRS)), bins=1)
     assert {"paper", "small-pays", "paper-verifier"} <= {view.arms.convention for view in found.views}
     assert set(found.unpriced) == set(CONVENTIONS) - {view.arms.convention for view in found.views}
     assert set(found.unpriced) >= {"exact", "exact-measured"}
+
+
+# What the notes say of tokens, judges and problems that are missing
+
+
+def samples(*, recorded=(), prm=True):
+    """Eight problems of four answers each, of small with scores, of large without; tokens of some models alone."""
+    rows = [
+        {"model": model, "problem": f"p{i}", "sample": j, "answer": str(j % 2), "correct": j % 2 == 0,
+         "verifier": "prm", "score": 0.5 if model == "small" else np.nan}
+        | ({"prompt_tokens": 40, "generated_tokens": 100} if model in recorded else {})
+        for model in ("small", "large") for i in range(8) for j in range(4)
+    ]  # fmt: skip
+    specs = {name: SPECS[name] for name in ("small", "large")} | ({"prm": SPECS["judge"]} if prm else {})
+    return open_evidence(pd.DataFrame(rows), small="small", large="large", specs=specs)
+
+
+BOTH = ("small", "large")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "wanted"),
+    [
+        (BOTH, "as the run recorded them, call by call; costs"),
+        (("small",), "call by call, but none of large: a sample is taken to read 256 and write 256; costs"),
+        ((), "none recorded; every sample"),
+    ],
+    ids=["both", "one", "none"],
+)
+def test_the_models_whose_tokens_are_assumed_are_named(recorded, wanted):
+    (note,) = [note for note in compare(samples(recorded=recorded), bins=1).notes if note.startswith("tokens: ")]
+    assert wanted in note
+
+
+@pytest.mark.parametrize(
+    ("recorded", "prm", "charge"),
+    [((), True, "is taken from tokens"), ((), False, "is not charged"), (BOTH, True, "is not charged"),
+     (("large",), True, "is taken from tokens of the answers of small alone")],
+)  # fmt: skip
+def test_what_judging_without_recorded_calls_takes_is_said_as_it_is_charged(recorded, prm, charge):
+    found = compare(samples(recorded=recorded, prm=prm), rules=[SMALL_PAYS], bins=1)
+    notes = [note for note in found.notes if "scores by prm" in note]
+    assert notes == [f"scores by prm have no recorded calls: what judging took {charge}"]
+    assert not any("left out" in note for note in found.notes), "without a price it is not left out"
+    (view,) = found.views
+    lines = {line.label: view.arms.flops[0, line.columns[-1]] for line in view.lines()}
+    assert (lines["parallel, weighted by prm"] > lines["parallel, majority"]) == ("tokens" in charge)
+
+
+def test_missing_problems_are_told_of_all_that_any_model_was_asked():
+    """Small lacks three of sixty, large two others: each is told of the sixty, compared on fifty-five."""
+    frame = counts_of([8] * 60, [8] * 60)
+    number = frame["problem"].str[1:].astype(int)
+    lacks = ((frame["model"] == "small") & (number < 3)) | ((frame["model"] == "large") & (number >= 58))
+    found = compare(opened(frame[~lacks]), rules=[PAPER], bins=1)
+    told = [note for note in found.notes if note.startswith("missing")]
+    assert sorted(told) == [
+        "missing: large / parallel was never asked 2 of 60 problems; compared on 55",
+        "missing: small / parallel was never asked 3 of 60 problems; compared on 55",
+    ]
+
+
+# Models that a rule of exact shapes cannot price
+
+
+@pytest.mark.parametrize("form", ["counts", "samples"])
+def test_a_model_that_is_not_compared_unprices_no_rule(form):
+    frame = counts_of(OURS, THEIRS)
+    frame = pd.concat([frame, frame[frame["model"] == "large"].assign(model="third")])
+    if form == "samples":
+        tokens = {"prompt_tokens": 40, "generated_tokens": 100}
+        frame = frame.loc[frame.index.repeat(2)].assign(**tokens, correct=lambda rows: rows["correct"] > 8)
+        frame = frame.drop(columns="n")
+    specs = SPECS | {"third": parse("7e9@2e12")}
+    specs = {name: specs[name] for name in ("small", "large", "third")}
+    evidence = open_evidence(frame, small="small", large="large", specs=specs)
+    found, unpriced = views(evidence, PRESETS, bins=1)
+    assert (len(found), unpriced) == (len(PRESETS), {})
+
+
+def test_a_verifier_of_unknown_shape_unprices_the_rules_that_charge_it_by_its_name(tmp_path):
+    """Recorded calls: kaplan charges no verifier; exact rules do, and say which model they cannot price."""
+    evidence = open_evidence(record(tmp_path), specs=SPECS | {"judge": parse("16e7@2e12")})
+    found, unpriced = views(evidence, PRESETS, bins=1)
+    assert "kaplan" in {view.arms.convention for view in found}
+    assert set(unpriced) == {"exact", "exact-measured"}
+    assert all(why.startswith("judge: only its number of parameters is known") for why in unpriced.values())
 
 
 # Real counts

@@ -296,8 +296,8 @@ def test_the_csv_files_hold_the_tables(nasty):
     report, folder, _ = nasty
     for finding in report.sections:
         read = pd.read_csv(folder / f"{finding.name}.csv", dtype={"bin": str})
-        if "verifier" in read:
-            read["verifier"] = read["verifier"].astype(object).fillna("")
+        for name in {"model", "verifier"} & set(read):
+            read[name] = read[name].astype(object).fillna("")
         pd.testing.assert_frame_equal(read, finding.table.reset_index(drop=True), check_dtype=False)
 
 

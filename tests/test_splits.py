@@ -6,7 +6,7 @@ from simulated import record
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import FIXED, OPTIMAL, verdicts, views
+from scalinglab.exchange import FIXED, OPTIMAL, line_table, verdicts, views
 from scalinglab.exchange.splits import SPLITS, divided
 from scalinglab.flops import CONVENTIONS
 
@@ -61,6 +61,16 @@ def test_a_problem_counts_in_a_bin_as_often_as_it_is_there(viewed):
         values = np.random.default_rng(0).random(len(group.members))
         assert group.evened(values).mean() == pytest.approx(group.weights @ values / group.weights.sum())
     assert shares == pytest.approx(1)
+
+
+def test_the_problems_of_a_bin_are_its_mean_over_splits_and_not_their_union(viewed):
+    view = viewed[0]
+    count, wanted = len(view.arms.problems), len(view.arms.problems) // 2
+    assert any(len(group.members) > wanted for group in view.groups[1:])
+    for found in (verdicts([view], [1.0]), line_table([view])):
+        assert found.groupby("bin")["problems"].unique().map(list).to_dict() == {
+            "all": [count], "1": [wanted], "2": [wanted],
+        }  # fmt: skip
 
 
 def test_more_bins_than_problems_are_refused(evidence):

@@ -322,6 +322,25 @@ def test_the_curves_of_a_study_are_the_means_of_its_arms(compared):
     assert len(best) > 2
 
 
+def test_two_revisers_have_lines_of_their_own_and_a_model_alone_no_name_in_its_label():
+    right = {"small": np.full((20, 4), 0.3), "first": np.full((20, 4), 0.4), "second": np.full((20, 4), 0.6)}
+    ways = [
+        way_of("policy", "small", right["small"], BUDGETS),
+        *(way_of("reviser", name, right[name], BUDGETS, strategy="revisions") for name in ("first", "second")),
+        way_of("large", "large", right["small"], BUDGETS),
+    ]
+    view = view_of(ways)
+    revised = {f"revisions, majority ({name})": name for name in ("first", "second")}
+    assert {line.label: line.models[0] for line in view.lines()} == {LINE: "small"} | revised
+    assert [line.label for line in view.lines(large=True)] == [LINE], "the other side has labels of its own"
+    wanted = {LINE: "small", OPTIMAL: ""} | revised
+    for found in (verdicts([view], [10.0]), line_table([view])):
+        shown = found[found["strategy"] != FIXED]
+        assert dict(zip(shown["strategy"], shown["model"], strict=True)) == wanted
+    found = line_table([view]).groupby("strategy")["accuracy"].unique().map(list)
+    assert [found[label] for label in revised] == [[pytest.approx(0.4)], [pytest.approx(0.6)]]
+
+
 def test_a_verifier_without_a_spec_is_left_out_and_named(folder, compared, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     plan = json.loads((folder / "study.json").read_text())

@@ -31,7 +31,7 @@ class Arms:
     right; noise: its variance from subsampling votes; flops: of one query under ``convention``, with the verifier
     where its payer pays it and without any training; all (problems, arms).
     readers, prices: of each line by its number, at any budget that its samples can stand for. missing: of each
-    model's ways that lack some, how many problems some other way was asked.
+    model's ways that lack some, how many of the ``whole``, the problems that any way was asked.
     """
 
     convention: str
@@ -43,6 +43,7 @@ class Arms:
     readers: Mapping[int, Reader] = field(default_factory=dict, repr=False)
     prices: Mapping[int, Price] = field(default_factory=dict, repr=False)
     missing: Mapping[str, int] = field(default_factory=dict, repr=False)
+    whole: int = 0
 
     def where(self, chosen: npt.ArrayLike) -> Arms:
         """The arms at these rows of ``table``: a mask, or positions."""
@@ -56,10 +57,11 @@ class Arms:
 
 @dataclass(frozen=True)
 class Asked:
-    """Which problems the arms share. missing: of each model's ways, how many problems some other way was asked."""
+    """Which problems the arms share. missing: of each model's ways, how many of the whole; whole: asked of any."""
 
     problems: tuple[str, ...]
     missing: Mapping[str, int]
+    whole: int
 
 
 def arms_of(
@@ -105,8 +107,11 @@ def arms_from(ways: Sequence[Way], rules: Sequence[Convention], *, strict: bool 
         prices = {i: way.prices[j].at(at) for i, (way, at) in enumerate(zip(ways, rows, strict=True))}
         flops = np.hstack([prices[i].flops(budgets) for i, (budgets, _, _) in enumerate(read)])
         found.append(
-            Arms(rule.name, shared.problems, table, accuracy, flops, noise, readers, prices, shared.missing)
-        )
+            Arms(
+                rule.name, shared.problems, table, accuracy, flops, noise, readers, prices, shared.missing,
+                shared.whole,
+            )
+        )  # fmt: skip
     return found
 
 
@@ -133,7 +138,7 @@ def asked(ways: Sequence[Way], *, strict: bool = False) -> Asked:
             if shared
             else "compare data that share problems",
         )
-    return Asked(tuple(sorted(shared)), lacking)
+    return Asked(tuple(sorted(shared)), lacking, len(whole))
 
 
 def _rows(reader: Reader, problems: Sequence[str]) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,11 @@ class Group:
         return np.ones(len(self.members)) if self.inside is None else self.inside.mean(axis=0)
 
     @property
+    def size(self) -> int:
+        """How many problems are compared: over splits, the mean number in this bin, rounded."""
+        return round(float(self.weights.sum()))
+
+    @property
     def effective(self) -> float:
         """How many problems that count alike would leave the mean as much doubt (Kish 1965)."""
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
@@ -60,7 +65,8 @@ class Group:
 class Line:
     """Arms that differ only in budget. way: its number in ``Arms``; columns: its arms by rising budget.
 
-    models: all that an answer takes, its verifier's included. label tells it from every other line of its model.
+    models: all that an answer takes, the one that answers first, its verifier's included. label tells it from
+    every other line of its side, and names the model where another's has the same words.
     """
 
     way: int
@@ -106,7 +112,20 @@ def lines_of(arms: Arms, judges: Mapping[str, str | None]) -> list[Line]:
         judge, label = judges.get(verifier), label_of(strategy, setting, verifier, selector)
         models = (model,) if judge is None else (model, judge)
         found.append(Line(way, label, role, models, strategy, setting, verifier, selector, own, budgets[own]))
-    return found
+    return _told_apart(found)
+
+
+def _told_apart(lines: Sequence[Line]) -> list[Line]:
+    """The lines, with the model's name in the label of those that another model of the same side has too."""
+    models: dict[tuple[bool, str], set[str]] = {}
+    for line in lines:
+        models.setdefault((line.role == "large", line.label), set()).add(line.models[0])
+    return [
+        replace(line, label=f"{line.label} ({line.models[0]})")
+        if len(models[line.role == "large", line.label]) > 1
+        else line
+        for line in lines
+    ]
 
 
 def label_of(strategy: str, setting: str, verifier: str, selector: str) -> str:

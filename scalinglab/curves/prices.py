@@ -107,10 +107,12 @@ class Charged:
         return [np.bincount(problem, column, count) / of_each for column in columns]
 
 
-def charged(evidence: Evidence, run: Run, rules: Sequence[Convention]) -> list[Charged]:
-    """What each rule charges the units of a run; models without a spec are left out."""
+def charged(evidence: Evidence, run: Run, rules: Sequence[Convention], *, models: Sequence[str]) -> list[Charged]:
+    """What each rule charges the units of these models; calls by models without a spec are left out."""
     places = pd.Index(run.units["key"])
     solved = places.get_indexer(pd.Index(run.solutions["unit"]))
     samples = np.bincount(solved[solved >= 0], minlength=len(places))
-    priced = Run(run.units, run.calls[~run.calls["model"].isin(evidence.lacking)], run.solutions)
+    others = run.units.loc[~run.units["model"].isin(models), "key"]
+    left = run.calls["unit"].isin(others) | run.calls["model"].isin(evidence.lacking)
+    priced = Run(run.units, run.calls[~left], run.solutions)
     return [Charged(spent, samples) for spent in by_unit(priced, evidence.specs, rules)]

@@ -89,7 +89,7 @@ def _of_run(
     evidence: Evidence, run: Run, rules: Sequence[Convention], models: Sequence[str], seed: int
 ) -> Iterator[Way]:
     units = run.units.assign(place=np.arange(len(run.units)))
-    costs = charged(evidence, run, rules) if rules and len(run.calls) else None
+    costs = charged(evidence, run, rules, models=models) if rules and len(run.calls) else None
     samples, called = Samples(run), frozenset(run.calls["model"].unique())
     units = units[units["model"].isin(models)]
     if rules:

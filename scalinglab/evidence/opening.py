@@ -41,8 +41,8 @@ def open_evidence(
     """The evidence in a file, a folder or a DataFrame.
 
     small, large: the models compared, as the data name them; without them the only ones of the roles policy and
-    large. specs price models that neither the catalogue nor a plan names. prompt, generated: tokens of a sample
-    where none are recorded.
+    large. specs price models that neither the catalogue nor a plan names; a verifier's name stands for its model.
+    prompt, generated: tokens of a sample where none are recorded.
     Raises DataError where it cannot be read, a name is not in it, or tokens are given for data that record them.
     """
     given = dict(specs or {})
@@ -86,7 +86,7 @@ def _of_run(
     verifiers = dict(plan.verifiers) if plan is not None else _verifiers(run)
     called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
     everyone = sorted({*answered, *called, *(model for model in verifiers.values() if model is not None)})
-    _known(given, [*everyone, *verifiers], "--spec")
+    given = _by_model(given, everyone, verifiers)
     if len(run.calls) and (prompt is not None or generated is not None):
         raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
     priced, lacking = known_specs(everyone, planned | given)
@@ -128,6 +128,20 @@ def _known(given: Mapping[str, Any], models: Sequence[str], option: str) -> None
                 f"one of {', '.join(models)}",
                 "name it as the data do",
             )
+
+
+def _by_model(
+    given: Mapping[str, ModelSpec], models: Sequence[str], verifiers: Mapping[str, str | None]
+) -> dict[str, ModelSpec]:
+    """Specs by model; a verifier's name stands for the model behind it. Raises DataError for any other name."""
+    behind = {name: model for name, model in verifiers.items() if model is not None and name not in models}
+    _known(given, [*models, *behind], "--spec")
+    found: dict[str, ModelSpec] = {}
+    for name, spec in given.items():
+        model = behind.get(name, name)
+        if found.setdefault(model, spec) != spec:
+            raise DataError(f"two specs of model {model}, one as --spec {name}", "one spec a model", "drop one")
+    return found
 
 
 def _verifiers(run: Run) -> dict[str, str | None]:

@@ -40,7 +40,7 @@ def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
 
 
 def _rows(view: View, group: Group, seed: int) -> Iterator[dict[str, Any]]:
-    names = {"bin": group.name, "convention": view.arms.convention, "problems": len(group.members)}
+    names = {"bin": group.name, "convention": view.arms.convention, "problems": group.size}
     yield from (row | names for row in _headlines(view, group))
     accuracy, flops = _draws(view, group, seed)
     for line in view.lines():

@@ -72,7 +72,7 @@ def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object
     row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": 0}
     if group is None:
         return row | {"verdict": NOT_MEASURED}
-    row |= {"problems": len(group.members)}
+    row |= {"problems": group.size}
     pair = _pair(claim, view, group, verifier)
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
@@ -172,6 +172,6 @@ def _hardest(view: View, seed: int) -> dict[str, object]:
     against = {HOLDS: DOES_NOT, DOES_NOT: HOLDS}  # that nothing works is that the best lies below the bound
     return {
         "finding": f"hardest bin: nothing works (best here: {arm['strategy']})", "bin": group.name,
-        "problems": len(group.members), "budgets": str(arm["budget"]), "first": middle, "second": _NOTHING,
+        "problems": group.size, "budgets": str(arm["budget"]), "first": middle, "second": _NOTHING,
         "difference": middle - _NOTHING, **found, "verdict": against.get(str(found["verdict"]), UNDECIDED),
     }  # fmt: skip

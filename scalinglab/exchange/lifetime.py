@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalinglab import flops
 from scalinglab.errors import DataError, SpecError
@@ -59,12 +59,19 @@ def lifetimes(
 def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
     small, large = (evidence.spec(name) for name in evidence.pair())
     ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
-    for spec in evidence.specs.values():  # a rule that a spec cannot serve is found before anything is read
+    for spec in (small, large, *_helpers(evidence, rule)):  # a rule that one cannot serve is found before reading
         flops.total(flops.decode(spec, 1, 1, convention=rule))
     queries = float(small.training_tokens or 0) / written
     if not queries:
         raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
     return Lifetime(rule, ours, theirs, queries, evidence.tuning)
+
+
+def _helpers(evidence: Evidence, rule: Convention) -> list[ModelSpec]:
+    """The specs of the revisers and, where the rule charges any, the verifiers, by their names in the data."""
+    judges = set() if rule.verifier == "nobody" else {model for model in evidence.verifiers.values() if model}
+    names = [name for name in (*evidence.revisers(), *sorted(judges)) if name in evidence.specs]
+    return [replace(evidence.specs[name], name=name) for name in names]
 
 
 def _training(spec: ModelSpec, rule: Convention) -> float:

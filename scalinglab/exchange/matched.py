@@ -56,7 +56,8 @@ def verdicts(views: Sequence[View], r: Sequence[float], *, thinking: bool = Fals
     one answer or, with ``thinking``, each of its own budgets too. The first rows of a group are the headline: the
     compute-optimal strategy, whose intervals hold for all groups and R shown at once, and beside it the best one
     arm for all; each line after them is exploratory, its interval its own. status: of F, see ``lines.MEASURED``.
-    Intervals are 95 %, paired over problems, given the mean costs.
+    model: whose answers a line's are, "" of a headline. Intervals are 95 %, paired over problems, given the mean
+    costs.
     """
     r = [positive(at, "R") for at in r]
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -108,9 +109,11 @@ def _points(view: View, group: Group, r: Sequence[float], thinking: bool) -> Ite
             counted = fewest * group.effective / len(group.members)
             for j, at in enumerate(r):
                 row = {
-                    "strategy": line.label, "verifier": line.verifier, "selector": line.selector,
+                    "strategy": line.label, "model": line.models[0], "verifier": line.verifier,
+                    "selector": line.selector,
                     "bin": group.name, "R": at, "k": found.k[j], "flops": flops[j], "against": rival.name,
                     "convention": view.arms.convention, "status": found.status[j], "interval": POINTWISE,
+                    "problems": group.size,
                 }  # fmt: skip
                 yield _Point(row, small[:, j], large, float(noise[j]), counted)
 
@@ -128,7 +131,7 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
 
 def finished(row: dict[str, Any], large: Floats, found: dict[str, Any] | None) -> dict[str, Any]:
     """A row with what was compared, or with why there is nothing: a lower bound that does not win says nothing."""
-    empty = row | dict.fromkeys(COMPARED) | {"large": float(large.mean()), "problems": len(large)}
+    empty = row | dict.fromkeys(COMPARED) | {"large": float(large.mean())}
     if found is None:
         return empty | {"verdict": CANNOT_PAY if row["status"] == CANNOT else OUTSIDE}
     if row["status"] == BOUND and found["verdict"] != TEST_TIME:
@@ -165,9 +168,9 @@ def _together(
     told = iter(found)
     for group, one, j in cells:
         row = {
-            "strategy": kind, "verifier": "", "selector": kind, "bin": group.name, "R": r[j], "k": np.nan,
-            "flops": one.flops[j], "against": rival.name, "convention": view.arms.convention,
-            "status": one.status[j], "interval": SIMULTANEOUS,
+            "strategy": kind, "model": "", "verifier": "", "selector": kind, "bin": group.name, "R": r[j],
+            "k": np.nan, "flops": one.flops[j], "against": rival.name, "convention": view.arms.convention,
+            "status": one.status[j], "interval": SIMULTANEOUS, "problems": group.size,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
 

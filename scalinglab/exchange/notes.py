@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scalinglab.curves import lines_of
 from scalinglab.evidence import Evidence
@@ -27,7 +27,7 @@ def notes_of(
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
         "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; it trains every "
-        "helper, or none where they cannot be paid; its intervals hold for all groups and R at once",
+        "helper, or fewer where they cannot be paid, the dearest left out first; its intervals hold for all groups and R at once",
         "single lines are exploratory: each interval stands alone",
         *_bins(evidence, view),
         *_judges(evidence, found),
@@ -40,10 +40,25 @@ def notes_of(
 
 
 def _tokens(evidence: Evidence) -> str:
-    if evidence.run is not None and len(evidence.run.calls):
-        return "tokens: as the run recorded them, call by call; costs a query are means over the problems compared"
     read, wrote = evidence.tokens.prompt, evidence.tokens.generated
-    return f"tokens: none recorded; every sample is taken to read {read} and write {wrote}"
+    assumed, every = _assumed(evidence)
+    if every:
+        return f"tokens: none recorded; every sample is taken to read {read} and write {wrote}"
+    but = (
+        f", but none of {', '.join(assumed)}: a sample is taken to read {read} and write {wrote}"
+        if assumed
+        else ""
+    )
+    return (
+        f"tokens: as the run recorded them, call by call{but}; costs a query are means over the problems compared"
+    )
+
+
+def _assumed(evidence: Evidence) -> tuple[list[str], bool]:
+    """The models that are compared whose answers have no recorded tokens, and whether that is all of them."""
+    answering = (*evidence.pair(), *evidence.revisers())
+    found = [name for name in answering if not evidence.recorded(name)]
+    return found, len(found) == len(answering)
 
 
 def _once(view: View) -> str:
@@ -69,9 +84,9 @@ def _trained(evidence: Evidence) -> Iterator[str]:
 
 
 def _missing(view: View) -> Iterator[str]:
-    shared = len(view.arms.problems)
+    shared, whole = len(view.arms.problems), view.arms.whole
     for name, count in view.arms.missing.items():
-        yield f"missing: {name} was never asked {count} of {shared + count} problems or more; compared on {shared}"
+        yield f"missing: {name} was never asked {count} of {whole} problems; compared on {shared}"
 
 
 def _grades(evidence: Evidence) -> Iterator[str]:
@@ -104,16 +119,24 @@ def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
         alone = " (the compute-optimal strategy chooses among these, as nothing else is recorded)"
         only = selectors <= {"coverage"}
         yield f"coverage: a perfect verifier picks the answer; real ones reach less{alone if only else ''}"
-    if evidence.lacking:
-        names = ", ".join(evidence.lacking)
-        yield f"left out: what {names} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
-    run = evidence.run
-    called = set() if run is None or run.calls.empty else set(run.calls["model"].unique())
-    silent = sorted(
-        name for name, model in evidence.verifiers.items() if model is not None and model not in called
-    )
-    if silent and run is not None:
-        yield f"scores by {', '.join(silent)} have no recorded calls: what judging took is not charged"
+    called = set() if evidence.run is None else set(evidence.run.calls["model"].unique())
+    left = [name for name in evidence.lacking if name in called or name in evidence.models()]
+    if left:
+        yield f"left out: what {', '.join(left)} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
+    silent = {name: model for name, model in evidence.verifiers.items() if model and model not in called}
+    yield from _silent(evidence, silent)
+
+
+def _silent(evidence: Evidence, silent: Mapping[str, str]) -> Iterator[str]:
+    """What is charged for verifiers without recorded calls: tokens of answers that have none either."""
+    counted, every = _assumed(evidence)
+    priced = sorted(name for name, model in silent.items() if counted and model in evidence.specs)
+    free = sorted(set(silent) - set(priced))
+    if priced:
+        of = "" if every else f" of the answers of {', '.join(counted)} alone"
+        yield f"scores by {', '.join(priced)} have no recorded calls: what judging took is taken from tokens{of}"
+    if free:
+        yield f"scores by {', '.join(free)} have no recorded calls: what judging took is not charged"
 
 
 def _tuned(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:

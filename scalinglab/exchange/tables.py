@@ -96,16 +96,17 @@ def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd
 def line_table(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
     """Accuracy of every line of the small side at each of its budgets, and of the compute-optimal strategy.
 
-    One row a view, group, line and budget: bin, kind (the strategy's name), strategy (the line's), verifier,
-    selector, k (missing for the compute-optimal one), accuracy with its 95 % interval over problems (low, high,
-    missing for fewer than six problems), flops (of a query), convention, problems.
+    One row a view, group, line and budget: bin, kind (the strategy's name), strategy (the line's), model
+    (that answers; "" of the compute-optimal one), verifier, selector, k (missing for the compute-optimal one),
+    accuracy with its 95 % interval over problems (low, high, missing for fewer than six problems), flops (of a
+    query), convention, problems (over splits, the mean number in the bin).
     """
     parts = [row for view in views for group in view.groups for row in _lines(view, group, seed)]
     return pd.DataFrame(parts).astype(dict.fromkeys(("k", "accuracy", "low", "high", "flops"), float))
 
 
 def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
-    common = {"bin": group.name, "convention": view.arms.convention, "problems": len(group.members)}
+    common = {"bin": group.name, "convention": view.arms.convention, "problems": group.size}
     scored = view.scored(group)
     accuracy, flops = scored.mean(axis=0), group.mean(view.arms.flops[group.members])
     low, high = np.full((2, len(accuracy)), np.nan)
@@ -117,7 +118,7 @@ def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
     for line in view.lines():
         for at in view.columns(line, group).tolist():
             yield {
-                "kind": line.strategy, "strategy": line.label, "verifier": line.verifier,
+                "kind": line.strategy, "strategy": line.label, "model": line.models[0], "verifier": line.verifier,
                 "selector": line.selector, "k": int(view.arms.table["budget"].iloc[at]),
                 "accuracy": accuracy[at], "low": max(low[at], 0.0), "high": min(high[at], 1.0),
                 "flops": flops[at], **common,
@@ -131,7 +132,7 @@ def _optimal(view: View, group: Group) -> Iterator[dict[str, object]]:
     enough = len(group.members) >= FEWEST_PROBLEMS
     for i in np.flatnonzero(np.r_[True, np.diff(spent[0]) > 1e-9 * spent[0, 1:]]):
         yield {
-            "kind": OPTIMAL, "strategy": OPTIMAL, "verifier": "", "selector": OPTIMAL, "k": np.nan,
+            "kind": OPTIMAL, "strategy": OPTIMAL, "model": "", "verifier": "", "selector": OPTIMAL, "k": np.nan,
             "accuracy": right[0, i], "low": max(low[i], 0.0) if enough else np.nan,
             "high": min(high[i], 1.0) if enough else np.nan, "flops": spent[0, i],
         }  # fmt: skip

@@ -56,7 +56,8 @@ def by_unit(
 
     Under "" what answering took, or drawing samples for difficulty; under a model's name what it took to judge.
     The first column is reading the question, where that is paid once; the second is all else.
-    ``specs`` names every model of the run. Raises DataError where one is missing.
+    ``specs`` names every model of the run. Raises DataError where one is missing, SpecError where one is charged
+    that a convention cannot price.
     """
     calls = _with_units(run, specs)[[*_NAMED, *_COUNTED]].astype(dict.fromkeys(_NAMED, "category"))
     at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))
@@ -73,6 +74,8 @@ def by_unit(
         for model, judges, rows in (group for group in groups if len(group[2])):
             own = spent.setdefault(model if judges else "", np.zeros((len(run.units), 2)))
             taken = {name: amounts[rows] for name, amounts in work.items()}
+            if not (taken["read"].any() or taken["steps"].any()):
+                continue  # of what nobody pays no price is needed
             for part, _, flops_ in _call_flops(specs[model], taken, convention):
                 column = int(part != "question" or convention.prompts != "once")
                 own[:, column] += np.bincount(at[rows], flops_, len(own))
