@@ -65,6 +65,16 @@ def test_beyond_the_dearest_budget_stands_the_best_within_it():
     assert (found.accuracy[0, 0], found.k[0]) == (0.7, 16)
 
 
+def test_the_best_of_equal_budgets_is_chosen_on_other_problems_and_looks_no_better():
+    rng, seen = np.random.default_rng(0), []
+    for _ in range(200):
+        right = (rng.random((100, 4)) < 0.5).astype(float)
+        ways = [way_of("policy", "small", right, BUDGETS), way_of("large", "large", right[:, :1], [2.0], (1,))]
+        view = view_of(ways)
+        seen.append(view.read(view.lines()[0], view.groups[0], np.array([100.0])).accuracy.mean())
+    assert np.mean(seen) == pytest.approx(0.5, abs=4 * 0.05 / np.sqrt(200))  # the best of four: 0.55
+
+
 def test_a_search_that_was_not_run_so_small_is_told_from_one_that_nobody_can_pay():
     right = np.full((20, 4), 0.5)
     ways = [

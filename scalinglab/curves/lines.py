@@ -142,6 +142,7 @@ def read(
 
     cheapest: what the cheapest answer of its side costs in this group: below it nobody can answer, though a search
     may not have been run so small. halves: of each split, the reader of the samples that did not set its bins.
+    Beyond the dearest budget each problem has the budget that is best on the others.
     """
     readers = [arms.readers[line.way]] if halves is None or group.inside is None else list(halves)
     budgets = min((reader.budgets for reader in readers), key=len)
@@ -153,13 +154,28 @@ def read(
     used = mix.any(axis=1) | (own & within.any())
     budgets, mix, own = budgets[used], mix[used], own[used]
     values, noise = _values(readers, group, budgets)
-    if within.any():
-        best = int(np.where(own, group.mean(values), -1).argmax())
-        mix[:, within] = np.eye(len(budgets))[:, [best]]
     accuracy, doubt, k = values @ mix, noise @ mix**2, budgets @ mix
+    if within.any():
+        best = _best(values, group.weights, own)
+        accuracy[:, within] = np.take_along_axis(values, best[:, None], axis=1)
+        doubt[:, within] = np.take_along_axis(noise, best[:, None], axis=1)
+        k[within] = np.average(budgets[best], weights=group.weights)
     for array in (accuracy, doubt, k):
         array[..., nowhere] = np.nan
     return Reading(accuracy, doubt, k, tuple(status), min(reader.fewest for reader in readers))
+
+
+def _best(values: Floats, weights: Floats, own: npt.NDArray[np.bool_]) -> Ints:
+    """Which of the line's own budgets answers best, for each member, chosen on the others: every second problem.
+
+    Chosen on the problems that it is scored on, the best of several equal budgets looks better than any.
+    """
+    half = np.arange(len(values)) % 2
+    best = np.empty(len(values), dtype=np.int64)
+    for here in range(2):
+        other = half != here if len(values) > 1 else np.ones(1, dtype=np.bool_)
+        best[half == here] = np.where(own, np.average(values[other], axis=0, weights=weights[other]), -1).argmax()
+    return best
 
 
 def _status(flops: Floats, cost: Floats, cheapest: float) -> list[str]:

@@ -27,7 +27,7 @@ def notes_of(
         "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
         "budget is a lower bound, and nothing is extrapolated",
         "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; it trains every "
-        "helper, or fewer where they cannot be paid, the dearest left out first; its intervals hold for all "
+        "helper, or fewer where they cannot be paid, the dearest dropped first; its intervals hold for all "
         "groups and R at once",
         "single lines are exploratory: each interval stands alone",
         *_bins(evidence, view),
