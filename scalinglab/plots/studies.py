@@ -42,7 +42,7 @@ def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame,
         _banded(ax, rows[rows["kind"] == OPTIMAL], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")
         for at in stars.itertuples():
-            above(ax, at.flops, f"R = {at.R:g}")
+            above(ax, at.flops, ("R = " if at.R == stars["R"].max() else "") + f"{at.R:g}")  # side by side
         _percent(ax, f"{bin_label(str(name))}, n = {stars['problems'].iloc[0]}")
     selectors = set(curves.loc[curves["kind"] != OPTIMAL, "selector"])
     _frontier_legend(axes[-1], kinds, [name for name in _LINES if name in selectors], large)
