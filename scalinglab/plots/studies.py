@@ -41,8 +41,8 @@ def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame,
             ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, markersize=3, linewidth=1, **style)
         _banded(ax, rows[rows["kind"] == OPTIMAL], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")
-        for at in stars.itertuples():
-            above(ax, at.flops, ("R = " if at.R == stars["R"].max() else "") + f"{at.R:g}")  # side by side
+        for r, flops in zip(stars["R"], stars["flops"], strict=True):
+            above(ax, flops, f"{r:g}" if r < stars["R"].max() else f"R = {r:g}")  # side by side
         _percent(ax, f"{bin_label(str(name))}, n = {stars['problems'].iloc[0]}")
     selectors = set(curves.loc[curves["kind"] != OPTIMAL, "selector"])
     _frontier_legend(axes[-1], kinds, [name for name in _LINES if name in selectors], large)
