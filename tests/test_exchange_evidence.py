@@ -213,7 +213,7 @@ def test_a_number_alone_prices_rules_of_2n_and_unprices_others_by_name():
 # What the notes say of tokens, judges and problems that are missing
 
 
-def samples(*, recorded=(), prm=True):
+def samples(*, recorded=(), prm=True, **tokens):
     """Eight problems of four answers each, of small with scores, of large without; tokens of some models alone."""
     rows = [
         {"model": model, "problem": f"p{i}", "sample": j, "answer": str(j % 2), "correct": j % 2 == 0,
@@ -222,7 +222,7 @@ def samples(*, recorded=(), prm=True):
         for model in ("small", "large") for i in range(8) for j in range(4)
     ]  # fmt: skip
     specs = {name: SPECS[name] for name in ("small", "large")} | ({"prm": SPECS["judge"]} if prm else {})
-    return open_evidence(pd.DataFrame(rows), small="small", large="large", specs=specs)
+    return open_evidence(pd.DataFrame(rows), small="small", large="large", specs=specs, **tokens)
 
 
 BOTH = ("small", "large")
@@ -240,6 +240,15 @@ BOTH = ("small", "large")
 def test_the_models_whose_tokens_are_assumed_are_named(recorded, wanted):
     (note,) = [note for note in compare(samples(recorded=recorded), bins=1).notes if note.startswith("tokens: ")]
     assert wanted in note
+
+
+def test_tokens_are_given_for_models_that_record_none():
+    (note,) = [
+        n for n in compare(samples(recorded=("small",), generated=9), bins=1).notes if n.startswith("tokens: ")
+    ]
+    assert "but none of large: a sample is taken to read 256 and write 9;" in note
+    with pytest.raises(DataError, match="a run records its own"):
+        samples(recorded=BOTH, generated=9)
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,8 @@ def test_searches_say_what_they_said_but_for_mixtures(found):
     assert len(same)
     assert np.allclose(same["flops"], same["flops_before"])
     assert np.allclose(same["large"], same["large_before"])
+
+
+def test_a_ratio_prices_no_helpers():
+    line = f"exchange {STUDY} --small small --large large --ratio 14"
+    assert "orm, prm, reviser took part too" in str(CliRunner().invoke(app, line.split()).exception)

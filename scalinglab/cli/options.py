@@ -77,10 +77,11 @@ class Case:
         found = open_evidence(
             self.data, small=self.small, large=self.large, specs=specs, prompt=self.prompt, generated=self.generate
         )
-        if self.ratio is not None and (found.revisers() or any(found.verifiers.values())):
+        helpers = {*found.revisers(), *found.verifiers.values()}.intersection(found.specs)
+        if self.ratio is not None and helpers:  # of known sizes, beside a pair of none
             raise DataError(
-                f"--ratio for {self.data}, in which verifiers or revisers took part",
-                "specs, which price them too",
+                f"--ratio for {self.data}, in which {', '.join(sorted(map(str, helpers)))} took part too",
+                "specs, which price them all",
                 "give --spec MODEL=7e9@2e12 for each model",
             )
         return found

@@ -43,7 +43,7 @@ def open_evidence(
     small, large: the models compared, as the data name them; without them the only ones of the roles policy and
     large. specs price models that neither the catalogue nor a plan names; a verifier's name stands for its model.
     prompt, generated: tokens of a sample where none are recorded.
-    Raises DataError where it cannot be read, a name is not in it, or tokens are given for data that record them.
+    Raises DataError where it cannot be read, a name is not in it, or tokens are given and all record theirs.
     """
     given = dict(specs or {})
     if isinstance(source, pd.DataFrame) or not is_run(source):
@@ -87,12 +87,13 @@ def _of_run(
     called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
     everyone = sorted({*answered, *called, *(model for model in verifiers.values() if model is not None)})
     given = _by_model(given, everyone, verifiers)
-    if len(run.calls) and (prompt is not None or generated is not None):
-        raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
     priced, lacking = known_specs(everyone, planned | given)
     tuning = () if plan is None else _tuning(plan, Path(name))
     tokens = _tokens(prompt, generated)
-    return Evidence(name, run, None, small, large, verifiers, priced, lacking, tuning, tokens)
+    found = Evidence(name, run, None, small, large, verifiers, priced, lacking, tuning, tokens)
+    if (prompt, generated) != (None, None) and all(map(found.recorded, answered)):
+        raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
+    return found
 
 
 def _named(name: str | None, models: Sequence[str]) -> str | None:
