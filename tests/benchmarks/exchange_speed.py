@@ -43,7 +43,7 @@ def exchange() -> dict[str, Any]:
         "what": "scalinglab exchange tests/data/first-study --json",
         "verdicts": len(found["rows"]),
         "breakevens": len(found["breakeven"]),
-        "cpu_s": round(spent, 2),
+        "cpu_s": round(spent, 3),
     }
 
 
@@ -67,14 +67,14 @@ def curves() -> list[dict[str, Any]]:
         found = accuracy(pool, selector, BUDGETS)[0]
         interval(found, draws=BOOTSTRAPS)
         row = {"what": f"curve by {selector}, k to {BUDGETS[-1]}", "problems": PROBLEMS, "samples": SAMPLES}
-        row |= {"bootstraps": BOOTSTRAPS, "cpu_s": round(cpu() - before, 2)}
+        row |= {"bootstraps": BOOTSTRAPS, "cpu_s": round(cpu() - before, 3)}
         rows.append(row | {"accuracy": found.mean(axis=0).round(4).tolist()})
     return rows
 
 
 def main() -> None:
     every = curves()
-    total = {"what": "all curves", "cpu_s": round(sum(row["cpu_s"] for row in every), 2)}
+    total = {"what": "all curves", "cpu_s": round(sum(row["cpu_s"] for row in every), 3)}
     document = {
         "command": "OMP_NUM_THREADS=1 python tests/benchmarks/exchange_speed.py",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "pandas")}},
