@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         label_of,
         lines_of,
         read,
+        scanned,
     )
-    from scalinglab.curves.mixtures import first_reach, held, shares
+    from scalinglab.curves.mixtures import first_reach, held, reached, shares
     from scalinglab.curves.pools import (
         Floats,
         Graded,
@@ -95,8 +96,10 @@ __all__ = [
     "pool_from_run",
     "pools_from_counts",
     "ratio_interval",
+    "reached",
     "read",
     "resampled",
+    "scanned",
     "shares",
     "simultaneous",
     "spec_cost",

@@ -13,6 +13,7 @@ from scalinglab.curves.arms import Arms
 from scalinglab.curves.mixtures import shares
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.curves.readers import Reader
+from scalinglab.grids import eighths
 
 MEASURED, BOUND, CANNOT, BELOW = "measured", "lower bound", "cannot pay", "below measured budgets"
 """What stands at FLOPs a query: a mixture of measured budgets; beyond the dearest, the best of those within, which
@@ -144,8 +145,7 @@ def read(
     may not have been run so small. halves: of each split, the reader of the samples that did not set its bins.
     Beyond the dearest budget each problem has the budget that is best on the others.
     """
-    readers = [arms.readers[line.way]] if halves is None or group.inside is None else list(halves)
-    budgets = min((reader.budgets for reader in readers), key=len)
+    readers, budgets = _readers(arms, line, group, halves)
     cost = arms.prices[line.way].mean(budgets, group.members, group.weights)
     status = _status(flops, cost, float(cost[0]) if readers[0].step == 1 else cheapest)
     within, nowhere = (np.array([one in kinds for one in status]) for kinds in ((BOUND,), (CANNOT, BELOW)))
@@ -163,6 +163,28 @@ def read(
     for array in (accuracy, doubt, k):
         array[..., nowhere] = np.nan
     return Reading(accuracy, doubt, k, tuple(status), min(reader.fewest for reader in readers))
+
+
+def scanned(
+    arms: Arms, line: Line, group: Group, *, halves: Sequence[Reader] | None = None
+) -> tuple[Ints, Floats]:
+    """The budgets of a line in a group, eight in each doubling, and accuracy of each member, (members, budgets).
+
+    What ``read`` knows, up to mixtures of budgets a ninth apart at most: votes are read at no others.
+    """
+    readers, budgets = _readers(arms, line, group, halves)
+    step = readers[0].step
+    if step:
+        budgets = step * eighths(int(budgets[-1]) // step)
+    return budgets, _values(readers, group, budgets)[0]
+
+
+def _readers(
+    arms: Arms, line: Line, group: Group, halves: Sequence[Reader] | None
+) -> tuple[Sequence[Reader], Ints]:
+    """What reads a line in a group, and at which budgets."""
+    readers = [arms.readers[line.way]] if halves is None or group.inside is None else list(halves)
+    return readers, min((reader.budgets for reader in readers), key=len)
 
 
 def _best(values: Floats, weights: Floats, own: npt.NDArray[np.bool_]) -> Ints:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_SLACK = 1e-9
+_SLACK, _ROUNDING = 1e-9, 1e-12
 
 
 def shares(cost: Floats, at: Floats) -> Floats:
@@ -41,24 +41,33 @@ def first_reach(cost: Floats, value: Floats, target: Floats, least: Floats) -> F
     cost, value: (draws, budgets), cost rising. 0 where it is reached at ``least`` or at the cheapest budget above
     it, infinite where no budget reaches it.
     """
-    start = np.maximum(least, cost[:, 0])
-    x = np.maximum(cost, start[:, None])
-    y = np.where(cost >= start[:, None], value, held(cost, value, start)[:, None]) - target[:, None]
-    y = np.where(np.abs(y) < 1e-12, 0.0, y)
-    rises = (y[:, :-1] < 0) & (y[:, 1:] >= 0)
-    first, rows = rises.argmax(axis=1), np.arange(len(y))
-    below, above = y[rows, first], y[rows, np.minimum(first + 1, y.shape[1] - 1)]
-    share = np.divide(-below, above - below, out=np.zeros(len(y)), where=rises.any(axis=1))
-    found = x[rows, first] + share * (x[rows, np.minimum(first + 1, y.shape[1] - 1)] - x[rows, first])
-    return np.where(y[:, 0] >= 0, 0.0, np.where(rises.any(axis=1), found, np.inf))
+    return reached(cost, value, target, least)[0]
+
+
+def reached(cost: Floats, value: Floats, target: Floats, least: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """As ``first_reach``; and whether no dearer budget falls short of the target again, (draws,)."""
+    start, rows, last = np.maximum(least, cost[:, 0]), np.arange(len(cost)), cost.shape[1] - 1
+    within, there = cost >= start[:, None], value > (target - _ROUNDING)[:, None]
+    hit, short = within & there, within > there
+    first, latest = hit.argmax(axis=1), last - short[:, ::-1].argmax(axis=1)
+    never, begun = ~hit[rows, first], held(cost, value, start) - target
+    early = begun > -_ROUNDING
+    stays = ~(short[rows, latest] & (early | (latest > first))) & (early | ~never)
+    before = np.maximum(first - 1, 0)
+    fresh = within[rows, before] & (before < first)  # else the mixture at the start is what comes before
+    x, low = np.where(fresh, cost[rows, before], start), np.where(fresh, value[rows, before] - target, begun)
+    rise = value[rows, first] - target - low
+    share = np.divide(-low, rise, out=np.zeros(len(low)), where=rise > 0)
+    found = x + np.clip(share, 0, 1) * (cost[rows, first] - x)
+    return np.where(early, 0.0, np.where(never, np.inf, found)), stays
 
 
 def held(cost: Floats, value: Floats, at: Floats) -> Floats:
     """Each draw's value at its own cost, (draws,): a mixture of neighbours, held at the ends."""
     if cost.shape[1] == 1:
         return value[:, 0]
-    above = np.clip((cost < at[:, None]).sum(axis=1), 1, cost.shape[1] - 1)
-    rows = np.arange(len(cost))
+    rows, dearer = np.arange(len(cost)), cost >= at[:, None]
+    above = np.maximum(np.where(dearer[:, -1], dearer.argmax(axis=1), cost.shape[1] - 1), 1)
     left, right = cost[rows, above - 1], cost[rows, above]
     share = np.divide(at - left, right - left, out=np.zeros(len(at)), where=right > left)
     low, high = value[rows, above - 1], value[rows, above]

@@ -34,6 +34,12 @@ class Price:
             return np.column_stack([self.runs[int(k)] for k in budgets])
         return self.fixed[:, None] + self.each[:, None] * budgets
 
+    def parts(self, budgets: Ints) -> tuple[Floats, Floats]:
+        """What FLOPs at these budgets are made of, (problems, parts), and how, (parts, budgets): their product."""
+        if self.runs is not None:
+            return self.flops(budgets), np.eye(len(budgets))
+        return np.column_stack([self.fixed, self.each]), np.vstack([np.ones(len(budgets)), budgets])
+
     def mean(self, budgets: Ints, rows: Ints, weights: Floats) -> Floats:
         """Mean FLOPs over some problems, weighted, at each budget, (budgets,)."""
         share = weights / weights.sum()

@@ -10,6 +10,7 @@ import numpy as np
 
 from scalinglab.curves.pools import Floats, Ints, Pool
 from scalinglab.curves.selectors import accuracy
+from scalinglab.grids import eighths
 
 _DRAWS = 128
 """Subsets behind a vote, at least; what they leave open is in every interval."""
@@ -55,11 +56,9 @@ class Sampled:
     @cached_property
     def budgets(self) -> Ints:
         """Every number of draws; of votes, which are worked out from subsets, eight in each doubling."""
-        every = np.arange(1, self.fewest + 1, dtype=np.int64)
         if self.selector not in ("coverage", "best-of-n"):
-            every = every[every % 2 ** np.maximum(0, np.floor(np.log2(every)).astype(np.int64) - 3) == 0]
-            every = np.union1d(every, [self.fewest])
-        return every * self.step
+            return eighths(self.fewest) * self.step
+        return np.arange(1, self.fewest + 1, dtype=np.int64) * self.step
 
     @property
     def fewest(self) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import DRAWS, Floats, Group, first_reach, resampled, tails
+from scalinglab.curves import DRAWS, Floats, Group, Ints, reached, resampled, tails
 from scalinglab.exchange.headline import OPTIMAL, configurations
 from scalinglab.exchange.matched import Rival, rivals
 from scalinglab.exchange.paired import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED
 from scalinglab.exchange.views import View
 
 CROSSED = "crossed"
+BACK = "crossed back: ahead at some measured R, behind at a lower one"
 ABOVE = f"not crossed: {TEST_TIME} at every measured R"
 BELOW = f"not crossed: {PRETRAINING} at every measured R"
 SIDES = {ABOVE: 1, BELOW: -1}
@@ -22,36 +25,61 @@ SIDES = {ABOVE: 1, BELOW: -1}
 SUNK = "none: training costs no less than the large model's"
 _NUMBERS = ("R", "low", "high", "queries", "queries_low", "queries_high", "measured_from", "measured_to", "share")
 _DECIDED = 0.975
+Mask = npt.NDArray[np.bool_]
 
 
 def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
     """One row a convention, strategy and group: R* below which the small model answers better than the large one.
 
     R* is where, as the budget a query grows from the least that was measured, the accuracy of its mixtures first
-    reaches the large model's one answer. status: crossed, where the problems themselves cross and neither side is
-    decided; not crossed, only where at least 97.5 % of the draws agree on who is better at every measured R;
-    undecided; outside, where no measured budget costs more than one answer of the large model.
+    reaches the large model's one answer and stays there. status: crossed, where the problems themselves cross and
+    neither side is decided; not crossed, only where at least 97.5 % of the draws agree on who is better at every
+    measured R; crossed back, where the problems themselves fall short again at a larger budget, so that no R*
+    parts the two sides; undecided; outside, where no measured budget costs more than the large model's answer.
+    model: whose answers a line's are, "" of a headline, as in verdicts, which read the same budgets.
     low and high: 95 % bootstrap over problems, of accuracies and costs; missing where the end lies beyond the R
     that the measured budgets stand for (measured_from, and measured_to: missing where infinite), and in groups of
     too few problems. share: of draws that cross. queries: R* in queries.
     """
-    rows = [row for view in views for group in view.groups for row in _rows(view, group, seed)]
-    return pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, float))
+    rows: list[list[dict[str, Any]]] = [[] for _ in views]
+    for g in range(len(views[0].groups)):
+        scans = _scans(views[0], views[0].groups[g], seed)  # rules differ in costs alone
+        for own, view in zip(rows, views, strict=True):
+            own += _rows(view, view.groups[g], scans, seed)
+    return pd.DataFrame([row for own in rows for row in own]).astype(dict.fromkeys(_NUMBERS, float))
 
 
-def _rows(view: View, group: Group, seed: int) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Scan:
+    """A way to answer in a group: its budgets and mean accuracy at each, (1 + draws, budgets).
+
+    The first row is the group's own, the others its resamples.
+    """
+
+    budgets: Ints
+    right: Floats
+
+
+def _rows(view: View, group: Group, scans: Mapping[int, _Scan], seed: int) -> Iterator[dict[str, Any]]:
     names = {"bin": group.name, "convention": view.arms.convention, "problems": group.size}
     yield from (row | names for row in _headlines(view, group))
-    accuracy, flops = _draws(view, group, seed)
-    for line in view.lines():
+    lines, once = view.lines(), scans[view.once.way].right[:, 0]
+    paid = _paid(view, group, [scans[line.way].budgets for line in lines], seed)
+    for line, spent in zip(lines, paid[1:], strict=True):
         (rival,) = rivals(view, thinking=False, line=line)
         check = float(group.mean((rival.flops - view.arms.flops[:, rival.column])[group.members]))
-        at = view.columns(line, group)
-        at = at[np.argsort(flops[0, at], kind="stable")]
-        once = accuracy[:, rival.column], flops[:, rival.column] + check
-        row = {"strategy": line.label, "verifier": line.verifier, "selector": line.selector} | names
-        saved = _saved(view, rival, line.role, line.models)
-        yield row | _row(view, saved, flops[:, at], accuracy[:, at], *once, len(group.members))
+        row = {"strategy": line.label, "model": line.models[0], "verifier": line.verifier,
+               "selector": line.selector} | names  # fmt: skip
+        saved, right = _saved(view, rival, line.role, line.models), scans[line.way].right
+        yield row | _row(view, saved, *_rising(spent, right), once, paid[0][:, 0] + check, len(group.members))
+
+
+def _rising(spent: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Budgets by rising cost; samples' do rise, those of searches need not in every draw."""
+    if (spent[:, 1:] >= spent[:, :-1]).all():
+        return spent, right
+    order = np.argsort(spent[0], kind="stable")
+    return np.maximum.accumulate(spent[:, order], axis=1), right[:, order]
 
 
 def _headlines(view: View, group: Group) -> Iterator[dict[str, Any]]:
@@ -63,32 +91,49 @@ def _headlines(view: View, group: Group) -> Iterator[dict[str, Any]]:
         if len(group.members) < FEWEST_PROBLEMS:
             spent, right, theirs = spent[:1], right[:1], theirs[:1]
         saved = _saved(view, rival, "policy", menu.models)
+        spent, right = _rising(spent, right)
         found = _row(view, saved, spent, right, theirs[:, 0], theirs[:, 1], len(group.members))
         name = OPTIMAL if menu is view.menus[0] else f"{OPTIMAL} of {', '.join(menu.models)}"
-        yield {"strategy": name, "verifier": "", "selector": OPTIMAL} | found
+        yield {"strategy": name, "model": "", "verifier": "", "selector": OPTIMAL} | found
 
 
 def _saved(view: View, rival: Rival, role: str, models: Sequence[str]) -> float:
     return view.lifetime.trained("large", rival.line.models) - view.lifetime.trained(role, models)
 
 
-def _draws(view: View, group: Group, seed: int) -> tuple[Floats, Floats]:
-    """Mean accuracy and FLOPs of every arm: of the group in the first row, of its resamples in the others.
+def _scans(view: View, group: Group, seed: int) -> dict[int, _Scan]:
+    """Every line of the small side, and the large model's one answer, by way."""
+    read = {line.way: view.scanned(line, group) for line in view.lines()}
+    once = view.arms.accuracy[group.members, int(view.once.columns[0])][:, None]
+    read[view.once.way] = np.ones(1, dtype=np.int64), group.evened(once)
+    drawn = _drawn([values for _, values in read.values()], seed, doubted=True)
+    return {way: _Scan(budgets, right) for (way, (budgets, _)), right in zip(read.items(), drawn, strict=True)}
 
-    Two pseudo-problems above and below an arm's mean stand for what the group's agreement hides (see
-    ``pointwise``).
+
+def _paid(view: View, group: Group, budgets: Sequence[Ints], seed: int) -> list[Floats]:
+    """Mean FLOPs a query, (1 + draws, budgets): the large model's one answer, then each line's."""
+    prices = [view.arms.prices[line.way].parts(own) for line, own in zip(view.lines(), budgets, strict=True)]
+    made = [(view.arms.flops[:, [int(view.once.columns[0])]], np.ones((1, 1))), *prices]
+    drawn = _drawn([group.evened(parts[group.members]) for parts, _ in made], seed)
+    return [means @ how for means, (_, how) in zip(drawn, made, strict=True)]
+
+
+def _drawn(parts: Sequence[Floats], seed: int, *, doubted: bool = False) -> list[Floats]:
+    """Means of each part's columns over the members, then, of enough of them, over resamples of these.
+
+    Two more rows are resampled: means; ``doubted``: pseudo-problems above and below, but for the last column, with
+    which the others are compared: they stand for what the group's agreement hides (see ``pointwise``).
     """
-    accuracy, flops = view.scored(group), group.evened(view.arms.flops[group.members])
-    first = [accuracy.mean(axis=0), flops.mean(axis=0)]
-    if len(group.members) < FEWEST_PROBLEMS:
-        return first[0][None], first[1][None]
-    once = int(view.once.columns[0])
-    doubt = np.sqrt((accuracy - accuracy[:, [once]]).var(axis=0, ddof=1) + 1)
-    doubt[once] = 0
-    ends = np.array([first[0] + doubt, first[0] - doubt])
-    both = np.hstack([np.vstack([accuracy, ends]), np.vstack([flops, first[1], first[1]])])
-    right, spent = np.hsplit(resampled(both, DRAWS, seed), 2)
-    return np.vstack([first[0], right]), np.vstack([first[1], spent])
+    widths, count = [part.shape[1] for part in parts], len(parts[0])
+    values = np.empty((count + 2, sum(widths)))
+    np.concatenate(parts, axis=1, out=values[:count])
+    own = values[:count].mean(axis=0)
+    values[count:] = own
+    if doubted and count > 1:
+        off = np.sqrt([(one - values[:count, -1]).var(ddof=1) + 1 for one in values[:count, :-1].T])
+        values[count:, :-1] += np.outer([1.0, -1.0], off)
+    again = resampled(values, DRAWS, seed) if count >= FEWEST_PROBLEMS else values[:0]
+    return np.split(np.vstack([own, again]), np.cumsum(widths)[:-1], axis=1)
 
 
 def _row(
@@ -99,28 +144,33 @@ def _row(
         return empty | {"status": SUNK}
     if spent.shape[1] < 2 or spent[0, -1] <= once[0]:
         return empty
-    spent = np.maximum.accumulate(spent, axis=1)
-    at = first_reach(spent, right, target, once)
+    at, stays = reached(spent, right, target, once)
     scale = saved / view.lifetime.queries_per_r
     with np.errstate(divide="ignore"):
         r = np.where(at == 0, np.inf, scale / np.maximum(at - once, 0))  # never reached: 0
         ends = scale / np.maximum(spent[0, [-1, 0]] - once[0], 0)
     found = empty | {"measured_from": float(ends[0]), "measured_to": _finite(ends[1])}
-    return found | _crossed(r, ends, view.lifetime.queries_per_r, problems)
+    return found | _crossed(r, stays, ends, view.lifetime.queries_per_r, problems)
 
 
-def _crossed(r: Floats, ends: Floats, queries: float, problems: int) -> dict[str, Any]:
-    """The status and numbers of a break-even from its draws, of which the first is the problems' own."""
+def _crossed(r: Floats, stays: Mask, ends: Floats, queries: float, problems: int) -> dict[str, Any]:
+    """The status and numbers of a break-even from its draws, of which the first is the problems' own.
+
+    stays: in which draws a larger budget does not fall short of the large model again.
+    """
     star, again = float(r[0]), r[1:]
-    found: dict[str, Any] = {"status": UNDECIDED}
-    if 0 < star < np.inf:
+    back = star > 0 and not stays[0]
+    found: dict[str, Any] = {"status": BACK if back else UNDECIDED}
+    if 0 < star < np.inf and not back:
         found |= {"status": CROSSED, "R": star, "queries": star * queries}
     if not len(again):
         return found
     found["share"] = float(((again > 0) & np.isfinite(again)).mean())
-    for status, there in ((ABOVE, np.isinf(again)), (BELOW, again == 0)):
+    for status, there in ((ABOVE, np.isinf(again) & stays[1:]), (BELOW, again == 0)):
         if there.mean() >= _DECIDED:
             return empty_star(found) | {"status": status}
+    if back:
+        return found
     low, high = np.quantile(again, tails(problems), method="nearest")
     for end, value in (("low", low), ("high", high)):
         bounded = 0 < value < np.inf and ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9)

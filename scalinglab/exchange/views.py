@@ -22,6 +22,7 @@ from scalinglab.curves import (
     checking,
     lines_of,
     read,
+    scanned,
     ways_of,
 )
 from scalinglab.errors import DataError
@@ -122,6 +123,11 @@ class View:
         """What a line of the small side answers at FLOPs a query in a group (see ``lines.read``)."""
         halves = self.halves.get(line.way)
         return read(self.arms, line, group, flops_, cheapest=self.cheapest(group), halves=halves)
+
+    def scanned(self, line: Line, group: Group) -> tuple[Ints, Floats]:
+        """The budgets at which a line of the small side is read in a group, and each member's accuracy, evened."""
+        budgets, accuracy = scanned(self.arms, line, group, halves=self.halves.get(line.way))
+        return budgets, group.evened(accuracy)
 
     def columns(self, line: Line, group: Group) -> Ints:
         """The arms of a line that can be read in a group: half of its budgets where its samples set the bins."""
