@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from scalinglab.cli import app
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import choose
+from scalinglab.exchange import OPTIMAL, choose, compare
 from scalinglab.flops import CONVENTIONS
 from scalinglab.optimal import MEASURED
 from scalinglab.samples import RunStore, Solution, Unit
@@ -33,17 +33,17 @@ def ask(*arguments):
 
 
 def test_every_strategy_of_the_small_model_is_weighed_and_the_large_one_never(found):
-    table = found.predicted.arms
+    table = found.predicted[0].arms
     assert "coverage" not in set(table["selector"]), "which needs to know what is right"
     assert set(table["strategy"]) == {"greedy", "parallel", "beam_search", "revisions"}
     assert set(table["model"]) == {"small", "reviser"}
-    assert found.predicted.budgets().tolist() == [1, 2, 4, 8, 16]
+    assert found.predicted[0].budgets().tolist() == [1, 2, 4, 8, 16]
 
 
 def test_a_good_verifier_predicts_difficulty(found):
     assert found.verifier == "prm"
     assert found.agreement.low > found.agreement.chance
-    assert found.predicted.bins.source == "prm"
+    assert found.predicted[0].bins.source == "prm"
 
 
 def test_accuracies_lie_in_their_intervals_and_bins_average_to_the_whole(found):
@@ -52,7 +52,7 @@ def test_accuracies_lie_in_their_intervals_and_bins_average_to_the_whole(found):
     assert (table["low"] <= table["accuracy"]).all()
     assert (table["accuracy"] <= table["high"]).all()
     assert (table["spent"] <= table["budget"] * (1 + 1e-9)).all(), "a budget means at most"
-    for kind in (found.predicted, found.oracle):
+    for kind in (*found.predicted, *found.oracle):
         accuracy, bins = kind.chosen.accuracy, kind.bins.groups()
         parts = sum(len(members) * accuracy[members].mean(axis=0) for _, members in bins)
         assert parts / len(accuracy) == pytest.approx(accuracy.mean(axis=0))
@@ -93,8 +93,8 @@ def test_samples_are_shared_out_by_one_half_and_scored_on_the_other(folder, foun
     units = run.units[run.units["strategy"] == "parallel"].set_index("key")["problem"]
     sampled = run.solutions[run.solutions["unit"].isin(units.index)]
     whole = (sampled["grade"] == "right").groupby(sampled["unit"].map(units)).mean()
-    assert list(whole.index) == list(found.oracle.problems)
-    assert (shared.uniform[:, 0] + found.oracle.bins.ease) / 2 == pytest.approx(whole.to_numpy())
+    assert list(whole.index) == list(found.oracle[0].problems)
+    assert (shared.uniform[:, 0] + found.oracle[0].bins.ease) / 2 == pytest.approx(whole.to_numpy())
 
 
 def test_one_bin_takes_no_samples_to_set(folder):
@@ -119,7 +119,7 @@ def unjudged(tmp_path_factory):
 
 def test_where_no_verifier_judged_what_sets_bins_the_oracle_stands(unjudged, tmp_path):
     found = choose(open_evidence(unjudged), rule=PAPER, bins=2)
-    assert (found.predicted, found.agreement, found.allocation) == (None,) * 3
+    assert (found.predicted, found.agreement, found.allocation) == ((), None, None)
     assert set(found.table()["bins"]) == {"oracle"}
     assert len(found.gains) == 2
     assert any(note.startswith("no verifier predicts bins") for note in found.notes)
@@ -133,9 +133,9 @@ def test_where_no_verifier_judged_what_sets_bins_the_oracle_stands(unjudged, tmp
 
 def test_difficulty_is_paid_for_where_the_convention_says_so(folder, found):
     charged = choose(open_evidence(folder), rule=EXACT, bins=4)
-    assert not found.predicted.bins.charged
-    assert charged.predicted.bins.charged
-    assert charged.predicted.bins.cost.mean() > 0
+    assert not found.predicted[0].bins.charged
+    assert charged.predicted[0].bins.charged
+    assert charged.predicted[0].bins.cost.mean() > 0
     told = ("not charged under this convention", "charged to every query")
     for one, words in zip((found, charged), told, strict=True):
         assert one.notes[0].endswith(words)
@@ -171,7 +171,7 @@ def test_a_run_that_no_model_judged_is_chosen_for_on_oracle_bins(tmp_path):
     plan = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps(plan | {"verifiers": {"prm": None, "orm": None}}))
     found = choose(open_evidence(folder), rule=PAPER, bins=2)
-    assert (found.verifier, found.predicted, found.agreement, found.allocation) == (None,) * 4
+    assert (found.verifier, found.predicted, found.agreement, found.allocation) == (None, (), None, None)
     assert set(found.table()["bins"]) == {"oracle"}
     with pytest.raises(DataError, match="verifier 'prm'; expected one of none"):
         choose(open_evidence(folder), rule=PAPER, bins=2, verifier="prm")
@@ -191,3 +191,21 @@ def test_counts_have_a_choice_too(tmp_path):
     shown = ask(*asked)
     assert shown.exit_code == 0, shown.output
     assert "Gain over" not in shown.stdout
+
+
+def test_at_equal_flops_it_says_what_exchange_says_of_the_compute_optimal_strategy(folder):
+    """Over the same splits: accuracies are those of the headline, bin by bin."""
+    evidence = open_evidence(folder)
+    compared = compare(evidence, r=[2.0, 10.0, 50.0], rules=[PAPER], bins=4)
+    head = compared.verdicts[compared.verdicts["strategy"] == OPTIMAL]
+    found = choose(evidence, rule=PAPER, bins=4, unit="flops", view=compared.view("paper"))
+    assert len(found.oracle) == len(found.predicted) == 4
+    overlap = 0
+    for row in head[head["status"] == MEASURED].to_dict("records"):
+        told = found.table(np.array([row["flops"]]))
+        own = told[(told["bins"] == "oracle") & (told["bin"].astype(str) == row["bin"])]
+        assert own["status"].tolist() == [MEASURED]
+        assert own["accuracy"].tolist() == [pytest.approx(row["small"], abs=1e-6)]
+        assert own["problems"].tolist() == [row["problems"]]
+        overlap += 1
+    assert overlap >= 8

@@ -40,7 +40,7 @@ def optimal(
     kinds = table["bins"].unique()
     shown = table[(table["bins"] == kinds[0]) | (table["bin"] == "all")].drop(columns=["convention", "problems"])
     shown["arms"] = [text if len(text) <= _WIDE else f"{text[: _WIDE - 4]} ..." for text in shown["arms"]]
-    basis = f"convention {found.oracle.convention}, {len(found.oracle.problems)} problems"
+    basis = f"convention {found.oracle[0].convention}, {len(found.oracle[0].problems)} problems"
     typer.echo(f"Compute-optimal choice of {found.model} ({basis})\n")
     print_rows(rows(shown), None, False)
     if found.gains:

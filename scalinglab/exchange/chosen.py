@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from scalinglab.curves import Placed, Pool, QueryCost, Reader, Sampled
+from scalinglab.curves import Floats, Placed, Pool, QueryCost, Reader, Sampled
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.splits import Division, divided, kept_apart
@@ -21,6 +22,7 @@ from scalinglab.optimal import (
     Optimal,
     agreement,
     allocation,
+    averaged,
     compute_optimal,
     gains,
     mechanisms,
@@ -30,6 +32,7 @@ from scalinglab.optimal import (
 SELECTOR = "weighted"
 """How the baseline, best-of-N weighted, chooses (PAPER section 3: the default everywhere)."""
 _ALONE = f"gain: no search or revisions beside parallel samples, {SELECTOR}: there is nothing to gain over"
+_SPLITS = "splits: means over {} random halvings, as in exchange; arms, gain, agreement, allocation: of the first"
 _READ = (
     "accuracy: arms chosen on other problems; in_sample: on the same, which flatters",
     "a budget means at most, on the mean over queries; between two measured ones stands their mixture",
@@ -41,16 +44,17 @@ _READ = (
 class Chosen:
     """The compute-optimal strategy of one small model, with its reviser where there is one, under one convention.
 
-    predicted, oracle: the choice on bins of either kind; predicted is None where no verifier judged the samples
-    that set bins, and so are agreement and allocation. gains: over parallel sampling of the same proposer, search
+    predicted, oracle: the choice on bins of either kind, on each split of the samples, over which the table
+    averages; predicted is empty where no verifier judged the samples that set bins, and agreement and allocation
+    are None. These and gains are of the first split. gains: over parallel sampling of the same proposer, search
     and revisions apart. allocation: samples shared out by the predicted difficulty, None where the verifier's
     scores are no chances of success. gains is empty where nothing but parallel samples was recorded.
     """
 
     model: str
     verifier: str | None
-    oracle: Optimal
-    predicted: Optimal | None
+    oracle: tuple[Optimal, ...]
+    predicted: tuple[Optimal, ...]
     agreement: Agreement | None
     gains: tuple[Gain, ...]
     allocation: Allocation | None
@@ -60,10 +64,10 @@ class Chosen:
         """What search and revisions gain over parallel samples of their own proposer (see ``Gain.table``)."""
         return pd.concat([one.table for one in self.gains], ignore_index=True) if self.gains else pd.DataFrame()
 
-    def table(self) -> pd.DataFrame:
-        """Both choices, a row a kind of bins, bin and budget (see ``Optimal.table``)."""
+    def table(self, budgets: Floats | None = None) -> pd.DataFrame:
+        """Both choices, a row a kind of bins, bin and budget (see ``optimal.averaged``)."""
         kinds = {"predicted": self.predicted, "oracle": self.oracle}
-        parts = [found.table().assign(bins=name) for name, found in kinds.items() if found is not None]
+        parts = [averaged(found, budgets).assign(bins=name) for name, found in kinds.items() if found]
         every = pd.concat(parts, ignore_index=True)
         return every[["bins", *(name for name in every.columns if name != "bins")]]
 
@@ -88,25 +92,28 @@ def choose(
         (view,), _ = views(evidence, [rule], bins=bins, seed=seed)
     judge = _judge(view, verifier)
     own = divided(evidence, [view.arms], [rule], view.small, count=bins, seed=seed)
-    oracle = _optimal(view, own, rule, unit, seed)
+    oracle = view.menus[0].optimal if unit == "flops" else _optimal(view, own, rule, unit, seed)
     guessed = _guessed(evidence, view, rule, bins, judge, seed, asked=verifier is not None)
-    predicted = None if guessed is None else _optimal(view, guessed, rule, unit, seed)
+    predicted = () if guessed is None else _optimal(view, guessed, rule, unit, seed)
     arms, _ = own.case(view.arms, view.menu(), 0, 0, charged=rule.difficulty)
     beside = mechanisms(arms, small=view.small)
     return Chosen(
         view.small, judge, oracle, predicted,
-        None if predicted is None else agreement(oracle.bins, predicted.bins),
-        tuple(gains(arms, oracle.bins, small=view.small, seed=seed)) if beside else (),
-        None if guessed is None or predicted is None else _allocated(view, guessed, predicted.bins, seed),
+        agreement(oracle[0].bins, predicted[0].bins) if predicted else None,
+        tuple(gains(arms, oracle[0].bins, small=view.small, seed=seed)) if beside else (),
+        None if guessed is None else _allocated(view, guessed, predicted[0].bins, seed),
         (*_notes(evidence, oracle, None if guessed is None else judge), *([] if beside else [_ALONE])),
     )  # fmt: skip
 
 
 def _optimal(
     view: View, found: Division, rule: Convention, unit: Literal["samples", "flops"], seed: int
-) -> Optimal:
-    case = found.case(view.arms, view.menu(), 0, 0, charged=rule.difficulty)
-    return compute_optimal([case], unit=unit, seed=seed)[0]
+) -> tuple[Optimal, ...]:
+    """The choice on each split, as the headline of a comparison makes it."""
+    cases = [
+        found.case(view.arms, view.menu(), split, 0, charged=rule.difficulty) for split in range(found.splits)
+    ]
+    return tuple(compute_optimal([case], unit=unit, seed=seed)[0] for case in cases)
 
 
 def _guessed(
@@ -170,8 +177,8 @@ def _pool(reader: Reader) -> Pool:
     return Pool(pool.model, reader.problems, pool.n[rows], pool.correct[rows], graded)
 
 
-def _notes(evidence: Evidence, oracle: Optimal, judge: str | None) -> tuple[str, ...]:
-    bins, kept = oracle.bins, kept_apart(evidence)
+def _notes(evidence: Evidence, oracle: Sequence[Optimal], judge: str | None) -> tuple[str, ...]:
+    bins, kept = oracle[0].bins, kept_apart(evidence)
     if bins.samples == 0:
         return ("bins: none: all problems are one, which takes no samples to set", *_READ)
     told = f"{bins.samples} samples a problem, " + (
@@ -179,4 +186,5 @@ def _notes(evidence: Evidence, oracle: Optimal, judge: str | None) -> tuple[str,
     )
     paid = "charged to every query" if bins.charged else "not charged under this convention"
     guess = f"predicted bins: by the mean score of {judge}" if judge else "no verifier predicts bins"
-    return (f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}", guess, *_READ)
+    splits = [_SPLITS.format(len(oracle))] if len(oracle) > 1 else []
+    return (f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}", *splits, guess, *_READ)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scalinglab.optimal.mechanisms import Mechanism, mechanisms
     from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
     from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, calmed, ends
-    from scalinglab.optimal.strategy import ALL, Optimal
+    from scalinglab.optimal.strategy import ALL, Optimal, averaged
     from scalinglab.optimal.words import Part, arm_name, described
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "allocate",
     "allocation",
     "arm_name",
+    "averaged",
     "calmed",
     "compute_optimal",
     "described",

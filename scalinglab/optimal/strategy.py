@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import pandas as pd
 from scalinglab.curves import Floats
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.folds import Places, resampled_means
-from scalinglab.optimal.mixtures import CANNOT_PAY, mixture
+from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, mixture
 from scalinglab.optimal.readings import Configurations, Reading, calmed, ends, reading, resampled_reading
 from scalinglab.optimal.words import described
 
@@ -88,6 +89,11 @@ class Optimal:
         low, high = ends(middle, apart, len(members))
         return middle, np.clip(low, -1, 1), np.clip(high, -1, 1)
 
+    def alike(self, g: int, cost: Floats) -> Floats:
+        """How often the choice in the g-th group was one arm for all, at each mean cost, (points,)."""
+        spent = self.chosen.spent[self.groups()[g][1]].mean(axis=0, dtype=np.float64)
+        return np.asarray(mixture(spent[None], cost).of(self.one_for_all[None])[0])
+
     def budgets(self) -> Floats:
         """The samples of the arms, or doublings of the cheapest configuration's FLOPs up to the dearest arm's."""
         if self.unit == "samples":
@@ -97,39 +103,63 @@ class Optimal:
         return np.asarray(least * 2.0 ** np.arange(doublings + 1))
 
     def table(self, budgets: Floats | None = None) -> pd.DataFrame:
-        """One row a group and budget, the mean cost of a query at most.
+        """``averaged`` of this one."""
+        return averaged([self], budgets)
 
-        bin: all, or the bin; budget; status; accuracy with its 95 % ends low and high; in_sample: of the arms that
-        are to be run, on the problems that chose them, which flatters; spent: in the unit, of the budget; flops;
-        arms: what is to be run, as shares of queries; fixed, fixed_arms: accuracy and arms of one arm for all;
-        one_for_all: how often the choice was that; convention; problems.
-        """
-        asked = self.budgets() if budgets is None else np.asarray(budgets, dtype=np.float64)
-        return pd.DataFrame([row for g in range(len(self.groups())) for row in self._rows(g, asked)])
 
-    def _rows(self, g: int, asked: Floats) -> list[dict[str, Any]]:
-        (name, members), names = self.groups()[g], [name for name, _ in self.bins.groups()]
-        best, fixed, own = self.read(g, asked), self.read(g, asked, fixed=True), names if g == 0 else [name]
-        spent = self.chosen.spent[members].mean(axis=0, dtype=np.float64)
-        one = mixture(spent[None], asked).of(self.one_for_all[None])[0]
-        columns = {
-            "bin": [name] * len(asked),
-            "budget": asked,
-            "status": best.status,
-            "accuracy": best.accuracy.mean(axis=0),
-            "low": best.low.clip(0, 1),
-            "high": best.high.clip(0, 1),
-            "in_sample": best.in_sample,
-            "spent": best.spent.mean(axis=0),
-            "flops": best.flops.mean(axis=0),
-            "arms": [described(part, own, self.arms) if part else None for part in best.parts],
-            "fixed": fixed.accuracy.mean(axis=0),
-            "fixed_arms": [described(part, own, self.arms) if part else None for part in fixed.parts],
-            "one_for_all": np.where(best.status == CANNOT_PAY, np.nan, one),
-        }
-        every = zip(*columns.values(), strict=True)
-        rows = [dict(zip(columns, map(_plain, values), strict=True)) for values in every]
-        return [row | {"convention": self.convention, "problems": len(members)} for row in rows]
+def averaged(splits: Sequence[Optimal], budgets: Floats | None = None) -> pd.DataFrame:
+    """One row a group and budget, the mean cost of a query at most; over splits of the samples a mean of them.
+
+    bin: all, or the bin; budget; status: of several the one that says least; accuracy with its 95 % ends low and
+    high; in_sample: of the arms that are to be run, on the problems that chose them, which flatters; spent: in the
+    unit, of the budget; flops; arms: what is to be run, as shares of queries, by the bins of the first split;
+    fixed, fixed_arms: accuracy and arms of one arm for all; one_for_all: how often the choice was that;
+    convention; problems (over splits, the mean number).
+    """
+    asked = splits[0].budgets() if budgets is None else np.asarray(budgets, dtype=np.float64)
+    groups = [{name: g for g, (name, _) in enumerate(one.groups())} for one in splits]
+    bins = sorted({name for own in groups for name in own} - {ALL})
+    return pd.DataFrame([
+        row
+        for name in (ALL, *bins)
+        for row in _rows([(one, own[name]) for one, own in zip(splits, groups, strict=True) if name in own], asked)
+    ])  # fmt: skip
+
+
+def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats) -> list[dict[str, Any]]:
+    (first, g), sizes = parts[0], np.array([len(one.groups()[g][1]) for one, g in parts])
+    name, problems = first.groups()[g][0], round(float(sizes.mean()))
+    own = [bin_ for bin_, _ in first.bins.groups()] if g == 0 else [name]
+    best, fixed = ([one.read(g, asked, fixed=alone) for one, g in parts] for alone in (False, True))
+
+    def mean(values: Sequence[Floats]) -> Floats:
+        return np.asarray(np.average(values, axis=0, weights=sizes))
+
+    found = pd.DataFrame([reading.status for reading in best])
+    told = [next(kind for kind in (CANNOT_PAY, LOWER_BOUND, MEASURED) if kind in set(found[j])) for j in found]
+    middle = mean([reading.accuracy.mean(axis=0) for reading in best])
+    jitter = np.mean([reading.jitter for reading in best], axis=0) / len(best)
+    low, high = ends(middle, calmed(np.mean([reading.draws for reading in best], axis=0), jitter), problems)
+
+    alike = mean([one.alike(g, asked) for one, g in parts])
+    columns = {
+        "bin": [name] * len(asked),
+        "budget": asked,
+        "status": told,
+        "accuracy": middle,
+        "low": low.clip(0, 1),
+        "high": high.clip(0, 1),
+        "in_sample": mean([reading.in_sample for reading in best]),
+        "spent": mean([reading.spent.mean(axis=0) for reading in best]),
+        "flops": mean([reading.flops.mean(axis=0) for reading in best]),
+        "arms": [described(part, own, first.arms) if part else None for part in best[0].parts],
+        "fixed": mean([reading.accuracy.mean(axis=0) for reading in fixed]),
+        "fixed_arms": [described(part, own, first.arms) if part else None for part in fixed[0].parts],
+        "one_for_all": np.where(np.array(told) == CANNOT_PAY, np.nan, alike),
+    }
+    every = zip(*columns.values(), strict=True)
+    rows = [dict(zip(columns, map(_plain, values), strict=True)) for values in every]
+    return [row | {"convention": first.convention, "problems": problems} for row in rows]
 
 
 def _plain(value: Any) -> Any:
