@@ -6,7 +6,16 @@ from simulated import record
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import FIXED, OPTIMAL, line_table, verdicts, views
+from scalinglab.exchange import (
+    FIXED,
+    OPTIMAL,
+    PRETRAINING,
+    TEST_TIME,
+    breakeven,
+    line_table,
+    verdicts,
+    views,
+)
 from scalinglab.exchange.splits import SPLITS, divided
 from scalinglab.flops import CONVENTIONS
 
@@ -71,6 +80,19 @@ def test_the_problems_of_a_bin_are_its_mean_over_splits_and_not_their_union(view
         assert found.groupby("bin")["problems"].unique().map(list).to_dict() == {
             "all": [count], "1": [wanted], "2": [wanted],
         }  # fmt: skip
+
+
+def test_a_bin_of_fewer_than_six_problems_a_split_has_no_interval(evidence):
+    """24 problems in 5 bins: a split holds 5 or fewer in some, whose union over splits is six or more."""
+    view = views(evidence, [PAPER], bins=5)[0][0]
+    few = [group.name for group in view.groups if group.size < 6 <= len(group.members)]
+    assert few
+    found, even, lines = verdicts([view], [5.0]), breakeven([view]), line_table([view])
+    for table in (found, even, lines):
+        assert table.loc[table["bin"].isin(few), ["low", "high"]].isna().all(axis=None)
+        assert table.loc[table["bin"] == "all", ["low", "high"]].notna().any(axis=None)
+    assert not set(found.loc[found["bin"].isin(few), "verdict"]) & {TEST_TIME, PRETRAINING}
+    assert even.loc[even["bin"].isin(few), "share"].isna().all()
 
 
 def test_more_bins_than_problems_are_refused(evidence):

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from scalinglab.evidence import Evidence
     from scalinglab.exchange import View
 
-_GROUNDS = ("tokens:", "training tokens", "missing:", "of ", "bins:", "coverage:", "left out:", "scores by",
-            "tuning of", "sunk:")  # fmt: skip
-"""How the notes of a comparison begin on which advice rests too; the others are about verdicts."""
-
 
 def advise(
     case: Case,
@@ -75,9 +71,9 @@ def advise(
 
 def _grounded(best: Advice, evidence: Evidence, found: Sequence[View], sunk: bool) -> tuple[str, ...]:
     """The notes of advice, and what the numbers of the evidence rest on."""
-    from scalinglab.exchange.notes import notes_of
+    from scalinglab.exchange.notes import EVIDENCE, notes_of
 
-    grounds = [note for note in notes_of(evidence, found, sunk=sunk) if note.startswith(_GROUNDS)]
+    grounds = [note.text for note in notes_of(evidence, found, sunk=sunk) if note.topic == EVIDENCE]
     return tuple(dict.fromkeys([*best.notes, *grounds]))
 
 

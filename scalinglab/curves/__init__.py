@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scalinglab.curves.estimators import best_of_k, pass_at_k
     from scalinglab.curves.intervals import (
         DRAWS,
+        MOST_UNITS,
         doubt,
         draw_counts,
         interval,
@@ -58,6 +59,7 @@ __all__ = [
     "FINALS",
     "INDEPENDENT",
     "MEASURED",
+    "MOST_UNITS",
     "SELECTORS",
     "Arms",
     "Asked",

@@ -88,7 +88,7 @@ def _headlines(view: View, group: Group) -> Iterator[dict[str, Any]]:
     both = np.column_stack([view.arms.accuracy[:, rival.column], rival.flops])
     for menu in view.menus:
         spent, right, theirs = configurations(menu, group, both)
-        if len(group.members) < FEWEST_PROBLEMS:
+        if group.size < FEWEST_PROBLEMS:
             spent, right, theirs = spent[:1], right[:1], theirs[:1]
         saved = _saved(view, rival, "policy", menu.models)
         spent, right = _rising(spent, right)
@@ -106,7 +106,7 @@ def _scans(view: View, group: Group, seed: int) -> dict[int, _Scan]:
     read = {line.way: view.scanned(line, group) for line in view.lines()}
     once = view.arms.accuracy[group.members, int(view.once.columns[0])][:, None]
     read[view.once.way] = np.ones(1, dtype=np.int64), group.evened(once)
-    drawn = _drawn([values for _, values in read.values()], seed, doubted=True)
+    drawn = _drawn([values for _, values in read.values()], group, seed, doubted=True)
     return {way: _Scan(budgets, right) for (way, (budgets, _)), right in zip(read.items(), drawn, strict=True)}
 
 
@@ -114,11 +114,11 @@ def _paid(view: View, group: Group, budgets: Sequence[Ints], seed: int) -> list[
     """Mean FLOPs a query, (1 + draws, budgets): the large model's one answer, then each line's."""
     prices = [view.arms.prices[line.way].parts(own) for line, own in zip(view.lines(), budgets, strict=True)]
     made = [(view.arms.flops[:, [int(view.once.columns[0])]], np.ones((1, 1))), *prices]
-    drawn = _drawn([group.evened(parts[group.members]) for parts, _ in made], seed)
+    drawn = _drawn([group.evened(parts[group.members]) for parts, _ in made], group, seed)
     return [means @ how for means, (_, how) in zip(drawn, made, strict=True)]
 
 
-def _drawn(parts: Sequence[Floats], seed: int, *, doubted: bool = False) -> list[Floats]:
+def _drawn(parts: Sequence[Floats], group: Group, seed: int, *, doubted: bool = False) -> list[Floats]:
     """Means of each part's columns over the members, then, of enough of them, over resamples of these.
 
     Two more rows are resampled: means; ``doubted``: pseudo-problems above and below, but for the last column, with
@@ -132,7 +132,7 @@ def _drawn(parts: Sequence[Floats], seed: int, *, doubted: bool = False) -> list
     if doubted and count > 1:
         off = np.sqrt([(one - values[:count, -1]).var(ddof=1) + 1 for one in values[:count, :-1].T])
         values[count:, :-1] += np.outer([1.0, -1.0], off)
-    again = resampled(values, DRAWS, seed) if count >= FEWEST_PROBLEMS else values[:0]
+    again = resampled(values, DRAWS, seed) if group.size >= FEWEST_PROBLEMS else values[:0]
     return np.split(np.vstack([own, again]), np.cumsum(widths)[:-1], axis=1)
 
 

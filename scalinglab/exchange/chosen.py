@@ -11,6 +11,7 @@ import pandas as pd
 from scalinglab.curves import Floats, Placed, Pool, QueryCost, Reader, Sampled
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
+from scalinglab.exchange.notes import fewer_draws
 from scalinglab.exchange.splits import Division, divided, kept_apart
 from scalinglab.exchange.views import View, views
 from scalinglab.flops import Convention
@@ -180,11 +181,17 @@ def _pool(reader: Reader) -> Pool:
 def _notes(evidence: Evidence, oracle: Sequence[Optimal], judge: str | None) -> tuple[str, ...]:
     bins, kept = oracle[0].bins, kept_apart(evidence)
     if bins.samples == 0:
-        return ("bins: none: all problems are one, which takes no samples to set", *_READ)
+        return ("bins: none: all problems are one, which takes no samples to set", *_READ, *fewer_draws(oracle))
     told = f"{bins.samples} samples a problem, " + (
         "recorded for that alone" if kept else "a random half of the parallel ones"
     )
     paid = "charged to every query" if bins.charged else "not charged under this convention"
     guess = f"predicted bins: by the mean score of {judge}" if judge else "no verifier predicts bins"
     splits = [_SPLITS.format(len(oracle))] if len(oracle) > 1 else []
-    return (f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}", *splits, guess, *_READ)
+    return (
+        f"bins: 1 is easiest; set on {told}, on which no arm is scored; {paid}",
+        *splits,
+        guess,
+        *_READ,
+        *fewer_draws(oracle),
+    )

@@ -74,5 +74,5 @@ def compare(
     small, large = evidence.pair()
     return Comparison(
         small, large, verdicts(found, r, thinking=thinking, seed=seed), breakeven(found, seed=seed), unpriced,
-        notes_of(evidence, found, sunk=sunk, weak=weak), tuple(found),
+        tuple(note.text for note in notes_of(evidence, found, sunk=sunk, weak=weak)), tuple(found),
     )  # fmt: skip

@@ -102,7 +102,7 @@ def _ends(
     view: View, group: Group, values: Floats, arms: list[int], seed: int, *, least: float = -1.0
 ) -> tuple[float, float] | None:
     """The 95 % ends of the mean of the members' values, worked out from these arms; None of too few problems."""
-    if len(group.members) < FEWEST_PROBLEMS:
+    if group.size < FEWEST_PROBLEMS:
         return None
     unseen = doubt(group.effective, min(_fewest(view, group, at) for at in arms)) ** 2
     if view.arms.noise is not None:

@@ -123,9 +123,10 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
     read = [i for i, point in enumerate(points) if point.row["status"] in (MEASURED, BOUND)]
     found: dict[int, dict[str, Any]] = {}
     if read:
+        size = int(points[0].row["problems"])
         small, large = (np.column_stack([getattr(points[i], side) for i in read]) for side in ("small", "large"))
         fewest, noise = (np.array([getattr(points[i], name) for i in read]) for name in ("fewest", "noise"))
-        found = dict(zip(read, pointwise(small, large, fewest, noise, seed=seed), strict=True))
+        found = dict(zip(read, pointwise(small, large, fewest, noise, problems=size, seed=seed), strict=True))
     return [finished(point.row, point.large, found.get(i)) for i, point in enumerate(points)]
 
 
@@ -164,7 +165,8 @@ def _together(
         sizes, noise = (
             np.array([of(group) for group, _, _ in read]) for of in (_effective, partial(_noise, view))
         )
-        found = chosen(small, large, apart, sizes=sizes, noise=noise, fewest=_fewest(view, rival))
+        counts = [group.size for group, _, _ in read]
+        found = chosen(small, large, apart, problems=counts, sizes=sizes, noise=noise, fewest=_fewest(view, rival))
     told = iter(found)
     for group, one, j in cells:
         row = {

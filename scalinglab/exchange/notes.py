@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from scalinglab.curves import lines_of
+from scalinglab.curves import MOST_UNITS, lines_of
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.matched import once_name
-from scalinglab.exchange.splits import DIFFICULTY
+from scalinglab.exchange.splits import DIFFICULTY, SPLITS
 from scalinglab.exchange.views import View
 from scalinglab.exchange.weak import WEAK
+from scalinglab.optimal import RESAMPLES, Optimal
+
+EVIDENCE, VERDICTS = "evidence", "verdicts"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence on what numbers rest on. topic: EVIDENCE, on which advice rests too, or VERDICTS alone."""
+
+    topic: str
+    text: str
 
 
 def notes_of(
     evidence: Evidence, found: Sequence[View], *, sunk: bool = False, weak: str | None = None
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """What every number here rests on."""
     view = found[0]
-    told = [
-        _tokens(evidence),
+    once = [
         f"large: {_once(view)}",
         f"R: one sample of {view.small} a query ({evidence.written():.4g} tokens) over its training tokens",
-        *_trained(evidence),
-        *_missing(view),
-        *_grades(evidence),
-        "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
-        "budget is a lower bound, and nothing is extrapolated",
-        "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; it trains every "
-        "helper, or fewer where they cannot be paid, the dearest dropped first; its intervals hold for all "
-        "groups and R at once",
-        "single lines are exploratory: each interval stands alone",
-        *_bins(evidence, view),
-        *_judges(evidence, found),
     ]
-    if weak is not None:
-        told.append(WEAK)
-    if sunk:
-        told.append("sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged")
-    return (*told, *_tuned(evidence, found))
+    paid = [_SUNK] if sunk else []
+    return (
+        *_about(EVIDENCE, [_tokens(evidence)]),
+        *_about(VERDICTS, once),
+        *_about(EVIDENCE, [*_trained(evidence), *_missing(view), *_grades(evidence)]),
+        *_about(VERDICTS, [*_READ, *fewer_draws(view.menus[0].optimal)]),
+        *_about(EVIDENCE, [*_bins(evidence, view), *_revisers(evidence), *_judges(evidence, found)]),
+        *_about(VERDICTS, [] if weak is None else [WEAK]),
+        *_about(EVIDENCE, [*paid, *_tuned(evidence, found)]),
+    )
+
+
+_READ = (
+    "between measured budgets stands their mixture, linear in FLOPs; beyond the dearest, the best within the "
+    "budget is a lower bound, and nothing is extrapolated",
+    "compute-optimal: the arms of each bin at a price of FLOPs, chosen on other problems; it trains every "
+    "helper, or fewer where they cannot be paid, the dearest dropped first; its intervals hold for all "
+    "groups and R at once",
+    "single lines are exploratory: each interval stands alone",
+)
+_SUNK = "sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged"
+
+
+def _about(topic: str, texts: Iterable[str]) -> list[Note]:
+    return [Note(topic, text) for text in texts]
+
+
+def fewer_draws(splits: Sequence[Optimal]) -> Iterator[str]:
+    """What stands behind the compute-optimal intervals where there are too many problems for every resample."""
+    problems, draws = len(splits[0].problems), splits[0].chosen.draws.shape[1]
+    if draws < RESAMPLES:
+        units = f" of {MOST_UNITS} random groups of problems" if problems > MOST_UNITS else ""
+        halves = f"; bins are set on {len(splits)} splits, not {SPLITS}" if 1 < len(splits) < SPLITS else ""
+        yield (
+            f"so many problems ({problems}): compute-optimal intervals rest on {draws} resamples{units}, "
+            f"not {RESAMPLES}{halves}"
+        )
 
 
 def _tokens(evidence: Evidence) -> str:
@@ -112,6 +144,16 @@ def _bins(evidence: Evidence, view: View) -> Iterator[str]:
         "all problems on all samples"
     )
     yield f"bins: 1 is easiest for {view.small}, set on {how}"
+
+
+def _revisers(evidence: Evidence) -> Iterator[str]:
+    """No plan records which model a reviser was tuned from or whose answers it revises: the small one's."""
+    revisers, (small, _) = evidence.revisers(), evidence.pair()
+    if revisers:
+        yield (
+            f"{', '.join(revisers)}: taken to revise for {small}, the small model here, and to be tuned from it; "
+            "no base is recorded"
+        )
 
 
 def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:

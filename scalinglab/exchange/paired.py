@@ -16,21 +16,29 @@ CANNOT_PAY, OUTSIDE = "cannot pay", "outside measured budgets"
 """The small side's training, or its cheapest answer, costs more than the large model's lifetime: pretraining wins.
 Outside: no budget that was measured stands for this R, and no smaller one already wins."""
 FEWEST_PROBLEMS = 6
-"""Groups of fewer problems get no interval and no verdict: a bootstrap of so few misses too often."""
+"""Groups of fewer problems get no interval and no verdict: a bootstrap of so few misses too often.
+
+Of a bin that is set on several splits its mean number in one (``Group.size``) counts, which every row calls its
+problems: the union over splits is never compared at once, and by the smallest the ties of one split would decide
+over a mean of all of them.
+"""
 COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative_low", "relative_high")
 
 
-def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, seed: int) -> list[dict[str, Any]]:
-    """Paired columns (problems, points) compared one by one: see ``COMPARED``, and a verdict.
+def pointwise(
+    small: Floats, large: Floats, fewest: Floats, noise: Floats, *, problems: int, seed: int
+) -> list[dict[str, Any]]:
+    """Paired columns (members, points) compared one by one: see ``COMPARED``, and a verdict.
 
-    fewest: samples behind any rate of each column; noise: the variance of its mean that comes from subsampling
-    votes. Where every problem of a group agrees, resampling sees no doubt: with one sample a problem, equal models
-    then differ "significantly" in a third of the bins. Two pseudo-problems above and below the mean bring that to
-    the 5 % it should be. They stand off by the spread of the group and by 1 / sqrt(n), what n samples, the fewest
-    behind any rate, leave open (after Agresti & Min 2005, who add pseudo-observations to matched proportions).
+    problems: of a group, by its size. fewest: samples behind any rate of each column; noise: the variance of its
+    mean that comes from subsampling votes. Where every problem of a group agrees, resampling sees no doubt: with
+    one sample a problem, equal models then differ "significantly" in a third of the bins. Two pseudo-problems
+    above and below the mean bring that to the 5 % it should be. They stand off by the spread of the group and by
+    1 / sqrt(n), what n samples, the fewest behind any rate, leave open (after Agresti & Min 2005, who add
+    pseudo-observations to matched proportions).
     """
     rows, (means, references) = _means(small, large), (small.mean(axis=0), large.mean(axis=0))
-    if len(small) < FEWEST_PROBLEMS:
+    if problems < FEWEST_PROBLEMS:
         return rows
     off = np.array([[1.0], [-1.0]]) * np.sqrt((small - large).var(axis=0, ddof=1) + 1 / fewest)
     above, below = np.concatenate([small, means + off]), np.concatenate([large, references + 0 * off])
@@ -42,18 +50,25 @@ def pointwise(small: Floats, large: Floats, fewest: Floats, noise: Floats, *, se
 
 
 def chosen(
-    small: Sequence[Floats], large: Sequence[Floats], apart: Floats, *, sizes: Floats, noise: Floats, fewest: int
+    small: Sequence[Floats],
+    large: Sequence[Floats],
+    apart: Floats,
+    *,
+    problems: Sequence[int],
+    sizes: Floats,
+    noise: Floats,
+    fewest: int,
 ) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
     small, large: of each row, the values of its problems. apart: the difference of their means under each of the
     same resamples, (draws, rows): having half the problems to choose on it can lie off the difference, and only
-    its spread is an estimate. sizes: effective problems of each row (see ``Group.effective``); noise: the variance
-    that subsampling votes adds. fewest: samples behind any rate. Relative ends are those of the difference over
-    the large side's mean.
+    its spread is an estimate. problems: of each row, by its group's size; sizes: effective problems of each row
+    (see ``Group.effective``); noise: the variance that subsampling votes adds. fewest: samples behind any rate.
+    Relative ends are those of the difference over the large side's mean.
     """
     rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
-    enough = np.flatnonzero([len(one) >= FEWEST_PROBLEMS for one in small])
+    enough = np.flatnonzero(np.array(problems) >= FEWEST_PROBLEMS)
     if not len(enough):
         return rows
     middle = np.array([row["difference"] for row in rows])[enough]

@@ -110,7 +110,7 @@ def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
     scored = view.scored(group)
     accuracy, flops = scored.mean(axis=0), group.mean(view.arms.flops[group.members])
     low, high = np.full((2, len(accuracy)), np.nan)
-    if len(group.members) >= FEWEST_PROBLEMS:
+    if group.size >= FEWEST_PROBLEMS:
         low, high = interval(scored, seed=seed)
     unseen = {way: doubt(group.effective, reader.fewest) ** 2 for way, reader in view.arms.readers.items()}
     low, high = widened(accuracy, (low, high), np.array([unseen[way] for way in view.arms.table["way"]]))
@@ -129,7 +129,7 @@ def _optimal(view: View, group: Group) -> Iterator[dict[str, object]]:
     nothing: Floats = np.zeros((len(view.arms.problems), 1))
     spent, right, _ = configurations(view.menus[0], group, nothing)
     low, high = np.quantile(right[1:], [0.025, 0.975], axis=0)
-    enough = len(group.members) >= FEWEST_PROBLEMS
+    enough = group.size >= FEWEST_PROBLEMS
     for i in np.flatnonzero(np.r_[True, np.diff(spent[0]) > 1e-9 * spent[0, 1:]]):
         yield {
             "kind": OPTIMAL, "strategy": OPTIMAL, "model": "", "verifier": "", "selector": OPTIMAL, "k": np.nan,

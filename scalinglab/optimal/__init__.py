@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from scalinglab.optimal.agreement import Agreement, agreement
     from scalinglab.optimal.allocate import Allocation, allocate, allocation, marginal_gains, shrunk
     from scalinglab.optimal.bins import ORACLE, Bins, difficulty_bins, halves, mean_score
-    from scalinglab.optimal.compute import compute_optimal
+    from scalinglab.optimal.compute import RESAMPLES, compute_optimal
     from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
     from scalinglab.optimal.mechanisms import Mechanism, mechanisms
     from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
@@ -27,6 +27,7 @@ __all__ = [
     "ORACLE",
     "OUTSIDE",
     "REACHED",
+    "RESAMPLES",
     "STEP",
     "Agreement",
     "Allocation",

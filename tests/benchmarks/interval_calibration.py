@@ -86,7 +86,9 @@ def of_accuracy(problems: int, seed: int) -> Found:
 def of_difference(problems: int, seed: int) -> Found:
     values, once = study(problems, seed)
     ones, none = np.ones(len(BUDGETS)), np.zeros(len(BUDGETS))
-    rows = pointwise(values, np.repeat(once[:, None], len(BUDGETS), axis=1), ones, none, seed=seed)
+    rows = pointwise(
+        values, np.repeat(once[:, None], len(BUDGETS), axis=1), ones, none, problems=len(values), seed=seed
+    )
     truth = population()[:-1] - population()[-1]
     return {f"k = {k}": (rows[i]["low"], truth[i], rows[i]["high"]) for i, k in enumerate(BUDGETS)}
 
