@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulated
 from simulated import record
 
 from scalinglab.errors import DataError
@@ -98,6 +99,20 @@ def test_a_problem_that_stands_in_two_bins_over_the_splits_counts_once(tmp_path)
     row = rows[rows["bin"] == "3, 4"].iloc[0]
     assert row["problems"] == whole.size == round(weights[0].sum()) < len(whole.members)
     assert row["budgets"] == "4", "of 16 samples 8 set the bins, and searches were run at 4 and 16"
+
+
+def test_samples_are_read_where_a_search_was_run_though_that_is_no_power_of_two(tmp_path, monkeypatch):
+    plain = simulated.cells
+
+    def cells(samples):
+        for (role, model, strategy, options, budget), count, judges in plain(samples):
+            if (strategy, budget) == ("beam_search", 16):
+                options, budget, count = options | {"beams": 12}, 12, 12
+            yield (role, model, strategy, options, budget), count, judges
+
+    monkeypatch.setattr(simulated, "cells", cells)
+    rows = findings(open_evidence(record(tmp_path / "run")), "prm", rule=PAPER, bins=1)
+    assert rows[rows["finding"] == "beam search falls behind at large budgets"].iloc[0]["budgets"] == "12"
 
 
 def test_fewer_than_six_problems_decide_nothing(tmp_path):

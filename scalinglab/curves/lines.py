@@ -167,8 +167,8 @@ def read(
 
 def scanned(
     arms: Arms, line: Line, group: Group, *, halves: Sequence[Reader] | None = None
-) -> tuple[Ints, Floats]:
-    """The budgets of a line in a group, eight in each doubling, and accuracy of each member, (members, budgets).
+) -> tuple[Ints, Floats, Floats]:
+    """The budgets of a line in a group, eight in each doubling; accuracy and noise, (members, budgets).
 
     What ``read`` knows, up to mixtures of budgets a ninth apart at most: votes are read at no others.
     """
@@ -176,7 +176,7 @@ def scanned(
     step = readers[0].step
     if step:
         budgets = step * eighths(int(budgets[-1]) // step)
-    return budgets, _values(readers, group, budgets)[0]
+    return budgets, *_values(readers, group, budgets)
 
 
 def _readers(

@@ -103,7 +103,7 @@ def _saved(view: View, rival: Rival, role: str, models: Sequence[str]) -> float:
 
 def _scans(view: View, group: Group, seed: int) -> dict[int, _Scan]:
     """Every line of the small side, and the large model's one answer, by way."""
-    read = {line.way: view.scanned(line, group) for line in view.lines()}
+    read = {line.way: view.scanned(line, group)[:2] for line in view.lines()}
     once = view.arms.accuracy[group.members, int(view.once.columns[0])][:, None]
     read[view.once.way] = np.ones(1, dtype=np.int64), group.evened(once)
     drawn = _drawn([values for _, values in read.values()], group, seed, doubted=True)

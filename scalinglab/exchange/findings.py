@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import Floats, Group, Ints, doubt, interval
+from scalinglab.curves import Floats, Group, Ints, Line, doubt, interval
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.paired import FEWEST_PROBLEMS, UNDECIDED, widened
@@ -33,6 +33,7 @@ class Claim:
     worse: tuple[str, str]
 
 
+_LENGTHS = ("longest", "shortest")
 _EASY, _MIDDLE = ("1",), ("3", "4")
 CLAIMS = (
     Claim("beam search beats best-of-N at small budgets", (ALL,), ("beam_search", "least"), ("parallel", "least")),
@@ -76,11 +77,10 @@ def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object
     pair = _pair(claim, view, group, verifier)
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
-    arms, budgets = list(pair[0]), pair[1]
-    scored = view.scored(group)[:, arms]
-    first, second = map(float, scored.mean(axis=0))
+    arms, budgets = pair
+    first, second = (float(one.accuracy.mean()) for one in arms)
     found = {"budgets": budgets, "first": first, "second": second, "difference": first - second}
-    return row | found | _judged(_ends(view, group, scored[:, 0] - scored[:, 1], arms, seed))
+    return row | found | _judged(_ends(view, group, arms[0].accuracy - arms[1].accuracy, arms, seed))
 
 
 def _merged(groups: Sequence[Group]) -> Group | None:
@@ -98,23 +98,40 @@ def _placed(inside: npt.NDArray[np.bool_], own: Ints, members: Ints) -> npt.NDAr
     return found
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A line at one of its budgets: accuracy of the members, evened, and its noise, (members,)."""
+
+    line: Line
+    budget: int
+    accuracy: Floats
+    noise: Floats
+
+
+def _reads(view: View, group: Group, lines: Sequence[Line]) -> list[_Read]:
+    """Lines at every budget at which verdicts can read them in the group."""
+    found = []
+    for line in lines:
+        budgets, accuracy, noise = view.scanned(line, group)
+        found += [_Read(line, int(k), *each) for k, *each in zip(budgets, accuracy.T, noise.T, strict=True)]
+    return found
+
+
 def _ends(
-    view: View, group: Group, values: Floats, arms: list[int], seed: int, *, least: float = -1.0
+    view: View, group: Group, values: Floats, arms: Sequence[_Read], seed: int, *, least: float = -1.0
 ) -> tuple[float, float] | None:
     """The 95 % ends of the mean of the members' values, worked out from these arms; None of too few problems."""
     if group.size < FEWEST_PROBLEMS:
         return None
-    unseen = doubt(group.effective, min(_fewest(view, group, at) for at in arms)) ** 2
-    if view.arms.noise is not None:
-        share = group.weights / group.weights.sum()
-        unseen += float(share**2 @ view.arms.noise[group.members][:, arms].sum(axis=1))
+    unseen = doubt(group.effective, min(_fewest(view, group, one.line.way) for one in arms)) ** 2
+    share = group.weights / group.weights.sum()
+    unseen += float(share**2 @ np.sum([one.noise for one in arms], axis=0))
     low, high = widened(np.asarray(values.mean()), interval(values, seed=seed), np.asarray(unseen))
     return max(float(low), least), min(float(high), 1.0)
 
 
-def _fewest(view: View, group: Group, arm: int) -> int:
-    """Samples behind any one accuracy of an arm in a group: of the scoring halves, where bins took the others."""
-    way = int(view.arms.table["way"].iloc[arm])
+def _fewest(view: View, group: Group, way: int) -> int:
+    """Samples behind any one accuracy of a line in a group: of the scoring halves, where bins took the others."""
     whole = (view.arms.readers[way],)
     return min(one.fewest for one in (whole if group.inside is None else view.halves.get(way, whole)))
 
@@ -127,10 +144,12 @@ def _judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, o
     return {"low": low, "high": high, "verdict": HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED}
 
 
-def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[int, int], str] | None:
+def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[_Read, _Read], str] | None:
     """Both arms, and at which budgets they can be read in the group: the least or the most that both can."""
     sides = [_arms(view, group, side[0], verifier) for side in (claim.better, claim.worse)]
+    by_length = claim.better[1] in _LENGTHS  # one budget, at which chains of several lengths can be read
     shared = sorted({budget for budget, _ in sides[0]} & {budget for budget, _ in sides[1]})
+    shared = [k for k in shared if not by_length or sum(at == k for at, _ in sides[0]) > 1]
     if not shared:
         return None
     chosen = []
@@ -145,33 +164,28 @@ def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[
     return (first, second), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
 
 
-def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], int]:
-    """The arms of a strategy by budget and length of chains (0 where there are none), where they were run so.
+def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], _Read]:
+    """The arms of a strategy by budget and length of chains (0 where there are none).
 
-    Chains are read at any number of them; here at the budgets at which searches and samples were run too.
+    Samples and chains can be read at any number of them: with searches, where these were run.
     """
     selector, judged = ("majority", "") if strategy == "revisions" else ("weighted", verifier)
-    found: dict[tuple[int, int], int] = {}
-    for line in view.lines():
-        if (line.strategy, line.selector, line.verifier) == (strategy, selector, judged):
-            length = int(json.loads(line.setting).get("length", 0))
-            found |= {
-                (int(k), length): int(at) for k, at in zip(line.budgets, view.columns(line, group), strict=False)
-            }
-    return found
+    wanted = (strategy, selector, judged)
+    lines = [line for line in view.lines() if (line.strategy, line.selector, line.verifier) == wanted]
+    return {
+        (one.budget, int(json.loads(one.line.setting).get("length", 0))): one for one in _reads(view, group, lines)
+    }
 
 
 def _hardest(view: View, seed: int) -> dict[str, object]:
     """Bin 5: nothing works. The best arm is chosen on the problems it is scored on, which favours it."""
     group = view.groups[-1]
-    accuracy = view.scored(group)
-    columns = np.concatenate([view.columns(line, group) for line in view.menu()])
-    best = int(columns[accuracy[:, columns].mean(axis=0).argmax()])
-    arm, middle = view.arms.table.iloc[best], float(accuracy[:, best].mean())
-    found = _judged(_ends(view, group, accuracy[:, best], [best], seed, least=0.0), _NOTHING)
+    best = max(_reads(view, group, view.menu()), key=lambda one: one.accuracy.mean())
+    middle = float(best.accuracy.mean())
+    found = _judged(_ends(view, group, best.accuracy, [best], seed, least=0.0), _NOTHING)
     against = {HOLDS: DOES_NOT, DOES_NOT: HOLDS}  # that nothing works is that the best lies below the bound
     return {
-        "finding": f"hardest bin: nothing works (best here: {arm['strategy']})", "bin": group.name,
-        "problems": group.size, "budgets": str(arm["budget"]), "first": middle, "second": _NOTHING,
+        "finding": f"hardest bin: nothing works (best here: {best.line.strategy})", "bin": group.name,
+        "problems": group.size, "budgets": str(best.budget), "first": middle, "second": _NOTHING,
         "difference": middle - _NOTHING, **found, "verdict": against.get(str(found["verdict"]), UNDECIDED),
     }  # fmt: skip

@@ -124,10 +124,10 @@ class View:
         halves = self.halves.get(line.way)
         return read(self.arms, line, group, flops_, cheapest=self.cheapest(group), halves=halves)
 
-    def scanned(self, line: Line, group: Group) -> tuple[Ints, Floats]:
-        """The budgets at which a line of the small side is read in a group, and each member's accuracy, evened."""
-        budgets, accuracy = scanned(self.arms, line, group, halves=self.halves.get(line.way))
-        return budgets, group.evened(accuracy)
+    def scanned(self, line: Line, group: Group) -> tuple[Ints, Floats, Floats]:
+        """The budgets at which a line is read in a group, each member's accuracy, evened, and its noise."""
+        budgets, accuracy, noise = scanned(self.arms, line, group, halves=self.halves.get(line.way))
+        return budgets, group.evened(accuracy), noise
 
     def columns(self, line: Line, group: Group) -> Ints:
         """The arms of a line that can be read in a group: half of its budgets where its samples set the bins."""
