@@ -202,15 +202,23 @@ class Samples:
     def _scores(self, verifier: str, aggregate: str) -> Floats:
         """Every solution's score by a verifier (see ``samples.scored_by``), NaN without one."""
         if (verifier, aggregate) not in self._known:
-            self._known[verifier, aggregate] = self._aggregated(verifier, AGGREGATES[aggregate])
+            self._known[verifier, aggregate] = self._by(verifier, aggregate)
         return self._known[verifier, aggregate]
 
-    def _aggregated(self, verifier: str, one: Callable[[Sequence[float]], float]) -> Floats:
-        steps = self.run.solutions["scores"].tolist()
-        listed = [bool(verifier) and len(all_) > 1 and all_[0] != verifier for all_ in self.run.units["verifiers"]]
-        for i in np.flatnonzero(np.array([*listed, False])[self._unit]).tolist():
-            steps[i] = self._others[i].get(verifier, ())
-        return np.array([one(each) if len(each) else np.nan for each in steps], dtype=np.float64)
+    def _by(self, verifier: str, aggregate: str) -> Floats:
+        one = AGGREGATES[aggregate]
+        if not verifier:
+            return _aggregated(self.run.solutions["scores"].tolist(), one)
+        found = self._scores("", aggregate).copy()
+        further = [len(all_) > 1 and all_[0] != verifier for all_ in self.run.units["verifiers"]]
+        at = np.flatnonzero(np.array([*further, False])[self._unit])
+        found[at] = _aggregated([self._others[i].get(verifier, ()) for i in at.tolist()], one)
+        return found
+
+
+def _aggregated(steps: Sequence[Sequence[float]], one: Callable[[Sequence[float]], float]) -> Floats:
+    """A number for the step scores of each solution; NaN where there are none."""
+    return np.array([one(each) if len(each) else np.nan for each in steps], dtype=np.float64)
 
 
 def _codes(numbers: Ints, row: Ints) -> Ints:

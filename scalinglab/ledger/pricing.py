@@ -20,9 +20,9 @@ from scalinglab.specs import ModelSpec
 Row = dict[str, Any]
 _Ints = npt.NDArray[np.int64]
 _LOW = (1 << 31) - 1
-_NAMED = ("unit", "role", "model", "payer", "strategy")
 _COUNTED = tuple(f"{what}_tokens" for what in ("question", "prompt", "cached", "reusable", "generated", "scored"))
-"""What prices a call: whose it is, and its tokens."""
+_Take = dict[str, npt.NDArray[Any]]
+"""Columns of calls as arrays, of one length."""
 
 
 def price(
@@ -59,20 +59,19 @@ def by_unit(
     ``specs`` names every model of the run. Raises DataError where one is missing, SpecError where one is charged
     that a convention cannot price.
     """
-    calls = _with_units(run, specs)[[*_NAMED, *_COUNTED]].astype(dict.fromkeys(_NAMED, "category"))
-    at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))
-    judging = (calls["role"] == "verifier") & (calls["strategy"] != "difficulty")
-    groups = [
-        (str(model), judges, np.flatnonzero((calls["model"] == model) & (judging == judges)))
-        for model in calls["model"].unique()
-        for judges in (False, True)
-    ]
+    calls = _with_units(run, specs)
+    take, (models, names) = _counts(calls), pd.factorize(calls["model"])
+    group = 2 * models + (take["verifier"] & ~take["difficulty"])
+    order = np.argsort(group, kind="stable")
+    take = {name: column[order] for name, column in take.items()}
+    at = pd.Index(run.units["key"]).get_indexer(pd.Index(calls["unit"]))[order]
+    edges = np.searchsorted(group[order], np.arange(2 * len(names) + 1))
     found = []
     for convention in conventions:
-        work = _whole(charged_tokens(calls, convention))
-        spent = {"": np.zeros((len(run.units), 2))}
-        for model, judges, rows in (group for group in groups if len(group[2])):
-            own = spent.setdefault(model if judges else "", np.zeros((len(run.units), 2)))
+        work, spent = take | _charged(take, convention), {"": np.zeros((len(run.units), 2))}
+        for g in np.flatnonzero(np.diff(edges)).tolist():
+            model, rows = str(names[g // 2]), slice(edges[g], edges[g + 1])
+            own = spent.setdefault(model if g % 2 else "", np.zeros((len(run.units), 2)))
             taken = {name: amounts[rows] for name, amounts in work.items()}
             if not (taken["read"].any() or taken["steps"].any()):
                 continue  # of what nobody pays no price is needed
@@ -114,49 +113,60 @@ def charged_tokens(calls: pd.DataFrame, convention: Convention) -> pd.DataFrame:
     read = tokens charged for reading; steps = tokens charged for writing; why = the rule that freed a whole
     call (empty where it is charged).
     """
-    rows = calls.copy()
-    question, prompt, cached = (rows[f"{name}_tokens"] for name in ("question", "prompt", "cached"))
-    verifier = rows["role"] == "verifier"
-    rows["question_from"], rows["rest_from"] = _starts(rows, question, cached, convention)
+    take, why = _counts(calls), pd.Series("", calls.index)
+    for reason, freed in _freed(take, convention):
+        why = why.mask(freed, reason)
+    return calls.assign(**_charged(take, convention), why=why)
+
+
+def _counts(calls: pd.DataFrame) -> _Take:
+    """The tokens of each call, and what decides who pays; again: whether its model read the question before."""
+    return {name: calls[name].to_numpy(dtype=np.int64) for name in _COUNTED} | {
+        "verifier": (calls["role"] == "verifier").to_numpy(dtype=bool),
+        "difficulty": (calls["strategy"] == "difficulty").to_numpy(dtype=bool),
+        "large": (calls["payer"] == "large").to_numpy(dtype=bool),
+        "again": calls.duplicated(["unit", "role", "model"]).to_numpy(),
+    }
+
+
+def _charged(take: _Take, convention: Convention) -> _Take:
+    """The columns of ``charged_tokens`` but why."""
+    question, prompt, generated = (take[f"{name}_tokens"] for name in ("question", "prompt", "generated"))
+    question_from, rest_from = _starts(take, convention)
     if convention.prompts == "free":
-        rows["question_from"] = question
-        rows["rest_from"] = rows["rest_from"].where(verifier, prompt)
-    rows["why"] = _freed(rows, verifier, convention)
-    freed = rows["why"] != ""
-    rows["question_from"] = rows["question_from"].mask(freed, question)
-    rows["rest_from"] = rows["rest_from"].mask(freed, prompt)
-    rows["read"] = (question - rows["question_from"]) + (prompt - rows["rest_from"])
-    steps = pd.Series(flops.decode_steps(rows["generated_tokens"].to_numpy(), convention), rows.index)
+        question_from, rest_from = question, np.where(take["verifier"], rest_from, prompt)
     # A verifier's first token is read off the logits of its prompt: the reading has paid for it.
-    steps = steps.mask(verifier, (rows["generated_tokens"] - 1).clip(lower=0))
-    rows["steps"] = steps.mask(freed, 0)
-    return rows
+    steps = flops.decode_steps(generated, convention)
+    steps = np.where(take["verifier"], np.maximum(generated - 1, 0), steps)
+    for _, freed in _freed(take, convention):
+        question_from, rest_from = np.where(freed, question, question_from), np.where(freed, prompt, rest_from)
+        steps = np.where(freed, 0, steps)
+    read = (question - question_from) + (prompt - rest_from)
+    return {"question_from": question_from, "rest_from": rest_from, "read": read, "steps": steps}
 
 
-def _starts(
-    rows: pd.DataFrame, question: pd.Series, cached: pd.Series, convention: Convention
-) -> tuple[pd.Series, pd.Series]:
+def _starts(take: _Take, convention: Convention) -> tuple[_Ints, _Ints]:
+    question, cached = take["question_tokens"], take["cached_tokens"]
     if convention.reuse == "measured":
-        paid = rows.duplicated(["unit", "role", "model"]) & (convention.prompts == "once")
-        return cached.clip(upper=question).mask(paid, question), cached.clip(lower=question)
-    reused = rows["reusable_tokens"] * (convention.reuse == "ideal")
+        paid = take["again"] & (convention.prompts == "once")
+        return np.where(paid, question, np.minimum(cached, question)), np.maximum(cached, question)
+    reused = take["reusable_tokens"] * (convention.reuse == "ideal")
     if convention.parameters == "matmul":  # the last token written was never passed
-        reused = reused.clip(upper=(rows["prompt_tokens"] - question - 1).clip(lower=0))
+        reused = np.minimum(reused, np.maximum(take["prompt_tokens"] - question - 1, 0))
     known = reused > 0
     if convention.prompts == "once":
-        known = known | rows.duplicated(["unit", "role", "model"])
+        known = known | take["again"]
     return question * known, question + reused
 
 
-def _freed(rows: pd.DataFrame, verifier: pd.Series, convention: Convention) -> pd.Series:
-    why = pd.Series("", rows.index)
+def _freed(take: _Take, convention: Convention) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The rules that free whole calls, each with which; the last that does is the one to name."""
     if convention.verifier == "nobody":
-        why = why.mask(verifier, "nobody pays the verifier")
+        yield "nobody pays the verifier", take["verifier"]
     if convention.verifier == "small":
-        why = why.mask(verifier & (rows["payer"] == "large"), "only the small model pays its verifier")
+        yield "only the small model pays its verifier", take["verifier"] & take["large"]
     if not convention.difficulty:
-        why = why.mask(rows["strategy"] == "difficulty", "estimating difficulty is not charged")
-    return why
+        yield "estimating difficulty is not charged", take["difficulty"]
 
 
 def _whole(rows: pd.DataFrame) -> dict[str, _Ints]:

@@ -57,12 +57,8 @@ class Menu:
         last = len(self.order) - 1
         named = means[self.order] * PLACES + np.arange(last, -1, -1, dtype=np.int32)[:, None]
         tops = np.maximum.reduceat(named, self.starts, axis=0)
-        found = np.full((self.charges.shape[1], means.shape[1]), np.iinfo(np.int32).min, dtype=np.int32)
-        left = np.empty_like(found)
-        for top, charge in zip(tops, self.charges, strict=True):
-            np.subtract(top, charge[:, None], out=left)
-            np.maximum(found, left, out=found)
-        return np.ascontiguousarray(self.order[last - found % PLACES].T)
+        found = (tops[:, None] - self.charges[:, :, None]).max(axis=0)
+        return self.order.take(last - (found.T & (PLACES - 1)))
 
 
 def menu(cost: Floats, at: Floats) -> Menu:
