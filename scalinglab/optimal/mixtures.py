@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scalinglab.curves import Floats, Ints
+from scalinglab.optimal.prices import gathered
 
 MEASURED, CANNOT_PAY, LOWER_BOUND = "measured", "cannot pay", "lower bound"
 _SLACK = 1e-6
@@ -26,7 +27,7 @@ class Mixture:
         """Values, (rows, configurations), mixed: (rows, points). A mixture of one row serves all rows."""
         if len(self.share) == 1:
             return np.asarray((1 - self.share) * values[:, self.cheap[0]] + self.share * values[:, self.dear[0]])
-        low, high = np.take_along_axis(values, self.cheap, axis=1), np.take_along_axis(values, self.dear, axis=1)
+        low, high = gathered(values, self.cheap), gathered(values, self.dear)
         return np.asarray((1 - self.share) * low + self.share * high)
 
 
@@ -37,15 +38,14 @@ def mixture(spent: Floats, cost: Floats) -> Mixture:
     of them the cheapest or the dearest stands alone.
     """
     order = np.argsort(spent, axis=1, kind="stable")
-    rising = np.take_along_axis(spent, order, axis=1)
+    rising = gathered(spent, order)
     cost = np.broadcast_to(cost, (len(spent), cost.shape[-1]))
-    above = (rising[:, :, None] < cost[:, None]).sum(axis=1)
+    above = np.stack([(rising < at[:, None]).sum(axis=1) for at in cost.T], axis=1)
     right = np.clip(above, min(1, spent.shape[1] - 1), spent.shape[1] - 1)
     left = np.maximum(right - 1, 0)
-    low, high = (np.take_along_axis(rising, at, axis=1) for at in (left, right))
+    low, high = gathered(rising, left), gathered(rising, right)
     share = np.divide(cost - low, high - low, out=np.zeros(low.shape), where=high > low)
-    cheap, dear = (np.take_along_axis(order, at, axis=1) for at in (left, right))
-    return Mixture(cheap, dear, np.clip(share, 0, 1))
+    return Mixture(gathered(order, left), gathered(order, right), np.clip(share, 0, 1))
 
 
 def status(spent: Floats, dearest: float, cost: Floats) -> npt.NDArray[np.object_]:

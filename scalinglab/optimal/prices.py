@@ -58,7 +58,8 @@ class Menu:
         named = means[self.order] * PLACES + np.arange(last, -1, -1, dtype=np.int32)[:, None]
         tops = np.maximum.reduceat(named, self.starts, axis=0)
         found = (tops[:, None] - self.charges[:, :, None]).max(axis=0)
-        return self.order.take(last - (found.T & (PLACES - 1)))
+        chosen: Ints = self.order.take(last - (found.T & (PLACES - 1)))
+        return chosen
 
 
 def menu(cost: Floats, at: Floats) -> Menu:
