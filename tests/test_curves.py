@@ -817,6 +817,7 @@ def test_resamples_are_the_same_whatever_is_drawn_at_once(monkeypatch):
     monkeypatch.setattr(intervals, "_KEPT", 0)
     for block in (1, 30, 97, 10**6):
         monkeypatch.setattr(intervals, "_BLOCK", block)
+        intervals._drawn.cache_clear()
         assert (intervals._weights(30, 500, 7) == whole).all()
         np.testing.assert_allclose(resampled(VALUES, 500, 7), means, rtol=1e-13)
 

@@ -1,12 +1,14 @@
 """The compute-optimal strategy: by hand, by brute force, planted arms, and the flattery it must not have."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from scalinglab.curves import ARM, Arms, resampled
+from scalinglab.curves import ARM, Arms, repeated, resampled
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import views
@@ -47,16 +49,16 @@ def optimal(arms, labels=None, *, bins=None, draws=20, **more):
 
 
 def mean_at(found, *cost, g=0, fixed=False):
-    return found.read(g, np.array(cost, dtype=float), fixed=fixed).accuracy.mean(axis=0).tolist()
+    return found.read(g, np.array(cost, dtype=float), fixed=fixed).accuracy.tolist()
 
 
 def test_between_two_configurations_stands_their_mixture_and_its_shares_can_be_run():
     found = optimal(arms_over([[0.2, 0.8]] * 8, flops=[10.0, 40.0]))
     read = found.read(0, np.array([9, 10, 25, 40, 41.0]))
     assert read.status.tolist() == [CANNOT_PAY, MEASURED, MEASURED, MEASURED, LOWER_BOUND]
-    assert read.accuracy.mean(axis=0)[1:] == pytest.approx([0.2, 0.5, 0.8, 0.8])
-    assert np.isnan(read.accuracy[:, 0]).all()
-    assert read.spent.mean(axis=0)[1:] == pytest.approx([10, 25, 40, 40])
+    assert read.accuracy[1:] == pytest.approx([0.2, 0.5, 0.8, 0.8])
+    assert np.isnan(read.accuracy[0])
+    assert read.spent[1:] == pytest.approx([10, 25, 40, 40])
     assert [[(part.share, part.arms) for part in parts] for parts in read.parts] == [
         [],
         [(1, (0,))],
@@ -72,7 +74,7 @@ def test_the_mean_over_bins_is_constrained_not_each_bin():
     assert mean_at(found, 10, 55, 100) == pytest.approx([0.5, 0.9, 0.9])
     assert mean_at(found, 55, fixed=True) == pytest.approx([0.7])
     assert found.read(0, np.array([55.0])).parts[0][0].arms == (0, 1)
-    assert found.read(0, np.array([100.0])).spent.mean() == pytest.approx(55)  # charged is what is spent
+    assert found.read(0, np.array([100.0])).spent == pytest.approx(55)  # charged is what is spent
     assert mean_at(found, 10, 55, 100, g=2) == pytest.approx([0.1, 0.5, 0.9])
 
 
@@ -87,14 +89,14 @@ def test_planted_arms_are_found_in_each_bin_and_ties_go_to_the_cheaper():
 
 
 def brute_force(accuracy, cost, prices):
-    """One arm for all: of each problem at each price, the accuracy of the arm that the others choose."""
+    """One arm for all: mean accuracy at each price, each problem under the arm that the others choose."""
     found = np.empty((len(accuracy), len(prices)))
     for i in range(len(accuracy)):
         others = np.delete(accuracy, i, axis=0).mean(axis=0)
         for j, at in enumerate(prices):
             best = max(range(len(cost)), key=lambda c: (round(others[c] - at * (cost[c] - cost[0]), 9), -cost[c]))
             found[i, j] = accuracy[i, best]
-    return found
+    return found.mean(axis=0)
 
 
 def test_one_arm_for_all_with_as_many_folds_as_problems_leaves_one_out():
@@ -102,10 +104,9 @@ def test_one_arm_for_all_with_as_many_folds_as_problems_leaves_one_out():
     arms = arms_over(rng.random((9, 5)).round(1), flops=[1.0, 2, 3, 5, 9])
     found = optimal(arms, folds=9)
     by_hand = brute_force(arms.accuracy, arms.flops[0], found.prices[1:])
-    assert found.fixed.accuracy[:, 1:] == pytest.approx(by_hand, abs=1e-6)
-    assert found.fixed.accuracy[:, 0] == pytest.approx(
-        arms.accuracy[:, 0], abs=1e-6
-    )  # beyond any price: the cheapest
+    assert found.fixed.accuracy[0, 1:] == pytest.approx(by_hand, abs=1e-6)
+    cheapest = arms.accuracy[:, 0].mean()  # beyond any price
+    assert found.fixed.accuracy[0, 0] == pytest.approx(cheapest, abs=1e-6)
 
 
 def test_among_equal_arms_the_choice_gains_nothing_out_of_sample_and_flatters_within():
@@ -113,7 +114,7 @@ def test_among_equal_arms_the_choice_gains_nothing_out_of_sample_and_flatters_wi
     gaps = []
     for seed in range(20):
         found = optimal(arms_over(rng.binomial(1, 0.5, (100, 30))), np.arange(100) % 5 + 1, seed=seed)
-        gaps.append([found.chosen.accuracy[:, -1].mean() - 0.5, found.chosen.in_sample[0, -1] - 0.5])
+        gaps.append([found.chosen.accuracy[0, -1] - 0.5, found.chosen.in_sample[0, -1] - 0.5])
     honest, flattered = np.mean(gaps, axis=0)
     assert abs(honest) < 0.012
     assert flattered > 0.08
@@ -130,7 +131,7 @@ def test_where_one_arm_is_best_everywhere_many_arms_and_small_bins_cost_little(r
         found = optimal(arms, np.argsort(np.argsort(-ease[:, 0])) // 40 + 1, seed=seed)
         runs = np.repeat(found.chosen.arms[:, -1], 40)[np.argsort(np.argsort(-ease[:, 0]))]
         truly = chance[np.arange(200), runs].mean()
-        off.append([arms.accuracy[:, 0].mean() - found.chosen.accuracy[:, -1].mean(), chance[:, 0].mean() - truly])
+        off.append([arms.accuracy[:, 0].mean() - found.chosen.accuracy[0, -1], chance[:, 0].mean() - truly])
     estimated, true = np.mean(off, axis=0)
     assert estimated < lost
     assert true < 0.01
@@ -142,7 +143,7 @@ def test_where_bins_truly_differ_choosing_apart_gains():
     for seed in range(10):
         chance = np.where((labels == 1)[:, None], [[0.9] + [0.5] * 10], [[0.2] + [0.6] + [0.4] * 9])
         found = optimal(arms_over(rng.random(chance.shape) < chance, flops=[1.0] + [4.0] * 10), labels, seed=seed)
-        gained.append(found.chosen.accuracy[:, -1].mean() - found.fixed.accuracy[:, -1].mean())
+        gained.append(found.chosen.accuracy[0, -1] - found.fixed.accuracy[0, -1])
     assert np.mean(gained) > 0.1  # 0.75 by bin against 0.55 for the best one
 
 
@@ -155,16 +156,16 @@ def test_estimating_difficulty_is_charged_to_those_who_choose_by_it():
     )
     assert mean_at(free, 55) == pytest.approx([0.9])
     assert mean_at(charged, 10, 85) == pytest.approx([0.5, 0.9])
-    assert charged.read(0, np.array([85.0])).spent.mean() == pytest.approx(85)
-    assert charged.read(0, np.array([100.0]), fixed=True).spent.mean() == pytest.approx(100)
+    assert charged.read(0, np.array([85.0])).spent == pytest.approx(85)
+    assert charged.read(0, np.array([100.0]), fixed=True).spent == pytest.approx(100)
     in_samples = optimal(arms, bins=bins_over(arms, [1, 2] * 20, charged=True, **told), unit="samples")
     assert mean_at(in_samples, 1, 4.5 + 3) == pytest.approx([0.5, 0.9])
-    assert in_samples.read(0, np.array([7.5])).flops.mean() == pytest.approx(85)
+    assert in_samples.read(0, np.array([7.5])).flops == pytest.approx(85)
 
 
 def test_a_bin_of_one_problem_takes_the_arm_of_all_others_and_has_no_interval():
     found = optimal(arms_over([[1, 0]] * 7 + [[0, 1]], flops=[2.0, 1.0]), [1] * 7 + [2])
-    assert found.chosen.accuracy[:, -1].tolist() == [1] * 7 + [0]
+    assert found.chosen.accuracy[1:, -1].tolist() == [1, 0]
     assert found.table(np.array([2.0])).set_index("bin").loc[2, ["low", "high"]].isna().all()
 
 
@@ -183,8 +184,40 @@ def test_a_seed_decides_the_folds_and_conventions_share_them():
 
 def test_resamples_are_those_of_every_other_interval():
     values = np.random.default_rng(5).random((30, 2))
-    drawn = np.concatenate(list(resamples(30, 250, seed=3)))
-    assert drawn @ values / 30 == pytest.approx(resampled(values, 250, 3))
+    drawn = resamples(30, 250, seed=3).part(np.arange(30))
+    assert drawn.sums(values) / 30 == pytest.approx(resampled(values, 250, 3))
+
+
+def test_resamples_of_very_many_problems_add_up_alike_by_problem_and_by_unit():
+    rng, problems = np.random.default_rng(6), 60_000
+    values, every = rng.random((problems, 2)).astype(np.float32), resamples(problems, 20, seed=3)
+    here = np.flatnonzero(rng.random(problems) < 0.5)
+    found, parts = every.part(here), [every.part(some) for some in np.array_split(here, 10)]
+    assert found.unit is not None
+    assert all(part.unit is None for part in parts)
+    assert found.sums(values) == pytest.approx(sum(part.sums(values) for part in parts), rel=1e-5)
+    assert found.weight == pytest.approx(sum(part.weight for part in parts))
+    assert found.sums(repeated(values[0], problems)) == pytest.approx(np.outer(found.weight, values[0]))
+
+
+def held(problems):
+    """Bytes that the strategy under three rules keeps, and holds at most, of costs that are alike."""
+    ease, cost = np.random.default_rng(7).random((problems, 1)), 2.0 ** np.arange(4)
+    arms = arms_over(1 - (1 - ease) ** cost, flops=cost)
+    rules = [replace(arms, convention=name, flops=repeated(cost, problems)) for name in "abc"]
+    bins = bins_over(arms, np.arange(problems) % 5 + 1)
+    tracemalloc.start()
+    found = compute_optimal([(rule, bins) for rule in rules], draws=200)
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 3
+    return kept, most
+
+
+def test_what_is_kept_does_not_grow_with_the_problems_nor_what_is_held_faster_than_they_do():
+    (_, few), (kept, most) = held(20_000), held(80_000)
+    assert kept < 20e6, "as a matrix of each problem at each price it was 115 MB"
+    assert most < 4 * few
 
 
 def test_a_difference_is_paired_with_the_resamples_that_choose_anew():

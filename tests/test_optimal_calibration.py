@@ -22,7 +22,7 @@ def studies():
         for g in range(4):
             read, at = found.read(g, ASKED), chance if g == 0 else chance[[g - 1]]
             truth = [sum(p.share * at[np.arange(len(at)), p.arms].mean() for p in parts) for parts in read.parts]
-            rows.append([read.accuracy.mean(axis=0), read.in_sample, read.low, read.high, truth])
+            rows.append([read.accuracy, read.in_sample, read.low, read.high, truth])
     return np.array(rows).reshape(STUDIES, 4, 5, len(ASKED))
 
 

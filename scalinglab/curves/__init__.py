@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.curves.alike import alike, beside, repeated, rows_of
     from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
     from scalinglab.curves.costs import QueryCost, spec_cost
     from scalinglab.curves.estimators import best_of_k, pass_at_k
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         lines_of,
         read,
         scanned,
+        values_of,
     )
     from scalinglab.curves.mixtures import first_reach, held, reached, shares
     from scalinglab.curves.pools import (
@@ -79,9 +81,11 @@ __all__ = [
     "Selector",
     "Way",
     "accuracy",
+    "alike",
     "arms_from",
     "arms_of",
     "asked",
+    "beside",
     "best_of_k",
     "checking",
     "coverage_pools",
@@ -100,12 +104,15 @@ __all__ = [
     "ratio_interval",
     "reached",
     "read",
+    "repeated",
     "resampled",
+    "rows_of",
     "scanned",
     "shares",
     "simultaneous",
     "spec_cost",
     "tails",
+    "values_of",
     "vote_at_k",
     "ways_of",
     "weights",

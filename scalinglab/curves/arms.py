@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from scalinglab.curves.alike import beside, columns_of
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.curves.prices import Price
 from scalinglab.curves.readers import Placed, Reader
@@ -28,8 +29,8 @@ class Arms:
     table: one row an arm, with the columns of ``ARM``: setting holds the parameters that do not grow with the
     budget as JSON, verifier is "" where none chose, budget counts samples as the strategy does; and ``way``, the
     number of the arm's line: the arms that differ in budget alone. accuracy: the chance that the arm's answer is
-    right; noise: its variance from subsampling votes; flops: of one query under ``convention``, with the verifier
-    where its payer pays it and without any training; all (problems, arms).
+    right; noise: its variance from subsampling votes, None where all are exact; flops: of one query under
+    ``convention``, with the verifier where its payer pays it and without any training; all (problems, arms).
     readers, prices: of each line by its number, at any budget that its samples can stand for. missing: of each
     model's ways that lack some, how many of the ``whole``, the problems that any way was asked.
     """
@@ -52,7 +53,9 @@ class Arms:
             self.table.iloc[at].reset_index(drop=True),
             None if self.noise is None else self.noise[:, at],
         )
-        return replace(self, table=table, accuracy=self.accuracy[:, at], flops=self.flops[:, at], noise=noise)
+        return replace(
+            self, table=table, accuracy=self.accuracy[:, at], flops=columns_of(self.flops, at), noise=noise
+        )
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,13 @@ def arms_from(ways: Sequence[Way], rules: Sequence[Convention], *, strict: bool 
         columns=[*ARM, "way"],
     )
     accuracy: Floats = np.hstack([values for _, values, _ in read])
-    noise: Floats = np.hstack([variance for _, _, variance in read])
+    exact = not any(variance.any() for _, _, variance in read)
+    noise = None if exact else np.hstack([variance for _, _, variance in read])
     readers = {i: Placed(way.reader, at) for i, (way, at) in enumerate(zip(ways, rows, strict=True))}
     found = []
     for j, rule in enumerate(rules):
         prices = {i: way.prices[j].at(at) for i, (way, at) in enumerate(zip(ways, rows, strict=True))}
-        flops = np.hstack([prices[i].flops(budgets) for i, (budgets, _, _) in enumerate(read)])
+        flops = beside([prices[i].flops(budgets) for i, (budgets, _, _) in enumerate(read)])
         found.append(
             Arms(
                 rule.name, shared.problems, table, accuracy, flops, noise, readers, prices, shared.missing,

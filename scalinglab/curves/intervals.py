@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from scalinglab.curves.pools import Floats, Ints
@@ -82,17 +83,24 @@ _kept = lru_cache(maxsize=8)(_weights)
 
 
 def draw_counts(units: int, draws: int, seed: int) -> Iterator[tuple[slice, Floats]]:
-    """How often each unit is drawn in each resample, (some draws, units), and the rows of these draws.
+    """How often each unit is drawn in each resample, (some draws, units), and the rows of these draws."""
+    drawn, step = _drawn(units, draws, seed), max(1, _BLOCK // units)
+    for start in range(0, draws, step):
+        rows = slice(start, start + step)
+        yield rows, drawn[rows].astype(np.float64)
 
-    One stream of numbers, whatever is drawn at once.
-    """
+
+@lru_cache(maxsize=8)
+def _drawn(units: int, draws: int, seed: int) -> npt.NDArray[np.uint16]:
+    """The same of all draws, (draws, units), kept: one stream of numbers, whatever is drawn at once."""
     rng, step = np.random.default_rng(seed), max(1, _BLOCK // units)
+    found = np.empty((draws, units), dtype=np.uint16)  # of at most MOST_UNITS
     for start in range(0, draws, step):
         some = min(step, draws - start)
         picks = rng.integers(0, units, (some, units))
         picks += np.arange(0, some * units, units)[:, None]
-        times = np.bincount(picks.ravel(), minlength=some * units)
-        yield slice(start, start + some), times.reshape(some, units).astype(np.float64)
+        found[start : start + some] = np.bincount(picks.ravel(), minlength=some * units).reshape(some, units)
+    return found
 
 
 def _units(problems: int, seed: int) -> tuple[Ints | None, Floats]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from scalinglab.curves.alike import alike
 from scalinglab.curves.arms import Arms
 from scalinglab.curves.mixtures import shares
 from scalinglab.curves.pools import Floats, Ints
@@ -50,6 +51,10 @@ class Group:
     def mean(self, values: Floats) -> Floats:
         """The weighted mean over members of values of these members, along the first axis."""
         return np.asarray(np.tensordot(self.weights / self.weights.sum(), values, axes=1))
+
+    def mean_of(self, values: Floats) -> Floats:
+        """The same of values of all problems."""
+        return values[0] if alike(values) else self.mean(values[self.members])
 
     def evened(self, values: Floats) -> Floats:
         """Values of the members whose plain mean is the weighted one, and which spread as it does, to first order.
@@ -165,18 +170,21 @@ def read(
     return Reading(accuracy, doubt, k, tuple(status), min(reader.fewest for reader in readers))
 
 
-def scanned(
-    arms: Arms, line: Line, group: Group, *, halves: Sequence[Reader] | None = None
-) -> tuple[Ints, Floats, Floats]:
-    """The budgets of a line in a group, eight in each doubling; accuracy and noise, (members, budgets).
+def scanned(arms: Arms, line: Line, group: Group, *, halves: Sequence[Reader] | None = None) -> Ints:
+    """The budgets of a line in a group, eight in each doubling.
 
     What ``read`` knows, up to mixtures of budgets a ninth apart at most: votes are read at no others.
     """
     readers, budgets = _readers(arms, line, group, halves)
     step = readers[0].step
-    if step:
-        budgets = step * eighths(int(budgets[-1]) // step)
-    return budgets, *_values(readers, group, budgets)
+    return step * eighths(int(budgets[-1]) // step) if step else budgets
+
+
+def values_of(
+    arms: Arms, line: Line, group: Group, budgets: Ints, *, halves: Sequence[Reader] | None = None
+) -> tuple[Floats, Floats]:
+    """Accuracy of each member at some of these, and its noise, (members, budgets) both."""
+    return _values(_readers(arms, line, group, halves)[0], group, budgets)
 
 
 def _readers(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalinglab.curves.alike import alike, beside, repeated, rows_of
 from scalinglab.curves.costs import spec_cost
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.evidence import Evidence, Tokens
@@ -32,25 +33,29 @@ class Price:
         """FLOPs at each budget, (problems, budgets)."""
         if self.runs is not None:
             return np.column_stack([self.runs[int(k)] for k in budgets])
+        if alike(self.fixed) and alike(self.each):
+            return repeated(self.fixed[0] + self.each[0] * budgets, len(self.fixed))
         return self.fixed[:, None] + self.each[:, None] * budgets
 
     def parts(self, budgets: Ints) -> tuple[Floats, Floats]:
         """What FLOPs at these budgets are made of, (problems, parts), and how, (parts, budgets): their product."""
         if self.runs is not None:
             return self.flops(budgets), np.eye(len(budgets))
-        return np.column_stack([self.fixed, self.each]), np.vstack([np.ones(len(budgets)), budgets])
+        parts = beside([self.fixed[:, None], self.each[:, None]])
+        return parts, np.vstack([np.ones(len(budgets)), budgets])
 
     def mean(self, budgets: Ints, rows: Ints, weights: Floats) -> Floats:
         """Mean FLOPs over some problems, weighted, at each budget, (budgets,)."""
         share = weights / weights.sum()
         if self.runs is not None:
             return np.array([share @ self.runs[int(k)][rows] for k in budgets])
-        return np.asarray(share @ self.fixed[rows] + share @ self.each[rows] * budgets)
+        fixed, each = rows_of(self.fixed, rows), rows_of(self.each, rows)
+        return np.asarray(share @ fixed + share @ each * budgets)
 
     def at(self, rows: Ints) -> Price:
         """The same of some problems."""
         runs = None if self.runs is None else {k: spent[rows] for k, spent in self.runs.items()}
-        return Price(self.fixed[rows], self.each[rows], runs)
+        return Price(rows_of(self.fixed, rows), rows_of(self.each, rows), runs)
 
 
 def pays(rule: Convention, role: str) -> bool:

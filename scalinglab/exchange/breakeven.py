@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import DRAWS, Floats, Group, Ints, reached, resampled, tails
+from scalinglab.curves import DRAWS, Floats, Group, Ints, alike, beside, reached, repeated, resampled, tails
 from scalinglab.exchange.headline import OPTIMAL, configurations
 from scalinglab.exchange.matched import Rival, rivals
 from scalinglab.exchange.paired import FEWEST_PROBLEMS, OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED
@@ -25,6 +25,8 @@ SIDES = {ABOVE: 1, BELOW: -1}
 SUNK = "none: training costs no less than the large model's"
 _NUMBERS = ("R", "low", "high", "queries", "queries_low", "queries_high", "measured_from", "measured_to", "share")
 _DECIDED = 0.975
+_HELD = 2**21
+"""Accuracies of members at budgets that are held at once."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -67,7 +69,7 @@ def _rows(view: View, group: Group, scans: Mapping[int, _Scan], seed: int) -> It
     paid = _paid(view, group, [scans[line.way].budgets for line in lines], seed)
     for line, spent in zip(lines, paid[1:], strict=True):
         (rival,) = rivals(view, thinking=False, line=line)
-        check = float(group.mean((rival.flops - view.arms.flops[:, rival.column])[group.members]))
+        check = float(group.mean_of(rival.flops) - group.mean_of(view.arms.flops[:, rival.column]))
         row = {"strategy": line.label, "model": line.models[0], "verifier": line.verifier,
                "selector": line.selector} | names  # fmt: skip
         saved, right = _saved(view, rival, line.role, line.models), scans[line.way].right
@@ -102,38 +104,45 @@ def _saved(view: View, rival: Rival, role: str, models: Sequence[str]) -> float:
 
 
 def _scans(view: View, group: Group, seed: int) -> dict[int, _Scan]:
-    """Every line of the small side, and the large model's one answer, by way."""
-    read = {line.way: view.scanned(line, group)[:2] for line in view.lines()}
-    once = view.arms.accuracy[group.members, int(view.once.columns[0])][:, None]
-    read[view.once.way] = np.ones(1, dtype=np.int64), group.evened(once)
-    drawn = _drawn([values for _, values in read.values()], group, seed, doubted=True)
-    return {way: _Scan(budgets, right) for (way, (budgets, _)), right in zip(read.items(), drawn, strict=True)}
+    """Every line of the small side, and the large model's one answer, by way.
+
+    So many budgets at a time as can be held of all members.
+    """
+    once = group.evened(view.arms.accuracy[group.members, int(view.once.columns[0])][:, None])
+    found = {view.once.way: _Scan(np.ones(1, dtype=np.int64), _drawn(once, group, seed))}
+    step = max(1, _HELD // len(once))
+    for line in view.lines():
+        budgets = view.scanned(line, group)
+        parts = np.split(budgets, range(step, len(budgets), step))
+        right = [_drawn(view.values(line, group, part)[0], group, seed, against=once) for part in parts]
+        found[line.way] = _Scan(budgets, np.hstack(right))
+    return found
 
 
 def _paid(view: View, group: Group, budgets: Sequence[Ints], seed: int) -> list[Floats]:
     """Mean FLOPs a query, (1 + draws, budgets): the large model's one answer, then each line's."""
     prices = [view.arms.prices[line.way].parts(own) for line, own in zip(view.lines(), budgets, strict=True)]
-    made = [(view.arms.flops[:, [int(view.once.columns[0])]], np.ones((1, 1))), *prices]
-    drawn = _drawn([group.evened(parts[group.members]) for parts, _ in made], group, seed)
-    return [means @ how for means, (_, how) in zip(drawn, made, strict=True)]
+    once = int(view.once.columns[0])
+    made = [(view.arms.flops[:, once : once + 1], np.ones((1, 1))), *prices]
+    every, ends = beside([parts for parts, _ in made]), np.cumsum([len(how) for _, how in made])[:-1]
+    if alike(every):
+        means = repeated(every[0], 1 + DRAWS * (group.size >= FEWEST_PROBLEMS))
+    else:
+        means = _drawn(group.evened(every[group.members]), group, seed)
+    return [own @ how for own, (_, how) in zip(np.split(means, ends, axis=1), made, strict=True)]
 
 
-def _drawn(parts: Sequence[Floats], group: Group, seed: int, *, doubted: bool = False) -> list[Floats]:
-    """Means of each part's columns over the members, then, of enough of them, over resamples of these.
+def _drawn(values: Floats, group: Group, seed: int, *, against: Floats | None = None) -> Floats:
+    """Means of columns over the members, then, of enough of them, over resamples of these, (1 + draws, columns).
 
-    Two more rows are resampled: means; ``doubted``: pseudo-problems above and below, but for the last column, with
-    which the others are compared: they stand for what the group's agreement hides (see ``pointwise``).
+    Two more rows are resampled: means; of what is compared ``against`` another column pseudo-problems above and
+    below, which stand for what the group's agreement hides (see ``pointwise``).
     """
-    widths, count = [part.shape[1] for part in parts], len(parts[0])
-    values = np.empty((count + 2, sum(widths)))
-    np.concatenate(parts, axis=1, out=values[:count])
-    own = values[:count].mean(axis=0)
-    values[count:] = own
-    if doubted and count > 1:
-        off = np.sqrt([(one - values[:count, -1]).var(ddof=1) + 1 for one in values[:count, :-1].T])
-        values[count:, :-1] += np.outer([1.0, -1.0], off)
-    again = resampled(values, DRAWS, seed) if group.size >= FEWEST_PROBLEMS else values[:0]
-    return np.split(np.vstack([own, again]), np.cumsum(widths)[:-1], axis=1)
+    own: Floats = values.mean(axis=0)
+    if group.size < FEWEST_PROBLEMS:
+        return own[None]
+    off = 0.0 if against is None else np.sqrt((values - against).var(axis=0, ddof=1) + 1)
+    return np.vstack([own, resampled(np.vstack([values, own + off, own - off]), DRAWS, seed)])
 
 
 def _row(

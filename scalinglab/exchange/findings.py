@@ -112,7 +112,8 @@ def _reads(view: View, group: Group, lines: Sequence[Line]) -> list[_Read]:
     """Lines at every budget at which verdicts can read them in the group."""
     found = []
     for line in lines:
-        budgets, accuracy, noise = view.scanned(line, group)
+        budgets = view.scanned(line, group)
+        accuracy, noise = view.values(line, group, budgets)
         found += [_Read(line, int(k), *each) for k, *each in zip(budgets, accuracy.T, noise.T, strict=True)]
     return found
 

@@ -19,13 +19,12 @@ OPTIMAL, FIXED = "compute-optimal", "one arm for all"
 class Headline:
     """One group at each FLOPs a query, over all splits of the samples.
 
-    small: of each member, evened over the group, NaN where nothing can be paid, (members, points); large:
-    (members,). ours, theirs: their means under each of the same resamples, arms chosen anew in each, (draws,
-    points), (draws,). status: of each point, (points,).
+    small: mean accuracy, NaN where nothing can be paid, (points,); large: that of the large model. apart: their
+    difference under each resample, arms chosen anew in each, (draws, points). status: of each point, (points,).
     """
 
     small: Floats
-    large: Floats
+    large: float
     apart: Floats
     flops: Floats
     status: tuple[str, ...]
@@ -47,7 +46,7 @@ def headline(
     first = [next((i for i, one in enumerate(every) if one.status[j] != CANNOT), 0) for j in range(len(flops[0]))]
     columns = list(enumerate(first))
     return Headline(
-        np.column_stack([every[i].small[:, j] for j, i in columns]),
+        np.array([every[i].small[j] for j, i in columns]),
         every[0].large,
         np.column_stack([every[i].apart[:, j] for j, i in columns]),
         np.array([every[i].flops[j] for j, i in columns]),
@@ -71,20 +70,18 @@ def _beyond(halves: Headline, whole: Headline) -> Headline:
 
 
 def _of_menu(menu: Menu, group: Group, large: Floats, flops: Floats, fixed: bool) -> Headline:
-    sums, times = np.zeros((len(group.members), len(flops))), np.zeros((len(group.members), 1))
-    apart, jitter, found = [], [], []
+    sizes, small, apart, jitter, found = [], [], [], [], []
     for optimal, g, reading in _splits(menu, group, flops, fixed):
-        here = np.isin(group.members, optimal.groups()[g][1])  # a bin can be empty in one split and not in another
-        sums[here] += reading.accuracy
-        times[here] += 1
+        sizes.append(list(optimal.sizes.values())[g])
+        small.append(reading.accuracy)
         apart.append(reading.draws - optimal.others(g, large))
         jitter.append(reading.jitter)
         found.append(reading.status)
-    small = group.evened(sums / np.maximum(times, 1))
     noise = np.mean(jitter, axis=0) / len(jitter)  # dividing into folds: no doubt of the estimate
     told = tuple(_status(kinds) for kinds in zip(*found, strict=True))
-    large_here = group.evened(large[group.members])
-    return Headline(small, large_here, calmed(np.mean(apart, axis=0), noise), flops, told)
+    middle = np.average(small, axis=0, weights=sizes)  # each member counts as often as it is in the bin
+    here = float(group.mean(large[group.members]))
+    return Headline(middle, here, calmed(np.mean(apart, axis=0), noise), flops, told)
 
 
 def configurations(menu: Menu, group: Group, large: Floats) -> tuple[Floats, Floats, Floats]:
@@ -97,8 +94,8 @@ def configurations(menu: Menu, group: Group, large: Floats) -> tuple[Floats, Flo
     """
     own, right, spent, others = [], [], [], []
     for optimal, g in _of_group(menu, group):
-        chosen, (_, members) = optimal.chosen, optimal.groups()[g]
-        own.append([chosen.spent[members].mean(axis=0), chosen.accuracy[members].mean(axis=0)])
+        chosen = optimal.chosen
+        own.append([chosen.spent[g], chosen.accuracy[g]])
         spent.append(chosen.costs[:, :, g].mean(axis=0))
         right.append(chosen.draws[:, :, g].mean(axis=0, dtype=np.float64))
         others.append(optimal.others(g, large))
@@ -112,7 +109,7 @@ def configurations(menu: Menu, group: Group, large: Floats) -> tuple[Floats, Flo
 
 def _of_group(menu: Menu, group: Group) -> Iterator[tuple[Optimal, int]]:
     for optimal in menu.optimal:
-        names = [str(name) for name, _ in optimal.groups()]
+        names = [str(name) for name in optimal.sizes]
         if group.name in names:
             yield optimal, names.index(group.name)
 

@@ -65,8 +65,8 @@ def verdicts(views: Sequence[View], r: Sequence[float], *, thinking: bool = Fals
         for row in _headlines(view, r, thinking):
             rows[row["bin"]].append(row)
     for g, group in enumerate(views[0].groups):
-        points = [point for view in views for point in _points(view, view.groups[g], r, thinking)]
-        rows[group.name] += _rows(points, seed)
+        for view in views:  # one after another: of very many problems, the values of one alone are held
+            rows[group.name] += _rows(list(_points(view, view.groups[g], r, thinking)), seed)
     found = pd.DataFrame([row for group in views[0].groups for row in rows[group.name]])
     return found.astype(dict.fromkeys((*COMPARED, "k", "flops"), float))
 
@@ -92,7 +92,7 @@ def once_name(view: View) -> str:
 
 def budget(view: View, group: Group, rival: Rival, role: str, models: Sequence[str], r: Sequence[float]) -> Floats:
     """FLOPs a query the small side may spend in a group at each R, (points,); below 0 where training is all."""
-    spent = float(group.mean(rival.flops[group.members]))
+    spent = float(group.mean_of(rival.flops))
     spare = view.lifetime.trained("large", rival.line.models) - view.lifetime.trained(role, models)
     return np.asarray(spent + spare / (np.asarray(r, dtype=np.float64) * view.lifetime.queries_per_r))
 
@@ -127,12 +127,12 @@ def _rows(points: Sequence[_Point], seed: int) -> list[dict[str, Any]]:
         small, large = (np.column_stack([getattr(points[i], side) for i in read]) for side in ("small", "large"))
         fewest, noise = (np.array([getattr(points[i], name) for i in read]) for name in ("fewest", "noise"))
         found = dict(zip(read, pointwise(small, large, fewest, noise, problems=size, seed=seed), strict=True))
-    return [finished(point.row, point.large, found.get(i)) for i, point in enumerate(points)]
+    return [finished(point.row, float(point.large.mean()), found.get(i)) for i, point in enumerate(points)]
 
 
-def finished(row: dict[str, Any], large: Floats, found: dict[str, Any] | None) -> dict[str, Any]:
+def finished(row: dict[str, Any], large: float, found: dict[str, Any] | None) -> dict[str, Any]:
     """A row with what was compared, or with why there is nothing: a lower bound that does not win says nothing."""
-    empty = row | dict.fromkeys(COMPARED) | {"large": float(large.mean())}
+    empty = row | dict.fromkeys(COMPARED) | {"large": large}
     if found is None:
         return empty | {"verdict": CANNOT_PAY if row["status"] == CANNOT else OUTSIDE}
     if row["status"] == BOUND and found["verdict"] != TEST_TIME:
@@ -160,12 +160,11 @@ def _together(
     read = [cell for cell in cells if cell[1].status[cell[2]] in (MEASURED, BOUND)]
     found: list[dict[str, Any]] = []
     if read:
-        small, large = [one.small[:, j] for _, one, j in read], [one.large for _, one, _ in read]
+        small, large = np.array([(one.small[j], one.large) for _, one, j in read]).T
         apart = np.column_stack([one.apart[:, j] for _, one, j in read])
-        sizes, noise = (
-            np.array([of(group) for group, _, _ in read]) for of in (_effective, partial(_noise, view))
+        counts, sizes, noise = (
+            np.array([of(group) for group, _, _ in read]) for of in (_size, _effective, partial(_noise, view))
         )
-        counts = [group.size for group, _, _ in read]
         found = chosen(small, large, apart, problems=counts, sizes=sizes, noise=noise, fewest=_fewest(view, rival))
     told = iter(found)
     for group, one, j in cells:
@@ -175,6 +174,10 @@ def _together(
             "status": one.status[j], "interval": SIMULTANEOUS, "problems": group.size,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
+
+
+def _size(group: Group) -> int:
+    return group.size
 
 
 def _effective(group: Group) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, interval, ratio_interval, simultaneous
+from scalinglab.curves import Floats, Ints, interval, ratio_interval, simultaneous
 
 PAPER_R = (0.16, 0.79, 22.0)
 TEST_TIME, PRETRAINING, UNDECIDED = "test-time", "pretraining", "undecided"
@@ -37,7 +37,8 @@ def pointwise(
     1 / sqrt(n), what n samples, the fewest behind any rate, leave open (after Agresti & Min 2005, who add
     pseudo-observations to matched proportions).
     """
-    rows, (means, references) = _means(small, large), (small.mean(axis=0), large.mean(axis=0))
+    means, references = small.mean(axis=0), large.mean(axis=0)
+    rows = _means(means, references)
     if problems < FEWEST_PROBLEMS:
         return rows
     off = np.array([[1.0], [-1.0]]) * np.sqrt((small - large).var(axis=0, ddof=1) + 1 / fewest)
@@ -50,29 +51,21 @@ def pointwise(
 
 
 def chosen(
-    small: Sequence[Floats],
-    large: Sequence[Floats],
-    apart: Floats,
-    *,
-    problems: Sequence[int],
-    sizes: Floats,
-    noise: Floats,
-    fewest: int,
+    small: Floats, large: Floats, apart: Floats, *, problems: Ints, sizes: Floats, noise: Floats, fewest: int
 ) -> list[dict[str, Any]]:
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
-    small, large: of each row, the values of its problems. apart: the difference of their means under each of the
-    same resamples, (draws, rows): having half the problems to choose on it can lie off the difference, and only
-    its spread is an estimate. problems: of each row, by its group's size; sizes: effective problems of each row
-    (see ``Group.effective``); noise: the variance that subsampling votes adds. fewest: samples behind any rate.
-    Relative ends are those of the difference over the large side's mean.
+    small, large: the mean of each row. apart: their difference under each of the same resamples, (draws, rows):
+    having half the problems to choose on it can lie off the difference, and only its spread is an estimate.
+    problems: of each row, by its group's size; sizes: effective problems of each row (see ``Group.effective``);
+    noise: the variance that subsampling votes adds. fewest: samples behind any rate. Relative ends are those of
+    the difference over the large side's mean.
     """
-    rows = [_means(one[:, None], two[:, None])[0] for one, two in zip(small, large, strict=True)]
-    enough = np.flatnonzero(np.array(problems) >= FEWEST_PROBLEMS)
+    rows = _means(small, large)
+    enough = np.flatnonzero(problems >= FEWEST_PROBLEMS)
     if not len(enough):
         return rows
-    middle = np.array([row["difference"] for row in rows])[enough]
-    level = np.array([row["large"] for row in rows])[enough]
+    middle, level = (small - large)[enough], large[enough]
     ends = simultaneous(
         apart[:, enough], middle, problems=sizes[enough], extra=np.sqrt(noise[enough]), fewest=fewest
     )
@@ -103,9 +96,9 @@ def sensitivity(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means(small: Floats, large: Floats) -> list[dict[str, Any]]:
-    """The means of paired columns, without an interval or a verdict yet."""
+    """Paired means, (rows,), without an interval or a verdict yet."""
     rows = []
-    for mean, reference in zip(small.mean(axis=0).tolist(), large.mean(axis=0).tolist(), strict=True):
+    for mean, reference in zip(small.tolist(), large.tolist(), strict=True):
         relative = mean / reference - 1 if reference > 0 else None
         found = {"small": mean, "large": reference, "difference": mean - reference, "relative": relative}
         rows.append(found | {"verdict": UNDECIDED})

@@ -108,7 +108,7 @@ def line_table(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
 def _lines(view: View, group: Group, seed: int) -> Iterator[dict[str, object]]:
     common = {"bin": group.name, "convention": view.arms.convention, "problems": group.size}
     scored = view.scored(group)
-    accuracy, flops = scored.mean(axis=0), group.mean(view.arms.flops[group.members])
+    accuracy, flops = scored.mean(axis=0), view.costs(group)
     low, high = np.full((2, len(accuracy)), np.nan)
     if group.size >= FEWEST_PROBLEMS:
         low, high = interval(scored, seed=seed)

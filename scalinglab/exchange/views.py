@@ -23,6 +23,7 @@ from scalinglab.curves import (
     lines_of,
     read,
     scanned,
+    values_of,
     ways_of,
 )
 from scalinglab.errors import DataError
@@ -115,19 +116,26 @@ class View:
         """FLOPs of the cheapest answer of the small side in a group."""
         if group.name not in self._cheapest:
             columns = np.array([int(line.columns[0]) for line in self._side(large=False)])
-            spent = group.mean(self.arms.flops[np.ix_(group.members, columns)])
-            self._cheapest[group.name] = float(spent.min())
+            self._cheapest[group.name] = float(self.costs(group)[columns].min())
         return self._cheapest[group.name]
+
+    def costs(self, group: Group) -> Floats:
+        """Mean FLOPs of a query in a group under each arm, (arms,)."""
+        return group.mean_of(self.arms.flops)
 
     def read(self, line: Line, group: Group, flops_: Floats) -> Reading:
         """What a line of the small side answers at FLOPs a query in a group (see ``lines.read``)."""
         halves = self.halves.get(line.way)
         return read(self.arms, line, group, flops_, cheapest=self.cheapest(group), halves=halves)
 
-    def scanned(self, line: Line, group: Group) -> tuple[Ints, Floats, Floats]:
-        """The budgets at which a line is read in a group, each member's accuracy, evened, and its noise."""
-        budgets, accuracy, noise = scanned(self.arms, line, group, halves=self.halves.get(line.way))
-        return budgets, group.evened(accuracy), noise
+    def scanned(self, line: Line, group: Group) -> Ints:
+        """The budgets at which a line is read in a group (see ``lines.scanned``)."""
+        return scanned(self.arms, line, group, halves=self.halves.get(line.way))
+
+    def values(self, line: Line, group: Group, budgets: Ints) -> tuple[Floats, Floats]:
+        """Each member's accuracy at some of these, evened (see ``Group.evened``), and its noise."""
+        accuracy, noise = values_of(self.arms, line, group, budgets, halves=self.halves.get(line.way))
+        return group.evened(accuracy), noise
 
     def columns(self, line: Line, group: Group) -> Ints:
         """The arms of a line that can be read in a group: half of its budgets where its samples set the bins."""
@@ -140,13 +148,12 @@ class View:
 
         Of arms whose samples also set the bins, on the other half; meaningless outside ``columns``.
         """
-        found = self.arms.accuracy[group.members].copy()
+        found = group.evened(self.arms.accuracy[group.members])
         for line in self._side(large=False) if group.inside is not None else []:
             if line.way in self.halves:
                 at = self.columns(line, group)
-                spent = group.mean(self.arms.flops[np.ix_(group.members, at)])
-                found[:, at] = self.read(line, group, spent).accuracy
-        return group.evened(found)
+                found[:, at] = self.values(line, group, line.budgets[: len(at)].astype(np.int64))[0]
+        return found
 
     def menu(self, *, large: bool = False) -> list[Line]:
         """What a side can run, greedy answers among it: lines that do not know the right answers.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalinglab.curves import Floats, Ints, Pool
+from scalinglab.curves import Floats, Ints, Pool, repeated
 from scalinglab.errors import DataError
 
 ORACLE = "oracle"
@@ -40,7 +40,7 @@ class Bins:
     @property
     def cost(self) -> Floats:
         """FLOPs charged for estimating each problem's difficulty, (problems,)."""
-        return np.zeros(len(self.labels)) if self.flops is None or not self.charged else self.flops
+        return repeated(np.zeros(()), len(self.labels)) if self.flops is None or not self.charged else self.flops
 
 
 def mean_score(pool: Pool) -> Floats:

@@ -10,7 +10,7 @@ from scalinglab.curves import Arms
 from scalinglab.errors import DataError
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.choosing import Picked, picked, trained
-from scalinglab.optimal.folds import Places, divided, resamples, summed
+from scalinglab.optimal.folds import Places, Resamples, divided, resamples, summed
 from scalinglab.optimal.prices import Singles
 from scalinglab.optimal.strategy import Optimal, Unit
 from scalinglab.optimal.tallies import REDIVIDED, Work, begun, case_of
@@ -20,8 +20,8 @@ CELLS = 2_000_000
 """Problems in all resamples together beyond which there are fewer of these, down to the fewest."""
 ENOUGH = 40_000
 """Problems over all partitions beyond which another division changes nothing: large tables get fewer."""
-_BLOCK = 50
-"""Resamples that share a division: its parts are then slices, not masks."""
+_ROWS, _BLOCK = 200, 50
+"""Resamples that are worked on at once, and those that share a division: its parts are then slices, not masks."""
 
 
 def compute_optimal(
@@ -49,46 +49,48 @@ def compute_optimal(
     for arms, bins in cases:
         _check(arms, bins, folds, unit)
         _alike(arms, bins, *cases[0])
-    right, problems = cases[0][0].accuracy.astype(np.float32), len(cases[0][0].problems)
+    accuracy, problems = cases[0][0].accuracy, len(cases[0][0].problems)
+    right = accuracy.astype(np.float32)
     draws = min(draws, max(FEWEST_RESAMPLES, CELLS // problems))
-    works = [begun(case_of(arms, bins, unit), right, draws) for arms, bins in cases]
-    rng, whole, at = np.random.default_rng(seed), np.ones((1, problems), dtype=np.float32), 0
+    works = [begun(case_of(arms, bins, unit), draws) for arms, bins in cases]
+    rng, whole, at = np.random.default_rng(seed), Resamples(np.ones((1, problems), dtype=np.float32)), 0
     partitions = max(min(2, partitions), min(partitions, ENOUGH // problems))
     for divisions, _, found in _choices(works, right, [whole] * partitions, folds, rng):
+        gains = [[right[here].sum(axis=0, dtype=np.float64) for here in places] for places in divisions]
         for work, choice in zip(works, found, strict=True):
-            work.score(choice, divisions)
-    for share in resamples(problems, draws, seed):
+            work.score(choice, divisions, gains)
+    for some in resamples(problems, draws, seed).blocks(_ROWS):
         for time in range(REDIVIDED):
-            _resampled(works, right, share, time, slice(at, at + len(share)), folds, rng)
-        at += len(share)
-    return [work.ended(seed, partitions, folds) for work in works]
+            _resampled(works, right, some, time, slice(at, at + len(some.times)), folds, rng)
+        at += len(some.times)
+    by_bin = np.stack([accuracy[members].sum(axis=0) for members in works[0].case.groups])
+    return [work.ended(by_bin, seed, partitions, folds) for work in works]
 
 
 def _resampled(
     works: Sequence[Work],
     right: Singles,
-    share: Singles,
+    some: Resamples,
     time: int,
     rows: slice,
     folds: int,
     rng: np.random.Generator,
 ) -> None:
     """Add some resamples to each work, divided for the ``time``-th time."""
-    blocks = np.split(share, range(_BLOCK, len(share), _BLOCK))
+    blocks = some.blocks(_BLOCK)
     for divisions, held, found in _choices(works, right, blocks, folds, rng):
         pairs = list(zip(blocks, divisions, strict=True))
-        parts = [[(block[:, places[b]], places[b]) for block, places in pairs] for b in range(len(held))]
+        parts = [[block.part(places[b]) for block, places in pairs] for b in range(len(held))]
         for work, choice in zip(works, found, strict=True):
             work.add(choice, held, parts, time, rows)
 
 
 def _choices(
-    works: Sequence[Work], right: Singles, blocks: Sequence[Singles], folds: int, rng: np.random.Generator
+    works: Sequence[Work], right: Singles, blocks: Sequence[Resamples], folds: int, rng: np.random.Generator
 ) -> Iterator[tuple[list[list[Places]], Singles, list[Picked]]]:
     """Of each fold: its problems by block and bin, their sums, and what all others choose in each case.
 
-    right: accuracy, (problems, arms); blocks: the weights of problems in some resamples, (rows, problems), which
-    share one random division.
+    right: accuracy, (problems, arms); blocks: some resamples each, which share one random division.
     """
     divisions = [divided(works[0].case.groups, folds, rng) for _ in blocks]
     sums = summed(right, blocks, divisions)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scalinglab.curves import Floats, draw_counts
+from scalinglab.curves import MOST_UNITS, Floats, alike, draw_counts
 from scalinglab.optimal.prices import Singles
 
 Places = npt.NDArray[np.intp]
-_ROWS, _CELLS = 200, 2**23
-MOST_UNITS = 2**13
-"""More problems than these are resampled in so many random groups: their spread says as much."""
+_Reals = npt.NDArray[np.floating[Any]]
+_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -58,28 +58,73 @@ class Sums:
         return Sums(self.total[:, rest].sum(axis=1)[:, None], self.weight[:, rest].sum(axis=1)[:, None])
 
 
-def summed(values: Singles, blocks: Sequence[Singles], divisions: Sequence[Division]) -> Sums:
-    """Sums of ``values``, (problems, arms), under the weights of resamples in blocks, each of its own division."""
+@dataclass(frozen=True)
+class Drawn:
+    """Some problems under some resamples.
+
+    here: their positions; times: how often each was drawn, (rows, problems). Of more problems than units, times is
+    of each unit, (rows, units), and ``unit`` that of each problem.
+    """
+
+    here: Places
+    times: Singles
+    unit: Places | None = None
+
+    def sums(self, values: _Reals) -> _Reals:
+        """Sums of ``values``, (all problems, arms), under each resample, (rows, arms)."""
+        if alike(values):
+            return np.asarray(self.weight[:, None] * values[0])
+        rows = values[self.here]
+        if self.unit is not None:
+            rows = _by_unit(self.unit, rows).astype(np.float32)
+        return np.asarray(self.times @ rows)
+
+    @cached_property
+    def weight(self) -> Singles:
+        """How many problems each resample drew, (rows,)."""
+        if self.unit is None:
+            return np.asarray(self.times.sum(axis=1))
+        return np.asarray(self.times @ np.bincount(self.unit, minlength=MOST_UNITS).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """How often each resample drew each unit, (rows, units), and each problem's unit; None: each is its own."""
+
+    times: Singles
+    unit: Places | None = None
+
+    def blocks(self, rows: int) -> list[Resamples]:
+        """So many resamples at a time."""
+        return [Resamples(self.times[at : at + rows], self.unit) for at in range(0, len(self.times), rows)]
+
+    def part(self, here: Places) -> Drawn:
+        """The problems at these positions."""
+        if self.unit is not None and len(here) > MOST_UNITS:
+            return Drawn(here, self.times, self.unit[here])
+        return Drawn(here, self.times[:, here if self.unit is None else self.unit[here]])
+
+
+def summed(values: Singles, blocks: Sequence[Resamples], divisions: Sequence[Division]) -> Sums:
+    """Sums of ``values``, (problems, arms), under resamples in blocks, each of its own division."""
     pairs = list(zip(blocks, divisions, strict=True))
     bins, folds = len(divisions[0].parts), len(divisions[0].parts[0])
-    at = np.ndindex(bins, folds, 2)
-    parts = [[(share[:, d.parts[b][f][h]], d.parts[b][f][h]) for share, d in pairs] for b, f, h in at]
-    total = [np.concatenate([share @ values[here] for share, here in part]) for part in parts]
-    weight = [np.concatenate([share.sum(axis=1) for share, _ in part]) for part in parts]
+    total, weight = [], []
+    for b, f, h in np.ndindex(bins, folds, 2):
+        parts = [block.part(division.parts[b][f][h]) for block, division in pairs]
+        total.append(np.concatenate([part.sums(values) for part in parts]))
+        weight.append(np.concatenate([part.weight for part in parts]))
     shape = (bins, folds, 2, -1)
     return Sums(np.reshape(total, (*shape, values.shape[1])), np.reshape(weight, shape))
 
 
-def resamples(problems: int, draws: int, seed: int) -> Iterator[Singles]:
-    """How often each resample drew each problem, some resamples at a time, (rows, problems).
+def resamples(problems: int, draws: int, seed: int) -> Resamples:
+    """Resamples of the problems: one seed, one set, so that what is compared is paired.
 
-    One seed, one set of resamples, so that what is compared is paired. Of very many problems, groups of nearly
-    equal size that the seed deals are drawn in their place (see ``curves.intervals``).
+    Of very many problems, groups of nearly equal size that the seed deals are drawn in their place (see
+    ``curves.intervals``).
     """
-    unit = _units(problems, seed)
-    for start in range(0, draws, size := max(1, min(_ROWS, _CELLS // problems))):
-        times = _times(min(problems, MOST_UNITS), draws, seed)[start : start + size]
-        yield times if unit is None else times[:, unit]
+    return Resamples(_times(min(problems, MOST_UNITS), draws, seed), _units(problems, seed))
 
 
 @lru_cache(maxsize=4)
@@ -108,12 +153,17 @@ def resampled_means(values: Floats, members: Places, draws: int, seed: int) -> F
     problems, unit = len(values), _units(len(values), seed)
     columns = np.column_stack([np.ones(len(members)), values[members]])
     if unit is not None:
-        columns = np.column_stack([np.bincount(unit[members], column, MOST_UNITS) for column in columns.T])
+        columns = _by_unit(unit[members], columns)
     times, found = _times(min(problems, MOST_UNITS), draws, seed), np.empty((draws, columns.shape[1]))
     for at in range(0, draws, _ROWS):
         some = times[at : at + _ROWS] if unit is not None else times[at : at + _ROWS, members]
         found[at : at + _ROWS] = some.astype(np.float64) @ columns
     return means(found[:, 1:], found[:, 0])
+
+
+def _by_unit(unit: Places, values: _Reals) -> Floats:
+    """Sums of ``values``, (problems, columns), over each unit, (units, columns)."""
+    return np.column_stack([np.bincount(unit, column, MOST_UNITS) for column in values.T])
 
 
 def means(sums: Floats, weight: Floats) -> Floats:

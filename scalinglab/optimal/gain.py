@@ -136,7 +136,7 @@ def _curves(optimal: Optimal, costs: Floats, scale: Floats) -> tuple[Floats, Flo
     are dear to both sides gain neither anything.
     """
     read, draws = optimal.read(0, costs), optimal.drawn(0, costs * scale)
-    middle = read.accuracy.mean(axis=0)
+    middle = read.accuracy
     paid = ~np.isnan(middle)
     curves = np.concatenate([middle[None], middle + draws - draws.mean(axis=0)])
     return costs[paid], curves[:, paid], read.jitter[paid]
@@ -144,7 +144,7 @@ def _curves(optimal: Optimal, costs: Floats, scale: Floats) -> tuple[Floats, Flo
 
 def _grid(optimal: Optimal, at: Floats) -> Floats:
     """Mean costs from the cheapest configuration to the dearest, the baseline's budgets among them."""
-    spent = optimal.chosen.spent.mean(axis=0, dtype=np.float64)
+    spent = optimal.chosen.spent[0]
     own = np.linspace(spent.min(), max(spent.max(), at.max()), _GRID)
     return np.unique(np.concatenate([own, spent, at[at >= spent.min()]]))
 

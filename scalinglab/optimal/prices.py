@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from scalinglab.curves import Floats, Ints
+from scalinglab.curves import Floats, Ints, alike, repeated
 
 Singles = npt.NDArray[np.float32]
 Steps = npt.NDArray[np.int32]
@@ -81,6 +81,13 @@ def steady(sums: Singles | Floats, weight: Singles | Ints) -> Steps:
     Adding up in another order changes none, so that equals stay equal.
     """
     return np.rint(sums.T * (STEPS / np.maximum(weight, 1e-30))).astype(np.int32, order="C")
+
+
+def in_singles(values: Floats) -> Singles:
+    """The same in single precision; rows that are alike stay one (see ``curves.alike``)."""
+    if alike(values):
+        return repeated(values[0].astype(np.float32), len(values))
+    return values.astype(np.float32)
 
 
 def gathered(values: npt.NDArray[_Number], columns: Ints) -> npt.NDArray[_Number]:

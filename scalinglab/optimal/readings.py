@@ -9,9 +9,7 @@ import numpy.typing as npt
 from scipy import special
 
 from scalinglab.curves import Floats, Ints, tails
-from scalinglab.optimal.folds import Places
 from scalinglab.optimal.mixtures import CANNOT_PAY, Mixture, mixture, status
-from scalinglab.optimal.prices import Singles
 from scalinglab.optimal.words import Part
 
 FEWEST_PROBLEMS = 6
@@ -22,8 +20,9 @@ FEWEST_PROBLEMS = 6
 class Configurations:
     """An arm for each bin at each price, from dear to cheap.
 
-    accuracy, spent, flops: of each problem, (problems, prices), under arms that were chosen on other problems;
-    spent counts the unit, with what estimating difficulty costs where bins chose apart and it is charged.
+    accuracy, spent, flops: means over all problems and over each bin, (1 + bins, prices), under arms that were
+    chosen on other problems; spent counts the unit, with what estimating difficulty costs where bins chose apart
+    and it is charged.
     arms: rows of the table of arms, chosen on all problems, (bins, prices); estimated: whether they were chosen
     by bin, so that difficulty must be estimated, (prices,); in_sample: their mean accuracy over all problems and
     over each bin, which flatters; paid: what they spend, (1 + bins, prices).
@@ -32,9 +31,9 @@ class Configurations:
     behind ``accuracy``.
     """
 
-    accuracy: Singles
-    spent: Singles
-    flops: Singles
+    accuracy: Floats
+    spent: Floats
+    flops: Floats
     in_sample: Floats
     paid: Floats
     arms: Ints
@@ -48,10 +47,10 @@ class Configurations:
 class Reading:
     """What a group of problems gets at mean costs of a query, by the mixture of two configurations.
 
-    accuracy: (members, points), NaN where no configuration can be paid. draws: the mean under each resample, each
-    with a mixture of its own, about the mean of ``accuracy``; (draws, points); jitter: what of their variance
-    comes of dividing into folds alone (see ``calmed``), (points,). low, high: the mean's 95 % ends,
-    NaN for fewer than six problems. spent, flops: of each problem, (members, points). status: "measured",
+    accuracy: their mean, (points,), NaN where no configuration can be paid. draws: the mean under each resample,
+    each with a mixture of its own, about ``accuracy``; (draws, points); jitter: what of their variance comes of
+    dividing into folds alone (see ``calmed``), (points,). low, high: the mean's 95 % ends, NaN for fewer than six
+    problems. spent, flops: of a query, (points,). status: "measured",
     "cannot pay" or "lower bound" (beyond the dearest arm), (points,); more than the dearest configuration is
     never spent. parts: of each point, the configurations to run, each as its share of queries and the arm of each
     bin of the group, which cost at most what was asked; in_sample: their mean accuracy on the problems that chose
@@ -70,18 +69,18 @@ class Reading:
     parts: list[list[Part]]
 
 
-def reading(own: Configurations, g: int, members: Places, dearest: float, cost: Floats) -> Reading:
-    """The g-th group, whose dearest arm costs ``dearest`` a query, at mean costs ``cost``, (points,)."""
-    spent = own.spent[members].mean(axis=0, dtype=np.float64)
+def reading(own: Configurations, g: int, problems: int, dearest: float, cost: Floats) -> Reading:
+    """The g-th group, of so many problems, whose dearest arm costs ``dearest`` a query, at ``cost``, (points,)."""
+    spent = own.spent[g]
     found, mixed, run = status(spent, dearest, cost), mixture(spent[None], cost), mixture(own.paid[[g]], cost)
     unpaid = found == CANNOT_PAY
     within = np.where(unpaid, np.nan, run.of(own.in_sample[[g]])[0])
     accuracy, took, flops = (
-        np.where(unpaid, np.nan, mixed.of(values[members])) for values in (own.accuracy, own.spent, own.flops)
+        np.where(unpaid, np.nan, mixed.of(values[[g]])[0]) for values in (own.accuracy, own.spent, own.flops)
     )
-    middle, (draws, jitter) = accuracy.mean(axis=0), resampled_reading(own, g, cost)
-    draws = middle + draws - draws.mean(axis=0)
-    low, high = ends(middle, calmed(draws, jitter), len(members))
+    draws, jitter = resampled_reading(own, g, cost)
+    draws = accuracy + draws - draws.mean(axis=0)
+    low, high = ends(accuracy, calmed(draws, jitter), problems)
     parts = _parts(own.arms if g == 0 else own.arms[[g - 1]], run)
     parts = [[] if no else part for no, part in zip(unpaid, parts, strict=True)]
     return Reading(accuracy, draws, jitter, low, high, within, took, flops, found, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -43,11 +44,11 @@ class Optimal:
     seed: int
 
     def __repr__(self) -> str:
-        spent = self.chosen.spent.mean(axis=0)
+        spent = self.chosen.spent[0]
         return (
-            f"Optimal({self.convention}: {len(self.arms)} arms, {len(self.groups()) - 1} bins, "
+            f"Optimal({self.convention}: {len(self.arms)} arms, {len(self.sizes) - 1} bins, "
             f"{len(self.problems)} problems,\n  {spent.min():.4g} to {spent.max():.4g} {self.unit} a query, "
-            f"accuracy {self.chosen.accuracy[:, 0].mean():.3f} to {self.chosen.accuracy[:, -1].mean():.3f},\n"
+            f"accuracy {self.chosen.accuracy[0, 0]:.3f} to {self.chosen.accuracy[0, -1]:.3f},\n"
             f"  one arm for all in {self.one_for_all.mean():.0%} of choices)"
         )
 
@@ -55,10 +56,16 @@ class Optimal:
         """All problems, then each bin that holds any: a name and positions."""
         return [(ALL, np.arange(len(self.problems))), *self.bins.groups()]
 
+    @cached_property
+    def sizes(self) -> dict[int | str, int]:
+        """How many problems are in each of ``groups``, by name."""
+        counts = np.bincount(self.bins.labels).tolist()
+        return {ALL: len(self.problems)} | {b: count for b, count in enumerate(counts) if count}
+
     def read(self, g: int, cost: Floats, *, fixed: bool = False) -> Reading:
         """The g-th of ``groups`` at each mean cost of a query, (points,); ``fixed``: by one arm for all."""
-        own, members = self.fixed if fixed else self.chosen, self.groups()[g][1]
-        return reading(own, g, members, float(self.dearest[g]), np.asarray(cost, dtype=np.float64))
+        own, problems = self.fixed if fixed else self.chosen, list(self.sizes.values())[g]
+        return reading(own, g, problems, float(self.dearest[g]), np.asarray(cost, dtype=np.float64))
 
     def drawn(self, g: int, cost: Floats, *, fixed: bool = False) -> Floats:
         """Means over the g-th of ``groups`` under each resample, at costs of its own, (draws, points).
@@ -84,21 +91,20 @@ class Optimal:
         (points,) each. other: (problems,), such as a large model's greedy accuracy, or a column a point.
         """
         ours, members = self.read(g, cost, fixed=fixed), self.groups()[g][1]
-        middle = ours.accuracy.mean(axis=0) - other[members].reshape(len(members), -1).mean(axis=0)
+        middle = ours.accuracy - other[members].reshape(len(members), -1).mean(axis=0)
         apart = calmed(ours.draws - self.others(g, other), ours.jitter)
         low, high = ends(middle, apart, len(members))
         return middle, np.clip(low, -1, 1), np.clip(high, -1, 1)
 
     def alike(self, g: int, cost: Floats) -> Floats:
         """How often the choice in the g-th group was one arm for all, at each mean cost, (points,)."""
-        spent = self.chosen.spent[self.groups()[g][1]].mean(axis=0, dtype=np.float64)
-        return np.asarray(mixture(spent[None], cost).of(self.one_for_all[None])[0])
+        return np.asarray(mixture(self.chosen.spent[[g]], cost).of(self.one_for_all[None])[0])
 
     def budgets(self) -> Floats:
         """The samples of the arms, or doublings of the cheapest configuration's FLOPs up to the dearest arm's."""
         if self.unit == "samples":
             return np.unique(self.arms["budget"].to_numpy(np.float64))
-        least, most = float(self.chosen.spent.mean(axis=0, dtype=np.float64).min()), float(self.dearest[0])
+        least, most = float(self.chosen.spent[0].min()), float(self.dearest[0])
         doublings = np.ceil(np.log2(most / least) - 1e-9) if least > 0 else 0
         return np.asarray(least * 2.0 ** np.arange(doublings + 1))
 
@@ -117,7 +123,7 @@ def averaged(splits: Sequence[Optimal], budgets: Floats | None = None) -> pd.Dat
     convention; problems (over splits, the mean number).
     """
     asked = splits[0].budgets() if budgets is None else np.asarray(budgets, dtype=np.float64)
-    groups = [{name: g for g, (name, _) in enumerate(one.groups())} for one in splits]
+    groups = [{name: g for g, name in enumerate(one.sizes)} for one in splits]
     bins = sorted({name for own in groups for name in own} - {ALL})
     return pd.DataFrame([
         row
@@ -127,9 +133,9 @@ def averaged(splits: Sequence[Optimal], budgets: Floats | None = None) -> pd.Dat
 
 
 def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats) -> list[dict[str, Any]]:
-    (first, g), sizes = parts[0], np.array([len(one.groups()[g][1]) for one, g in parts])
-    name, problems = first.groups()[g][0], round(float(sizes.mean()))
-    own = [bin_ for bin_, _ in first.bins.groups()] if g == 0 else [name]
+    (first, g), sizes = parts[0], np.array([list(one.sizes.values())[g] for one, g in parts])
+    name, problems = list(first.sizes)[g], round(float(sizes.mean()))
+    own = list(first.sizes)[1:] if g == 0 else [name]
     best, fixed = ([one.read(g, asked, fixed=alone) for one, g in parts] for alone in (False, True))
 
     def mean(values: Sequence[Floats]) -> Floats:
@@ -137,7 +143,7 @@ def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats) -> list[dict[str,
 
     found = pd.DataFrame([reading.status for reading in best])
     told = [next(kind for kind in (CANNOT_PAY, LOWER_BOUND, MEASURED) if kind in set(found[j])) for j in found]
-    middle = mean([reading.accuracy.mean(axis=0) for reading in best])
+    middle = mean([reading.accuracy for reading in best])
     jitter = np.mean([reading.jitter for reading in best], axis=0) / len(best)
     low, high = ends(middle, calmed(np.mean([reading.draws for reading in best], axis=0), jitter), problems)
 
@@ -150,10 +156,10 @@ def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats) -> list[dict[str,
         "low": low.clip(0, 1),
         "high": high.clip(0, 1),
         "in_sample": mean([reading.in_sample for reading in best]),
-        "spent": mean([reading.spent.mean(axis=0) for reading in best]),
-        "flops": mean([reading.flops.mean(axis=0) for reading in best]),
+        "spent": mean([reading.spent for reading in best]),
+        "flops": mean([reading.flops for reading in best]),
         "arms": [described(part, own, first.arms) if part else None for part in best[0].parts],
-        "fixed": mean([reading.accuracy.mean(axis=0) for reading in fixed]),
+        "fixed": mean([reading.accuracy for reading in fixed]),
         "fixed_arms": [described(part, own, first.arms) if part else None for part in fixed[0].parts],
         "one_for_all": np.where(np.array(told) == CANNOT_PAY, np.nan, alike),
     }

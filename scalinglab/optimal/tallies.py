@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalinglab.curves import Arms, Floats, Ints
+from scalinglab.curves import Arms, Floats, Ints, alike, repeated, rows_of
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.choosing import Mask, Picked, Terms, best
-from scalinglab.optimal.folds import Places, means
-from scalinglab.optimal.prices import Singles, gathered, menu, prices, steady
+from scalinglab.optimal.folds import Drawn, Places, means
+from scalinglab.optimal.prices import Singles, gathered, in_singles, menu, prices, steady
 from scalinglab.optimal.readings import Configurations
 from scalinglab.optimal.strategy import Optimal, Unit
 
 REDIVIDED = 2
 """Divisions into folds behind each resample: two tell how much of its noise comes of dividing."""
-Part = tuple[Singles, Places]
 
 
 @dataclass(frozen=True)
@@ -40,31 +39,28 @@ def case_of(arms: Arms, bins: Bins, unit: Unit) -> Case:
     """The case with its menus: the mean cost of each arm in each bin and over all problems, at every price."""
     cost, extra, groups = arms.flops, bins.cost, [members for _, members in bins.groups()]
     if unit == "samples":
-        cost = np.broadcast_to(arms.table["budget"].to_numpy(np.float64), arms.flops.shape)
-        extra = np.full(len(bins.labels), float(bins.samples if bins.charged else 0))
-    whole, by_bin = cost.mean(axis=0), np.stack([cost[at].mean(axis=0) for at in groups])
+        cost = repeated(arms.table["budget"].to_numpy(np.float64), len(arms.flops))
+        extra = repeated(np.asarray(float(bins.samples if bins.charged else 0)), len(bins.labels))
+    whole, by_bin = cost.mean(axis=0), np.stack([rows_of(cost, at).mean(axis=0) for at in groups])
     at = prices(whole)
     terms = Terms(
         at,
         [menu(own, at) for own in by_bin],
         menu(whole, at),
         by_bin,
-        np.array([extra[here].mean() for here in groups]),
+        np.array([rows_of(extra, here).mean() for here in groups]),
     )
     return Case(arms, bins, unit, groups, cost, extra, terms)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums of what one way to choose gives: of each problem, over partitions, and of each bin, over re-divisions.
+    """Sums over each bin of what one way to choose gives: over partitions, and under resamples over re-divisions.
 
-    accuracy, spent, flops: (problems, prices), the last empty where FLOPs are the unit; draws, costs:
-    (re-divisions, bins, draws, prices).
+    given: accuracy, spent and FLOPs, (3, bins, prices); draws, costs: (re-divisions, bins, draws, prices).
     """
 
-    accuracy: Singles
-    spent: Singles
-    flops: Singles
+    given: Floats
     draws: Floats
     costs: Floats
 
@@ -75,7 +71,7 @@ class Work:
 
     together: how often the choice was one arm for all, ahead: by how much bins that choose apart were better,
     accuracy less price times cost, summed; (prices,). weight: of each bin in each resample, (re-divisions, bins,
-    draws). right, cost: of each problem under each arm, (problems, arms).
+    draws). cost: of each problem under each arm, (problems, arms).
     """
 
     case: Case
@@ -84,79 +80,78 @@ class Work:
     together: Floats
     ahead: Floats
     weight: Floats
-    right: Singles
     cost: Singles
 
-    def score(self, choice: Picked, partitions: Sequence[Sequence[Places]]) -> None:
-        """Add a fold of each partition: its problems, by bin, under arms that were chosen without them."""
-        taken, never = choice.taken, np.zeros(choice.one.shape[1], dtype=bool)
+    def score(
+        self, choice: Picked, partitions: Sequence[Sequence[Places]], gains: Sequence[Sequence[Floats]]
+    ) -> None:
+        """Add a fold of each partition: its problems, by bin, under arms that were chosen without them.
+
+        gains: sums of accuracy over them, by partition and bin, (arms,).
+        """
+        case, taken, estimated = self.case, choice.taken, ~choice.together
         self.together[:] += choice.together.sum(axis=0)
         for row, places in enumerate(partitions):
             for b, here in enumerate(places):
-                right, cost = self.right[here], self.cost[here]
-                self._answered(self.chosen, here, taken[b, row], ~choice.together[row], right, cost)
-                self._answered(self.fixed, here, choice.one[row], never, right, cost)
-                gain = right.sum(axis=0, dtype=np.float64)
-                dearer = cost.sum(axis=0, dtype=np.float64)
-                apart, one = choice.apart[b, row], choice.one[row]
-                self.ahead[:] += gain[apart] - gain[one]
-                more = dearer[apart] - dearer[one] + self.case.extra[here].sum()
-                self.ahead[:] -= self.case.terms.prices * more
+                spent, flops = (_sum(values, here) for values in (case.cost, case.arms.flops))
+                extra = np.array([0, _sum(case.extra, here), _sum(case.bins.cost, here)])
+                sums, apart, one = np.stack([gains[row][b], spent, flops]), choice.apart[b, row], choice.one[row]
+                self.chosen.given[:, b] += sums[:, taken[b, row]] + np.outer(extra, estimated[row])
+                self.fixed.given[:, b] += sums[:, one]
+                ahead, dearer, _ = sums[:, apart] - sums[:, one] + extra[:, None]
+                self.ahead[:] += ahead - case.terms.prices * dearer
 
-    def _answered(
-        self, tally: Tally, here: Places, arms: Ints, estimated: Mask, right: Singles, cost: Singles
-    ) -> None:
-        case = self.case
-        tally.accuracy[here] += right[:, arms]
-        tally.spent[here] += cost[:, arms]
-        if estimated.any() and case.extra.any():
-            tally.spent[here] += (case.extra[here, None] * estimated).astype(np.float32)
-        if case.unit == "samples":
-            tally.flops[here] += case.arms.flops[here][:, arms] + case.bins.cost[here, None] * estimated
-
-    def add(self, choice: Picked, held: Singles, parts: Sequence[Sequence[Part]], time: int, rows: slice) -> None:
+    def add(self, choice: Picked, held: Singles, parts: Sequence[Sequence[Drawn]], time: int, rows: slice) -> None:
         """Add a fold of some resamples, by bin, under arms chosen without it; time: which re-division this is.
 
-        held: sums of accuracy over the fold, (bins, rows, arms); parts: of each bin and division, the weights of
-        the fold's problems in its resamples, (rows, problems), and their positions.
+        held: sums of accuracy over the fold, (bins, rows, arms); parts: of each bin and division, the fold's
+        problems in its resamples.
         """
         taken = choice.taken
         for b, (sums, own) in enumerate(zip(held, parts, strict=True)):
-            spent = np.concatenate([share @ self.cost[here] for share, here in own])
-            extra = np.concatenate([share @ self.case.extra[here] for share, here in own])
-            self.weight[time, b, rows] += np.concatenate([share.sum(axis=1) for share, _ in own])
+            spent = np.concatenate([part.sums(self.cost) for part in own])
+            extra = np.concatenate([part.sums(self.case.extra[:, None]) for part in own])
+            self.weight[time, b, rows] += np.concatenate([part.weight for part in own])
             for tally, arms in ((self.chosen, taken[b]), (self.fixed, choice.one)):
                 tally.draws[time, b, rows] += gathered(sums, arms)
                 tally.costs[time, b, rows] += gathered(spent, arms)
-            self.chosen.costs[time, b, rows] += ~choice.together * extra[:, None]
+            self.chosen.costs[time, b, rows] += ~choice.together * extra
 
-    def ended(self, seed: int, partitions: int, folds: int) -> Optimal:
-        """The strategy; the arms to run are those that all problems choose."""
-        case, accuracy = self.case, self.case.arms.accuracy
-        everyone = [*case.groups, np.arange(len(accuracy))]
-        told = [steady(accuracy[at].sum(axis=0, keepdims=True), np.array([len(at)])) for at in everyone]
+    def ended(self, right: Floats, seed: int, partitions: int, folds: int) -> Optimal:
+        """The strategy; the arms to run are those that all problems choose.
+
+        right: sums of each arm's accuracy over each bin, (bins, arms).
+        """
+        case, sizes = self.case, self._sizes
+        told = [
+            steady(sums[None], np.array([size]))
+            for sums, size in zip([*right, right.sum(axis=0)], [*sizes, sizes.sum()], strict=True)
+        ]
         apart, one = best(case.terms, np.stack(told))
         single = np.broadcast_to(one, apart[:, 0].shape)
-        estimated = self.ahead > 1e-9 * len(accuracy)
+        estimated = self.ahead > 1e-9 * sizes.sum()
         arms, never = np.where(estimated, apart[:, 0], single), np.zeros(len(estimated), dtype=bool)
-        dearest = [float(case.cost[at].mean(axis=0).max()) for at in (everyone[-1], *case.groups)]
+        means = right / sizes[:, None]
         return Optimal(
             case.arms.convention, case.unit, case.bins, case.arms.problems, case.arms.table,
-            case.terms.prices, self.together / (partitions * folds), np.array(dearest),
-            self._configured(self.chosen, arms, estimated, partitions),
-            self._configured(self.fixed, single, never, partitions), seed,
+            case.terms.prices, self.together / (partitions * folds), _with_all(case.terms.cost, sizes).max(axis=1),
+            self._configured(self.chosen, means, arms, estimated, partitions),
+            self._configured(self.fixed, means, single, never, partitions), seed,
         )  # fmt: skip
 
-    def _configured(self, tally: Tally, arms: Ints, estimated: Mask, partitions: int) -> Configurations:
-        case = self.case
-        sizes, extra = np.array([len(at) for at in case.groups]), case.terms.extra[:, None]
-        right = np.stack([case.arms.accuracy[at].mean(axis=0) for at in case.groups])
-        for sums in (tally.accuracy, tally.spent, tally.flops):
-            sums /= partitions
+    @property
+    def _sizes(self) -> Ints:
+        return np.array([len(at) for at in self.case.groups])
+
+    def _configured(
+        self, tally: Tally, right: Floats, arms: Ints, estimated: Mask, partitions: int
+    ) -> Configurations:
+        case, sizes, extra = self.case, self._sizes, self.case.terms.extra[:, None]
+        accuracy, spent, flops = (_with_all(sums / (partitions * sizes[:, None]), sizes) for sums in tally.given)
         return Configurations(
-            accuracy=tally.accuracy,
-            spent=tally.spent,
-            flops=tally.flops if case.unit == "samples" else tally.spent,
+            accuracy=accuracy,
+            spent=spent,
+            flops=flops,
             in_sample=_with_all(gathered(right, arms), sizes),
             paid=_with_all(gathered(case.terms.cost, arms) + extra * estimated, sizes),
             arms=arms,
@@ -180,18 +175,21 @@ def _with_all(by_bin: Floats, sizes: Ints) -> Floats:
     return np.concatenate([sizes @ by_bin[None] / sizes.sum(), by_bin])
 
 
-def begun(case: Case, right: Singles, draws: int) -> Work:
-    """The case with nothing added yet; right: the accuracy that all cases share."""
+def _sum(values: Floats, here: Places) -> Floats:
+    """The sum over problems ``here`` of values, (problems, ...)."""
+    return np.asarray(len(here) * values[0] if alike(values) else values[here].sum(axis=0))
+
+
+def begun(case: Case, draws: int) -> Work:
+    """The case with nothing added yet."""
     bins, count = len(case.groups), len(case.terms.prices)
     chosen, fixed = (_tally(case, draws) for _ in range(2))
     ahead, together = np.zeros((2, count))
-    weight, cost = np.zeros((REDIVIDED, bins, draws)), case.cost.astype(np.float32)
-    return Work(case, chosen, fixed, together, ahead, weight, right, cost)
+    weight = np.zeros((REDIVIDED, bins, draws))
+    return Work(case, chosen, fixed, together, ahead, weight, in_singles(case.cost))
 
 
 def _tally(case: Case, draws: int) -> Tally:
-    (problems, _), bins, count = case.cost.shape, len(case.groups), len(case.terms.prices)
-    counted = problems if case.unit == "samples" else 0  # else what is spent is FLOPs already
-    accuracy, spent = np.zeros((2, problems, count), dtype=np.float32)
+    bins, count = len(case.groups), len(case.terms.prices)
     drawn, costs = np.zeros((2, REDIVIDED, bins, draws, count))
-    return Tally(accuracy, spent, np.zeros((counted, count), dtype=np.float32), drawn, costs)
+    return Tally(np.zeros((3, bins, count)), drawn, costs)

@@ -1,8 +1,9 @@
-"""How long the analysis takes: `exchange` on the recorded study, and every curve of 128 problems x 10,000 samples.
+"""How long the analysis takes: `exchange` on the recorded study and on very many problems, and every curve.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/exchange_speed.py    # writes results/benchmarks/exchange.json
 
-Times are CPU seconds of the process and its children, start-up and reading included for the first.
+Times are CPU seconds of the process and its children, start-up and reading included where it is a command. Counts
+are of two models x 1,000 samples under all six rules; curves are of 128 problems x 10,000 samples.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from verb_speed import SPECS, counts, verb
 
 from scalinglab.curves import INDEPENDENT, SELECTORS, Graded, Pool, accuracy, interval
 
@@ -25,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "tests" / "data" / "first-study"
 PROBLEMS, SAMPLES, BOOTSTRAPS = 128, 10_000, 1_000
 BUDGETS = [2**i for i in range(11)]
+MANY = (100_000, 2_500_000)
 
 
 def cpu() -> float:
@@ -45,6 +49,15 @@ def exchange() -> dict[str, Any]:
         "breakevens": len(found["breakeven"]),
         "cpu_s": round(spent, 3),
     }
+
+
+def many(problems: int) -> dict[str, Any]:
+    """A table of counts of so many problems x 2 models, on the command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = counts(Path(folder) / "counts.parquet", problems)
+        return {"what": "scalinglab exchange on counts", "problems": problems} | verb(
+            "exchange", data, Path(folder), *SPECS, "--json", times=1
+        )
 
 
 def simulated(seed: int = 0) -> Pool:
@@ -79,7 +92,7 @@ def main() -> None:
         "command": "OMP_NUM_THREADS=1 python tests/benchmarks/exchange_speed.py",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "pandas")}},
         "machine": {"system": platform.platform(), "processor": platform.processor() or platform.machine()},
-        "rows": [exchange(), *every, total],
+        "rows": [exchange(), *map(many, MANY), *every, total],
     }
     path = ROOT / "results" / "benchmarks" / "exchange.json"
     path.write_text(json.dumps(document, indent=1) + "\n")

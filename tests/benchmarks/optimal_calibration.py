@@ -123,7 +123,7 @@ def deployed(found, truth, shares, costs, *, fixed=False):
 def estimated(found, **more):
     """The estimates at the budgets asked for, by group: mean, low, high and in sample, (bins + 1, costs) each."""
     read = [found.read(g, ASKED, **more) for g in range(len(found.groups()))]
-    means = [one.accuracy.mean(axis=0) for one in read]
+    means = [one.accuracy for one in read]
     return map(np.array, (means, [r.low for r in read], [r.high for r in read], [r.in_sample for r in read]))
 
 

@@ -65,12 +65,12 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, last]))
 """
 
 
-def watched(*command: str) -> dict[str, Any]:
+def watched(*command: str, times: int = TIMES) -> dict[str, Any]:
     """The least CPU seconds and the peak MB of a command, or the line in which it ended."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     seen = []
-    for _ in range(TIMES):
+    for _ in range(times):
         done = subprocess.run(
             [sys.executable, "-c", WATCHED, *command],
             check=True,
@@ -87,9 +87,10 @@ def watched(*command: str) -> dict[str, Any]:
     return {"cpu_s": round(spent, 2), "peak_mb": round(peak)}
 
 
-def verb(line: str, data: Path | str | None, out: Path, *more: str) -> dict[str, Any]:
+def verb(line: str, data: Path | str | None, out: Path, *more: str, times: int = TIMES) -> dict[str, Any]:
     name, *options = line.format(out=out).split()
-    return watched(sys.executable, "-c", MAIN, name, *([] if data is None else [str(data)]), *options, *more)
+    given = [] if data is None else [str(data)]
+    return watched(sys.executable, "-c", MAIN, name, *given, *options, *more, times=times)
 
 
 def counts(path: Path, problems: int) -> Path:
