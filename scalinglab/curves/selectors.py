@@ -76,7 +76,7 @@ def _coverage(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
     correct = pool.correct
     if pool.graded is not None and pool.graded.chains is not None:
         correct = chains.stacked(pool.graded).right.any(axis=2).sum(axis=1)
-    pairs = pool.sizes + 1j * correct
+    pairs = pool.sizes * (int(correct.max(initial=0)) + 1) + correct
     first, again = np.unique(pairs, return_index=True, return_inverse=True)[1:]
     values = pass_at_k(pool.sizes[first, None], correct[first, None], budgets[first])[again]
     return values, np.zeros(values.shape)

@@ -25,7 +25,7 @@ SIDES = {ABOVE: 1, BELOW: -1}
 SUNK = "none: training costs no less than the large model's"
 _NUMBERS = ("R", "low", "high", "queries", "queries_low", "queries_high", "measured_from", "measured_to", "share")
 _DECIDED = 0.975
-_HELD = 2**21
+_HELD = 2**23
 """Accuracies of members at budgets that are held at once."""
 Mask = npt.NDArray[np.bool_]
 
