@@ -50,8 +50,8 @@ def counts(tmp_path_factory):
 def parallel(store, problem, right):
     calls, solutions = [], []
     for i in range(4):
-        calls.append(Call("policy", "tiny", 20, 10, 20, sample=i))
-        calls.append(Call("verifier", "judge", 30, 1, 20, scored_tokens=1, sample=i))
+        calls.append(Call("policy", "tiny", 20, 10, 20, sample=i, cached_tokens=0))
+        calls.append(Call("verifier", "judge", 30, 1, 20, scored_tokens=1, sample=i, cached_tokens=0))
         good = i < right
         answer, grade, scores = ("7", "right", (0.2, 0.9)) if good else ("0", "wrong", (0.9, 0.1))
         solutions.append(Solution("so", answer, grade, scores, sample=i))
@@ -62,7 +62,9 @@ def parallel(store, problem, right):
 def greedy(store, problem, right):
     answer, grade = ("7", "right") if right else ("0", "wrong")
     unit = Unit("run", "math", problem, "large", "big", "greedy")
-    store.append(unit, [Call("large", "big", 20, 10, 20)], [Solution("so", answer, grade, (0.5,))])
+    store.append(
+        unit, [Call("large", "big", 20, 10, 20, cached_tokens=0)], [Solution("so", answer, grade, (0.5,))]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,12 @@ def solution(rng, chance, at=0, chain=0, *, judges=("prm",)):
 def calls(role, model, count, judges):
     made = []
     for i in range(count):
-        made.append(Call(role, model, QUESTION, WRITTEN, QUESTION, sample=i))
+        made.append(Call(role, model, QUESTION, WRITTEN, QUESTION, sample=i, cached_tokens=0))
         made += [
-            Call("verifier", JUDGES[j], QUESTION + WRITTEN, 0, QUESTION, scored_tokens=1, sample=i) for j in judges
+            Call(
+                "verifier", JUDGES[j], QUESTION + WRITTEN, 0, QUESTION, scored_tokens=1, sample=i, cached_tokens=0
+            )
+            for j in judges
         ]
     return made
 

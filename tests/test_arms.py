@@ -31,8 +31,10 @@ def solved(answer, right, prm=0.5, *, orm=None, chain=0, at=0):
 def calls(role, model, judges, count):
     made = []
     for i in range(count):
-        made.append(Call(role, model, 20, 30 + i, 20, sample=i))
-        made += [Call("verifier", judge, 50 + i, 0, 20, scored_tokens=1, sample=i) for judge in judges]
+        made.append(Call(role, model, 20, 30 + i, 20, sample=i, cached_tokens=0))
+        made += [
+            Call("verifier", judge, 50 + i, 0, 20, scored_tokens=1, sample=i, cached_tokens=0) for judge in judges
+        ]
     return made
 
 

@@ -113,7 +113,7 @@ def test_scores_are_needed_to_pick_by_score(scalinglab, tmp_path):
     with RunStore(tmp_path / "run.sqlite") as store:
         for problem in "ab":
             unit = Unit("run", "math", problem, "policy", "tiny", "parallel")
-            store.append(unit, [Call("policy", "tiny", 2, 2, 2)], [Solution("so", "7", "right")])
+            store.append(unit, [Call("policy", "tiny", 2, 2, 2, cached_tokens=0)], [Solution("so", "7", "right")])
     assert scalinglab("curve HERE --selector majority", HERE=tmp_path / "run.sqlite").code == 0
     assert_refused(scalinglab("curve HERE --selector best-of-n", HERE=tmp_path / "run.sqlite"), "have no score")
 
@@ -126,11 +126,13 @@ def graded(tmp_path_factory):
         for p in range(60):
             grades = ["right" if i < p % 17 else "wrong" for i in range(16)]
             unit = Unit("run", "math", f"p{p:02}", "policy", "tiny", "parallel", {"verifier": "judge"}, budget=16)
-            calls = [Call("policy", "tiny", 20, 10, 20, sample=i) for i in range(16)]
+            calls = [Call("policy", "tiny", 20, 10, 20, sample=i, cached_tokens=0) for i in range(16)]
             found = [Solution("", None, grade, (0.5,), sample=i) for i, grade in enumerate(grades)]
             store.append(unit, calls, found)
             large = Unit("run", "math", f"p{p:02}", "large", "big", "greedy")
-            store.append(large, [Call("large", "big", 20, 10, 20)], [Solution("", None, grades[7])])
+            store.append(
+                large, [Call("large", "big", 20, 10, 20, cached_tokens=0)], [Solution("", None, grades[7])]
+            )
     return path
 
 

@@ -77,7 +77,7 @@ def recorded(path, solutions, *, task="t", calls=None, model="m", strategy="para
     with RunStore(path / "run.sqlite") as store:
         for problem, found in solutions.items():
             unit = Unit("r", task, problem, role, model, strategy, budget=len(found))
-            made = [Call(role, model, 10, 5, 10, sample=i) for i in range(len(found))]
+            made = [Call(role, model, 10, 5, 10, sample=i, cached_tokens=0) for i in range(len(found))]
             store.append(unit, made if calls is None else calls, found)
         return store.read()
 
@@ -999,12 +999,14 @@ def verified_run(path, *, samples=4):
             for i in range(samples):
                 written = 100 + 10 * i
                 read = question + written
-                calls.append(Call("policy", "m", question, written, question, sample=i))
-                calls.append(Call("verifier", "judge", read, 0, question, scored_tokens=1, sample=i))
+                calls.append(Call("policy", "m", question, written, question, sample=i, cached_tokens=0))
+                calls.append(
+                    Call("verifier", "judge", read, 0, question, scored_tokens=1, sample=i, cached_tokens=0)
+                )
             unit = Unit("r", "t", problem, "policy", "m", "parallel", {"verifier": "judge"}, budget=samples)
             store.append(unit, calls, [solution("right", "a", [0.5])] * samples)
         greedy = Unit("r", "t", "a", "policy", "m", "greedy")
-        store.append(greedy, [Call("policy", "m", 60, 999, 60)], [solution("right")])
+        store.append(greedy, [Call("policy", "m", 60, 999, 60, cached_tokens=0)], [solution("right")])
         return store.read()
 
 
@@ -1036,7 +1038,7 @@ def test_only_a_shared_prefill_is_fixed(tmp_path):
 
 @each_preset
 def test_an_even_run_costs_what_its_token_counts_say(tmp_path, convention):
-    calls = [Call("policy", "m", 60, 200, 60, sample=i) for i in range(8)]
+    calls = [Call("policy", "m", 60, 200, 60, sample=i, cached_tokens=0) for i in range(8)]
     solved = {name: [solution("right", "7")] * 8 for name in "ab"}
     measured = ways(recorded(tmp_path, solved, calls=calls), [convention], {"m": SPEC})["majority", ""].prices[0]
     counted = spec_cost(SPEC, 60, 200, convention=convention)
@@ -1117,7 +1119,10 @@ def crucible(shared_data, tmp_path_factory):
             found = [
                 Solution(t["text"], None, "right" if t["correct"] else "wrong", [t["prm_score"]]) for t in traces
             ]
-            calls = [Call("policy", "qwen", 50, t["tokens"], 50, sample=i) for i, t in enumerate(traces)]
+            calls = [
+                Call("policy", "qwen", 50, t["tokens"], 50, sample=i, cached_tokens=0)
+                for i, t in enumerate(traces)
+            ]
             store.append(unit, calls, found)
         return pool_from_run(store.read(), "qwen")
 

@@ -50,13 +50,24 @@ def record(path, *, greedy=True):
             question, calls = 40 + 10 * (i % 4), []
             for j in range(4):
                 written = 100 if j % 2 else 160
-                calls.append(Call("policy", "small", question, written, question, sample=j))
-                calls.append(Call("verifier", "judge", question + written, 0, question, scored_tokens=3, sample=j))
+                calls.append(Call("policy", "small", question, written, question, sample=j, cached_tokens=0))
+                calls.append(
+                    Call(
+                        "verifier",
+                        "judge",
+                        question + written,
+                        0,
+                        question,
+                        scored_tokens=3,
+                        sample=j,
+                        cached_tokens=0,
+                    )
+                )
             right = Solution("", "a", "right", [0.5])
             store.append(Unit("r", "t", f"{i}", "policy", "small", "parallel", judged, 4), calls, [right] * 4)
             calls = [
-                Call("large", "large", question, 90, question),
-                Call("verifier", "judge", question + 90, 0, question, scored_tokens=3),
+                Call("large", "large", question, 90, question, cached_tokens=0),
+                Call("verifier", "judge", question + 90, 0, question, scored_tokens=3, cached_tokens=0),
             ]
             options = {} if greedy else judged | {"samples": 1}
             unit = Unit("r", "t", f"{i}", "large", "large", "greedy" if greedy else "parallel", options)

@@ -37,8 +37,10 @@ LARGE = ModelSpec("large", Shape(10, 5, (replace(BLOCK, count=3),), tied=True))
 SPECS = {"small": TOY, "large": LARGE, "prm": TOY, "unused": TOY}
 
 UNIT = Unit("run", "math", "p1", "policy", "small", "parallel")
-CALL = Call("policy", "small", prompt_tokens=10, generated_tokens=5, question_tokens=10)
-CHECK = Call("verifier", "prm", prompt_tokens=15, generated_tokens=1, question_tokens=10, scored_tokens=1)
+CALL = Call("policy", "small", prompt_tokens=10, generated_tokens=5, question_tokens=10, cached_tokens=0)
+CHECK = Call(
+    "verifier", "prm", prompt_tokens=15, generated_tokens=1, question_tokens=10, scored_tokens=1, cached_tokens=0
+)
 
 
 def run_of(*works):
@@ -270,7 +272,15 @@ def test_estimating_difficulty_is_one_phase_or_is_listed_as_not_counted(rule):
 
 def test_billing_a_prompt_per_sample_instead_of_once_moves_the_cost_of_64_samples():
     samples = [
-        Call("policy", "small", prompt_tokens=200, generated_tokens=100, question_tokens=200, sample=i)
+        Call(
+            "policy",
+            "small",
+            prompt_tokens=200,
+            generated_tokens=100,
+            question_tokens=200,
+            sample=i,
+            cached_tokens=0,
+        )
         for i in range(64)
     ]
     once, each = (

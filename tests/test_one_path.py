@@ -58,7 +58,9 @@ def write_run(right, folder):
             role = "large" if model == "LARGE" else "policy"
             for i, one in enumerate(every):
                 unit = Unit("r", "t", name_of(i), role, model, "parallel", {"samples": len(one)}, len(one))
-                calls = [Call(role, model, TOKENS, TOKENS, TOKENS, sample=j) for j in range(len(one))]
+                calls = [
+                    Call(role, model, TOKENS, TOKENS, TOKENS, sample=j, cached_tokens=0) for j in range(len(one))
+                ]
                 found = [
                     Solution("", str(int(hit)), "right" if hit else "wrong", [], sample=j)
                     for j, hit in enumerate(one)

@@ -37,7 +37,7 @@ from scalinglab.samples import (
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 TABLES = ("units", "calls", "solutions")
 UNIT = Unit("run", "math", "p1", "policy", "small", "parallel", {"temperature": 0.7}, budget=4, seed=1)
-CALL = Call("policy", "small", prompt_tokens=12, generated_tokens=5, question_tokens=10)
+CALL = Call("policy", "small", prompt_tokens=12, generated_tokens=5, question_tokens=10, cached_tokens=0)
 SOLUTION = Solution("It is 4.", "4", "right", scores=(0.5, 0.25))
 PACKAGE = Path(__file__).parents[1]
 
@@ -98,7 +98,7 @@ def assert_same(one, other, *, seconds=True):
             (SOLUTION, ("sample", "chain", "round")),
         )
         for name in names
-        for value in (-1, 1.0, True, None, "1", float("nan"))
+        for value in (-1, 1.0, True, "1", float("nan"))
     ],
 )
 def test_a_field_out_of_its_range_is_refused_by_name(record, field, value):
@@ -133,7 +133,8 @@ def test_a_score_that_is_not_finite_is_refused(score):
 
 @pytest.mark.parametrize("grade", GRADES)
 def test_every_grade_is_allowed_with_or_without_an_answer(grade):
-    assert replace(SOLUTION, grade=grade, answer=None, scores=()).grade == grade
+    value = 0.5 if grade == "partial" else None
+    assert replace(SOLUTION, grade=grade, answer=None, scores=(), value=value).grade == grade
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -216,13 +217,14 @@ def test_what_is_appended_is_read_back(tmp_path):
         {"unit": UNIT.key, "position": i, **asdict(replace(CALL, sample=i))} for i in (0, 1)
     ]
     expected = {"unit": UNIT.key, "position": 0, **asdict(SOLUTION), "scores": [0.5, 0.25], "other_scores": "{}"}
+    expected["value"] = pytest.approx(float("nan"), nan_ok=True)
     assert run.solutions.to_dict("records") == [expected]
 
 
 def test_token_counts_are_read_as_int64(tmp_path):
     run = record(tmp_path / "run.sqlite", (UNIT, [replace(CALL, generated_tokens=2**63 - 1)], []))
     tokens = [name for name in run.calls if name.endswith("_tokens")]
-    assert {str(run.calls[name].dtype) for name in tokens} == {"int64"}
+    assert {str(run.calls[name].dtype) for name in tokens} == {"int64", "Int64"}  # thinking: not reported
     assert run.calls["generated_tokens"].tolist() == [2**63 - 1]
 
 
@@ -332,7 +334,10 @@ def old_store(tmp_path):
     path = tmp_path / "old.sqlite"
     record(path, work(1), work(2))
     with sqlite3.connect(path) as db:
-        db.executescript("ALTER TABLE solutions DROP COLUMN other_scores; PRAGMA user_version = 1")
+        db.executescript(
+            "ALTER TABLE solutions DROP COLUMN other_scores; ALTER TABLE solutions DROP COLUMN value;"
+            "ALTER TABLE calls DROP COLUMN thinking_tokens; PRAGMA user_version = 1"
+        )
     db.close()
     return path
 
@@ -348,7 +353,7 @@ def test_an_old_store_is_read_as_it_is_and_appended_to(tmp_path, old_store):
 
 def test_old_exports_are_read(tmp_path):
     run = record(tmp_path / "run.sqlite", work(1), work(2))
-    old = replace(run, solutions=run.solutions.drop(columns="other_scores"))
+    old = replace(run, solutions=run.solutions.drop(columns=["other_scores", "value"]))
     for write, name in FORMATS.values():
         write(old, tmp_path / name)
         assert_same(read_run(tmp_path / name), run)
@@ -622,13 +627,13 @@ def test_a_run_without_units_reads_back_as_the_same_frames(tmp_path, write, name
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCORES = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3)
 SOLUTIONS = st.builds(
-    Solution, TEXT, st.none() | TEXT, st.sampled_from(GRADES), SCORES, st.integers(0, 2**63 - 1),
-    other_scores=st.dictionaries(TEXT, SCORES, max_size=2),
+    Solution, TEXT, st.none() | TEXT, st.sampled_from(sorted({*GRADES} - {"partial"})), SCORES,
+    st.integers(0, 2**63 - 1), other_scores=st.dictionaries(TEXT, SCORES, max_size=2),
 )  # fmt: skip
 CALLS = st.builds(
     lambda role, model, counts, cached, reason, seconds: Call(
-        role, model, sum(counts[:2]), counts[2], counts[0], min(cached, counts[0]), counts[1],
-        finish_reason=reason, seconds=seconds,
+        role, model, sum(counts[:2]), counts[2], counts[0], min(cached, counts[0]) if cached % 3 else None, counts[1],
+        finish_reason=reason, seconds=seconds, thinking_tokens=min(cached, counts[2]) if cached % 2 else None,
     ),
     st.sampled_from(ROLES), TEXT, st.tuples(*[st.integers(0, 10**9)] * 3), st.integers(0), TEXT,
     st.floats(0, 1e9),
@@ -758,7 +763,7 @@ def test_a_jsonl_line_with_a_bad_table_is_refused_by_its_number(lines, table, va
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("units", "task"), ("calls", "prompt_tokens"), ("solutions", "grade")]
+    ("table", "column"), [("units", "task"), ("calls", "reusable_tokens"), ("solutions", "grade")]
 )
 def test_a_column_that_jsonl_lacks_is_named(lines, table, column):
     (first, second), path = lines
@@ -769,7 +774,7 @@ def test_a_column_that_jsonl_lacks_is_named(lines, table, column):
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("units", "task"), ("calls", "prompt_tokens"), ("solutions", "grade")]
+    ("table", "column"), [("units", "task"), ("calls", "reusable_tokens"), ("solutions", "grade")]
 )
 def test_a_field_that_one_jsonl_line_lacks_is_named(lines, table, column):
     (first, second), path = lines
@@ -778,7 +783,7 @@ def test_a_field_that_one_jsonl_line_lacks_is_named(lines, table, column):
     assert column in refused_lines(path, [first, second])
 
 
-@pytest.mark.parametrize("tokens", ["many", -5, 1.5, None, True, 2**63])
+@pytest.mark.parametrize("tokens", ["many", -5, 1.5, True, 2**63])
 def test_a_token_count_that_cannot_be_is_refused_on_import(lines, tokens):
     (first, second), path = lines
     second["calls"][0]["prompt_tokens"] = tokens
@@ -854,7 +859,9 @@ def crucible(shared_data, tmp_path_factory):
         for problem in found["records"]:
             unit = Unit("crucible", "gsm8k", problem["problem_id"], "policy", model, "parallel", budget=8)
             traces = list(enumerate(problem["traces"]))
-            calls = [Call("policy", model, 0, trace["tokens"], 0, sample=i) for i, trace in traces]
+            calls = [
+                Call("policy", model, 0, trace["tokens"], 0, sample=i, cached_tokens=0) for i, trace in traces
+            ]
             store.append(unit, calls, [graded(i, trace) for i, trace in traces])
         return store.read()
 

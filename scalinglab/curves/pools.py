@@ -15,7 +15,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples import AGGREGATES, Run
 
-ANSWERED = ("right", "wrong")
+ANSWERED = ("right", "partial", "wrong", "ungraded")
 """Grades of samples whose answer was read."""
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -17,6 +17,7 @@ from scalinglab.ledger import Tuning, tuning_of
 from scalinglab.samples import (
     Plan,
     Run,
+    filled,
     find_plan,
     is_run,
     kind_of,
@@ -90,8 +91,11 @@ def _of_run(
     priced, lacking = known_specs(everyone, planned | given)
     tuning = () if plan is None else _tuning(plan, Path(name))
     tokens = _tokens(prompt, generated)
-    found = Evidence(name, run, None, small, large, verifiers, priced, lacking, tuning, tokens)
-    if (prompt, generated) != (None, None) and all(map(found.recorded, answered)):
+    run, unreported = filled(run, vars(tokens))
+    found = Evidence(name, run, None, small, large, verifiers, priced, lacking, tuning, tokens, unreported)
+    wanted = {what for what, value in (("prompt", prompt), ("generated", generated)) if value is not None}
+    unknown = {one.what for one in unreported if one.missing == one.of}
+    if wanted - unknown and all(map(found.recorded, answered)):
         raise DataError(f"prompt or generated tokens for {name}", "none", "drop them: a run records its own")
     return found
 

@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.evidence.specs import find_spec
 from scalinglab.ledger import Tuning
-from scalinglab.samples import Run
+from scalinglab.samples import Run, Unreported
 from scalinglab.specs import ModelSpec
 
 SAMPLED = ("parallel", "greedy")
@@ -34,7 +34,8 @@ class Evidence:
     counts: one row a model and problem, with n and correct; None for a run. small, large: the two models that
     are compared; None where neither roles nor names say. verifiers: the model behind each verifier's name, None
     behind the exact checker. specs: by model. lacking: models without a spec. tuning: of verifiers and revisers,
-    where it is known. tokens: what a sample is taken to read and write where nothing is recorded.
+    where it is known. tokens: what a sample is taken to read and write where nothing is recorded. unreported: counts
+    of recorded calls that nobody reported, and what stands for them in run.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Evidence:
     lacking: tuple[str, ...] = ()
     tuning: tuple[Tuning, ...] = ()
     tokens: Tokens = Tokens()
+    unreported: tuple[Unreported, ...] = ()
 
     def models(self) -> list[str]:
         """The models that answered, by name."""

@@ -59,6 +59,13 @@ def lifetimes(
 def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
     small, large = (evidence.spec(name) for name in evidence.pair())
     ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
+    unmeasured = sorted({one.model for one in evidence.unreported if one.what == "cached"})
+    if unmeasured and rule.reuse == "measured":
+        raise SpecError(
+            f"cached tokens of {', '.join(unmeasured)} were not reported",
+            "what the engine's cache held, of every call",
+            "choose another convention",
+        )
     for spec in (small, large, *_helpers(evidence, rule)):  # a rule that one cannot serve is found before reading
         flops.total(flops.decode(spec, 1, 1, convention=rule))
     queries = float(small.training_tokens or 0) / written

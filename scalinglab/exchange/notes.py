@@ -35,7 +35,7 @@ def notes_of(
     ]
     paid = [_SUNK] if sunk else []
     return (
-        *_about(EVIDENCE, [_tokens(evidence)]),
+        *_about(EVIDENCE, [_tokens(evidence), *_unreported(evidence)]),
         *_about(VERDICTS, once),
         *_about(EVIDENCE, [*_trained(evidence), *_missing(view), *_grades(evidence)]),
         *_about(VERDICTS, [*_READ, *fewer_draws(view.menus[0].optimal)]),
@@ -85,6 +85,19 @@ def _tokens(evidence: Evidence) -> str:
     return (
         f"tokens: as the run recorded them, call by call{but}; costs a query are means over the problems compared"
     )
+
+
+def _unreported(evidence: Evidence) -> Iterator[str]:
+    """Counts of recorded calls that nobody reported, and what stands for them."""
+    for one in evidence.unreported:
+        if one.taken is None:
+            stands = "no rule that prices what was measured is used"
+        elif one.missing < one.of:
+            stands = f"taken as the mean of the others ({one.taken:.4g})"
+        else:
+            stands = f"taken to be {one.taken:.4g} (--prompt)"
+        share = "none" if one.missing == one.of else f"{one.of - one.missing:,} of {one.of:,}"
+        yield f"{one.what} tokens of {one.model}: {share} reported; {stands}"
 
 
 def _assumed(evidence: Evidence) -> tuple[list[str], bool]:

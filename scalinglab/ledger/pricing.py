@@ -85,6 +85,11 @@ def by_unit(
 def _with_units(run: Run, specs: Mapping[str, ModelSpec]) -> pd.DataFrame:
     units = run.units.set_index("key")[["problem", "strategy", "role"]].rename(columns={"role": "payer"})
     calls = run.calls.join(units, on="unit")
+    unknown = next((name for name in _COUNTED if calls[name].isna().any()), None)
+    if unknown is not None:
+        raise DataError(
+            f"calls without {unknown}", "counts in every call", "fill in what was not reported (samples.filled)"
+        )
     if calls["payer"].isna().any():
         orphan = calls.loc[calls["payer"].isna(), "unit"].iloc[0]
         raise DataError(f"a call names unit {orphan}", "a unit of the run", "export the run again")
@@ -171,7 +176,7 @@ def _freed(take: _Take, convention: Convention) -> Iterator[tuple[str, npt.NDArr
 
 def _whole(rows: pd.DataFrame) -> dict[str, _Ints]:
     """The columns of whole numbers as arrays."""
-    return {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype.kind == "i"}
+    return {name: rows[name].to_numpy(dtype=np.int64) for name in rows.columns if rows[name].dtype == np.int64}
 
 
 def _call_flops(

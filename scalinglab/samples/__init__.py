@@ -6,6 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.samples.counts import kind_of, read_counts, read_table
+    from scalinglab.samples.filling import Unreported, filled
     from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
@@ -26,6 +27,8 @@ __all__ = [
     "RunStore",
     "Solution",
     "Unit",
+    "Unreported",
+    "filled",
     "find_plan",
     "is_run",
     "kind_of",

@@ -15,6 +15,7 @@ from scalinglab.errors import DataError
 from scalinglab.files import whole, whole_folder
 from scalinglab.samples.options import TYPED
 from scalinglab.samples.records import Call, Run, Solution, Unit
+from scalinglab.samples.reported import REPORTED, with_later
 from scalinglab.samples.store import RunStore
 
 _TABLES = ("units", "calls", "solutions")
@@ -25,9 +26,11 @@ _COLUMNS = {
 }
 _WHOLE = {
     "units": ("budget", "seed"),
-    "calls": ("position", *(f.name for f in fields(Call) if f.type == "int")),
+    "calls": ("position", *REPORTED, *(f.name for f in fields(Call) if f.type == "int")),
     "solutions": ("position", "sample", "chain", "round"),
 }
+_MISSING = (*REPORTED, "answer", "value")
+"""The columns in which nothing may stand."""
 _SQLITE = (".sqlite", ".db")
 _INSIDE = ("run.sqlite", "samples/units.parquet")
 """Where a study's folder keeps its run: the store, or the tables exported from it."""
@@ -147,8 +150,7 @@ def _first_line_is_unit(path: Path) -> bool:
 
 def _with_columns(frame: pd.DataFrame, table: str, where: str) -> pd.DataFrame:
     wanted = _COLUMNS[table]
-    if table == "solutions" and "other_scores" not in frame:  # exported before there was more than one verifier
-        frame = frame.assign(other_scores="{}")
+    frame = with_later(frame, table)
     missing = [column for column in wanted if column not in frame]
     if missing and not frame.empty:
         raise DataError(
@@ -166,8 +168,8 @@ def _refuse_values(frame: pd.DataFrame, table: str, where: str) -> None:
     for column in _COLUMNS[table]:
         values = frame[column]
         whole = column in _WHOLE[table]
-        if (values.isna().any() and column != "answer") or (
-            whole and (values.dtype.kind != "i" or values.min() < 0)
+        if (values.isna().any() and column not in _MISSING) or (
+            whole and (values.dtype.kind != "i" or (values.dropna() < 0).any())
         ):
             allowed = "whole numbers >= 0" if whole else "a value in each row"
             raise DataError(f"{where} has bad values in {table} column {column}", allowed, "export the run again")

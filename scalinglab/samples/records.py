@@ -13,9 +13,11 @@ import pandas as pd
 
 from scalinglab.errors import DataError
 from scalinglab.samples.options import verifiers_of, with_options
+from scalinglab.samples.reported import REPORTED, with_later
 
+_SIDES = {"prompt": "prompt", "generated": "completion"}
 ROLES = ("policy", "large", "verifier", "reviser")
-GRADES = ("right", "wrong", "unparsed", "refused", "error")
+GRADES = ("right", "partial", "wrong", "unparsed", "truncated", "refused", "error", "ungraded")
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,11 @@ class Unit:
 
 @dataclass(frozen=True)
 class Call:
-    """One call to an engine, in tokens.
+    """One call to an engine, in tokens; None where nobody reported them.
 
     question_tokens: the part of the prompt that states the problem.
     cached_tokens: the prompt tokens that the engine's cache held, as the engine reported.
+    thinking_tokens: of the generated ones, those before the answer that were meant as thoughts.
     reusable_tokens: the prompt tokens after the question that this model had read or written before in this
         unit, so that an ideal cache would hold them.
     scored_tokens: positions whose logits a verifier reads. seconds: wall time, not part of a run's identity.
@@ -71,10 +74,10 @@ class Call:
 
     role: str
     model: str
-    prompt_tokens: int
-    generated_tokens: int
-    question_tokens: int
-    cached_tokens: int = 0
+    prompt_tokens: int | None
+    generated_tokens: int | None
+    question_tokens: int | None
+    cached_tokens: int | None = None
     reusable_tokens: int = 0
     scored_tokens: int = 0
     sample: int = 0
@@ -82,32 +85,38 @@ class Call:
     round: int = 0
     finish_reason: str = "stop"
     seconds: float = 0.0
+    thinking_tokens: int | None = None
 
     def __post_init__(self) -> None:
         _one_of(self.role, ROLES, "role")
-        whole = [f.name for f in fields(self) if f.type == "int"]
-        _counts(self, whole)
+        _counts(self, [f.name for f in fields(self) if f.type == "int"])
+        _counts(self, [name for name in REPORTED if getattr(self, name) is not None])
         if not _finite(self.seconds) or self.seconds < 0:
             raise DataError(f"seconds is {self.seconds!r}", "a finite number >= 0", "mend seconds")
-        if self.question_tokens + self.reusable_tokens > self.prompt_tokens:
+        known = (self.question_tokens or 0) + self.reusable_tokens
+        if self.prompt_tokens is not None and known > self.prompt_tokens:
             raise DataError(
                 f"a call has {self.question_tokens} question + {self.reusable_tokens} reusable tokens "
                 f"in a prompt of {self.prompt_tokens}",
                 "at most the prompt",
                 "mend the token counts",
             )
-        if self.cached_tokens > self.prompt_tokens:
-            raise DataError(
-                f"a call has {self.cached_tokens} cached tokens in a prompt of {self.prompt_tokens}",
-                "at most the prompt",
-                "mend cached_tokens",
-            )
+        for part, whole in (("cached", "prompt"), ("thinking", "generated")):
+            some, every = getattr(self, f"{part}_tokens"), getattr(self, f"{whole}_tokens")
+            if some is not None and every is not None and some > every:
+                raise DataError(
+                    f"a call has {some} {part} tokens in a {_SIDES[whole]} of {every}",
+                    f"at most the {_SIDES[whole]}, which counts them",
+                    f"mend {part}_tokens",
+                )
 
 
 @dataclass(frozen=True)
 class Solution:
-    """One complete answer. ``grade`` keeps an unparsed answer, a refusal (by the model, or by its server of a
-    prompt that is too long) and a failed grader apart from a wrong one; all of them count as not right.
+    """One complete answer. ``grade`` keeps apart from a wrong one: partial credit (``value``, between 0 and 1), an
+    answer that cannot be read, one that the token limit cut before it was given, a refusal (by the model, or by
+    its server of a prompt that is too long), a failed grader, and one that nobody graded; all of them count as
+    not right.
 
     ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
     further verifiers of the same unit, by name (see ``scored_by``).
@@ -121,9 +130,14 @@ class Solution:
     chain: int = 0
     round: int = 0
     other_scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    value: float | None = None
 
     def __post_init__(self) -> None:
         _one_of(self.grade, GRADES, "grade")
+        if (self.grade == "partial") != (self.value is not None and 0 < self.value < 1):
+            raise DataError(
+                f"grade {self.grade} of value {self.value!r}", "partial, and a value between 0 and 1", "give both"
+            )
         _counts(self, ("sample", "chain", "round"))
         for scores in (self.scores, *self.other_scores.values()):
             if not isinstance(scores, Sequence) or not all(_finite(score) for score in scores):
@@ -140,7 +154,8 @@ class Run:
         parameters once, here: options (a mapping, shared by units of the same parameters: not to be changed),
         setting (JSON text of all but verifiers and number of samples: what tells arms of a strategy apart) and
         verifiers (a tuple of names, the one whose scores are the solutions' own first).
-    calls: unit, position, and the fields of ``Call``; no rows where nobody recorded tokens.
+    calls: unit, position, and the fields of ``Call``; no rows where nobody recorded tokens. Where some were not
+        reported, the counts of ``REPORTED`` are Int64 with NA.
     solutions: unit, position, and the fields of ``Solution`` (scores a list, other_scores JSON text).
 
     Raises DataError where parameters cannot be read.
@@ -152,6 +167,8 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", with_options(self.units))
+        for table in ("calls", "solutions"):
+            object.__setattr__(self, table, with_later(getattr(self, table), table))
 
 
 def sound(text: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples.records import Call, Run, Solution, Unit, canonical, sound
 
-_FORMAT = 2
+_FORMAT = 3
 _UNIT = [f.name for f in fields(Unit)]
 _CALL = [f.name for f in fields(Call)]
 _SOLUTION = [f.name for f in fields(Solution)]
@@ -28,6 +28,12 @@ CREATE TABLE IF NOT EXISTS solutions (unit TEXT NOT NULL REFERENCES units(key), 
                                       {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
 PRAGMA user_version = {_FORMAT};
 """
+_LATER = (
+    (2, "solutions", "other_scores DEFAULT '{}'"),
+    (3, "calls", "thinking_tokens"),
+    (3, "solutions", "value"),
+)
+"""The version of the format that brought a column, its table, and how it is added."""
 _FAILURES = "CREATE TABLE IF NOT EXISTS failures (key TEXT PRIMARY KEY, times INTEGER NOT NULL)"
 
 
@@ -38,7 +44,8 @@ class RunStore:
     ...     store.append(unit, calls, solutions)
 
     Text that UTF-8 cannot hold (half a surrogate pair) is stored with U+FFFD in its place.
-    A store of version 1, which knew one verifier a unit, is read as it is and brought up to date when appended to.
+    An older store is read as it is and brought up to date when appended to: version 1 knew one verifier a unit,
+    version 2 neither thinking tokens nor partial credit.
     Raises DataError where the file is no run store or cannot be read or written.
     """
 
@@ -122,8 +129,11 @@ class RunStore:
         return found
 
     def _upgrade(self) -> None:
-        if self._version() == 1:
-            self._db.execute("ALTER TABLE solutions ADD COLUMN other_scores DEFAULT '{}'")
+        version = self._version()
+        for since, table, column in _LATER:
+            if version < since:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+        if version < _FORMAT:
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
@@ -133,8 +143,7 @@ class RunStore:
 
     def _frame(self, table: str) -> pd.DataFrame:
         order = "key" if table == "units" else "unit, position"
-        lacking = ", '{}' AS other_scores" if table == "solutions" and self._version() == 1 else ""
-        return pd.read_sql_query(f"SELECT *{lacking} FROM {table} ORDER BY {order}", self._db)
+        return pd.read_sql_query(f"SELECT * FROM {table} ORDER BY {order}", self._db)
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:

@@ -1,0 +1,81 @@
+"""Counts that nobody reported, filled in where that can be said, and what was filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from scalinglab.samples.records import Run
+from scalinglab.samples.reported import REPORTED
+
+
+@dataclass(frozen=True)
+class Unreported:
+    """Counts of a model's calls that nobody reported.
+
+    what: prompt, generated or cached. missing, of: calls. taken: what stands for each of them: the mean of the
+    model's other calls of the same strategy, or of all; None where nothing can.
+    """
+
+    model: str
+    what: str
+    missing: int
+    of: int
+    taken: float | None
+
+
+def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, ...]]:
+    """The run with whole numbers in every count, and what nobody had reported.
+
+    A prompt or an answer of unknown length is as long as the mean of the others by its model under the same
+    strategy, else of all; a prompt of a model that reports none is as long as ``taken["prompt"]`` says. Answers of
+    a model of which no length is known have no calls afterwards. Cached tokens that are unknown are 0 here, and
+    named: no rule that prices what was measured may use them.
+    """
+    calls = run.calls
+    if calls.empty or not any(calls[name].isna().any() for name in REPORTED if name != "thinking_tokens"):
+        return run, ()
+    known = calls["generated_tokens"].notna().groupby(calls["model"]).transform("any")
+    calls = calls[known].reset_index(drop=True)
+    units = run.units.set_index("key").loc[calls["unit"], ["strategy", "setting"]].reset_index(drop=True)
+    alike = pd.concat([calls[["model", "role"]], units], axis=1)
+    told: list[Unreported] = []
+    for name in ("generated", "prompt"):
+        calls, added = _completed(calls, alike, name, taken)
+        told += added
+    told += _of_models(calls, "cached", calls["cached_tokens"].isna(), None)
+    question = calls["question_tokens"].fillna(calls["prompt_tokens"] - calls["reusable_tokens"])
+    calls = calls.assign(
+        question_tokens=question.clip(lower=0, upper=calls["prompt_tokens"]).astype("int64"),
+        cached_tokens=calls["cached_tokens"].fillna(0).astype("int64"),
+    )
+    return Run(run.units, calls, run.solutions), tuple(told)
+
+
+def _completed(
+    calls: pd.DataFrame, alike: pd.DataFrame, what: str, taken: Mapping[str, int]
+) -> tuple[pd.DataFrame, list[Unreported]]:
+    name = f"{what}_tokens"
+    column = calls[name].astype("Float64").astype("float64")
+    lacking = column.isna()
+    for keys in ([alike[key] for key in alike], [alike["model"], alike["role"]]):
+        column = column.fillna(column.groupby(keys).transform("mean"))
+    column = column.fillna(taken[what]).round().astype("int64")
+    if what == "prompt":
+        held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"]
+        column = column.clip(lower=held.astype("int64"))
+    return calls.assign(**{name: column}), _of_models(calls, what, lacking, column)
+
+
+def _of_models(
+    calls: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None
+) -> Sequence[Unreported]:
+    found = []
+    for model, rows in calls.groupby("model").groups.items():
+        missing = lacking.loc[rows]
+        if missing.any():
+            mean = None if column is None else float(column.loc[rows][missing].mean())
+            found.append(Unreported(str(model), what, int(missing.sum()), len(missing), mean))
+    return found
