@@ -298,7 +298,7 @@ def test_a_model_that_is_not_compared_unprices_no_rule(form):
     frame = counts_of(OURS, THEIRS)
     frame = pd.concat([frame, frame[frame["model"] == "large"].assign(model="third")])
     if form == "samples":
-        tokens = {"prompt_tokens": 40, "generated_tokens": 100}
+        tokens = {"prompt_tokens": 40, "generated_tokens": 100, "cached_tokens": 0}
         frame = frame.loc[frame.index.repeat(2)].assign(**tokens, correct=lambda rows: rows["correct"] > 8)
         frame = frame.drop(columns="n")
     specs = SPECS | {"third": parse("7e9@2e12")}

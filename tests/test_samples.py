@@ -632,7 +632,8 @@ SOLUTIONS = st.builds(
 )  # fmt: skip
 CALLS = st.builds(
     lambda role, model, counts, cached, reason, seconds: Call(
-        role, model, sum(counts[:2]), counts[2], counts[0], min(cached, counts[0]) if cached % 3 else None, counts[1],
+        role, model, sum(counts[:2]), counts[2], counts[0], min(cached, counts[0]) if cached % 3 else None,
+        counts[1],
         finish_reason=reason, seconds=seconds, thinking_tokens=min(cached, counts[2]) if cached % 2 else None,
     ),
     st.sampled_from(ROLES), TEXT, st.tuples(*[st.integers(0, 10**9)] * 3), st.integers(0), TEXT,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab.advise.choice import Option, Part
 from scalinglab.advise.hardware import Gpu, Work, query_seconds
-from scalinglab.collect.strategies import STRATEGIES
+from scalinglab.collect.strategies import known
 from scalinglab.curves import Arms
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
@@ -107,7 +107,7 @@ def _works(part: Part, arm: pd.Series, option: Option, evidence: Evidence) -> tu
 
 def _units(units: pd.DataFrame, arm: pd.Series) -> tuple[pd.DataFrame, bool]:
     """The recorded units behind an arm, and whether a part of their samples is what it stands for."""
-    strategy = STRATEGIES[arm["strategy"]]
+    strategy = known(arm["strategy"])
     rows = units[(units["model"] == arm["model"]) & (units["strategy"] == arm["strategy"])]
     rows = rows[
         [json.dumps(strategy.family(options), sort_keys=True) == arm["setting"] for options in rows["options"]]

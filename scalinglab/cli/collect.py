@@ -56,7 +56,7 @@ def status(case: Case, as_json: Json = False) -> None:
     """Units done and left, calls, tokens and FLOPs by role, and the shares of what went wrong."""
     from scalinglab.study import status_of
 
-    _print_status(status_of(case.data, rule=case.rule(), specs=read_specs(case.spec)), as_json)
+    _print_status(status_of(case.folder(), rule=case.rule(), specs=read_specs(case.spec)), as_json)
 
 
 def export(
@@ -191,7 +191,7 @@ class _Bar:
     def __call__(self, progress: Progress) -> None:
         if self.bar is None:
             self._open(progress)
-        self.tokens += sum(call.generated_tokens for call in progress.calls)
+        self.tokens += sum(call.generated_tokens or 0 for call in progress.calls)
         self.samples += len(progress.solutions)
         self.new.append((progress.unit, progress.calls, progress.solutions))
         if monotonic() - self.priced > _PRICE_EVERY:

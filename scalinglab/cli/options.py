@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,13 +14,24 @@ import typer
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scalinglab.evidence import Evidence
     from scalinglab.flops import Convention
     from scalinglab.specs import ModelSpec
 
 Number = TypeVar("Number", int, float)
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Counts or samples (.csv, .parquet, .jsonl), or a run's folder.")
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="Counts or samples (.csv, .parquet, .jsonl; - for standard input), or a run's folder; several are "
+        "compared on the problems that they share.",
+    ),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="NAME=COLUMN", help="Our name of a column, and a table's: correct=exact_match."),
 ]
 Small = Annotated[str | None, typer.Option(help="The small model, as the data name it; default by its role.")]
 Large = Annotated[str | None, typer.Option(help="The large model, as the data name it; default by its role.")]
@@ -68,6 +80,7 @@ class Case:
     generate: Generate = None
     strict: Strict = False
     seed: Seed = 0
+    mapping: Map = None
 
     def evidence(self) -> Evidence:
         """The evidence with its cast and specs."""
@@ -75,16 +88,28 @@ class Case:
 
         specs = read_specs(self.spec) | self._by_ratio()
         found = open_evidence(
-            self.data, small=self.small, large=self.large, specs=specs, prompt=self.prompt, generated=self.generate
+            [_read_in(source) for source in self.data],
+            small=self.small,
+            large=self.large,
+            specs=specs,
+            prompt=self.prompt,
+            generated=self.generate,
+            mapping=read_map(self.mapping),
         )
         helpers = {*found.revisers(), *found.verifiers.values()}.intersection(found.specs)
         if self.ratio is not None and helpers:  # of known sizes, beside a pair of none
             raise DataError(
-                f"--ratio for {self.data}, in which {', '.join(sorted(map(str, helpers)))} took part too",
+                f"--ratio for {found.source}, in which {', '.join(sorted(map(str, helpers)))} took part too",
                 "specs, which price them all",
                 "give --spec MODEL=7e9@2e12 for each model",
             )
         return found
+
+    def folder(self) -> Path:
+        """The one folder that is asked about. Raises DataError where several are."""
+        if len(self.data) != 1:
+            raise DataError(f"{len(self.data)} runs", "one", "ask about one at a time")
+        return self.data[0]
 
     def rule(self) -> Convention:
         """The convention that is shown."""
@@ -156,6 +181,26 @@ def read_specs(given: Sequence[str] | None) -> dict[str, ModelSpec]:
             raise DataError(f"--spec {text}", "MODEL=WHAT[@TOKENS]", "name the model as the data do")
         found[name] = parse(what)
     return found
+
+
+def read_map(given: Sequence[str] | None) -> dict[str, str]:
+    """NAME=COLUMN by our names. Raises DataError for anything else."""
+    found = {}
+    for text in given or ():
+        name, _, column = text.partition("=")
+        if not (name and column):
+            raise DataError(f"--map {text}", "NAME=COLUMN", "name our column, then the table's")
+        found[name] = column
+    return found
+
+
+def _read_in(source: Path) -> Path | pd.DataFrame:
+    """What a source is, read where it is standard input."""
+    if str(source) != "-":
+        return source
+    from scalinglab.samples import read_stream
+
+    return read_stream(sys.stdin.buffer.read())
 
 
 def read_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:

@@ -108,6 +108,11 @@ class Charged:
         fixed, rest, _ = self._means(units, problem, count, judge)
         return np.asarray(fixed + rest)
 
+    def outcome(self, units: Ints, problem: Ints, count: int, judge: str | None) -> Floats:
+        """FLOPs of one of each problem's recorded outcomes, a mean over them."""
+        found = self.price(units, problem, count, judge)
+        return np.asarray(found.fixed + found.each)
+
     def _means(self, units: Ints, problem: Ints, count: int, judge: str | None) -> list[Floats]:
         units, problem = units[problem >= 0], problem[problem >= 0]
         paid = np.sum(

@@ -82,6 +82,11 @@ def _coverage(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
     return values, np.zeros(values.shape)
 
 
+def _recorded(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
+    values = np.broadcast_to((pool.correct / pool.n)[:, None], budgets.shape)
+    return values, np.zeros(values.shape)
+
+
 def _best_of_n(pool: Pool, budgets: Ints, **_: object) -> tuple[Floats, Floats]:
     def choose(group: Graded, k: Ints) -> tuple[Floats, Floats]:
         scores = np.where(np.isnan(group.scores), -np.inf, group.scores)
@@ -190,6 +195,7 @@ def _named(group: Graded) -> Floats:
 _EVERYWHERE = (INDEPENDENT, FINALS, CHAINS)
 _VOTES = {"needs_answers": True, "needs_verifier": True}
 for _record in (
+    Selector("recorded", _recorded, "what was answered: one recorded outcome, or the mean of several", (FINALS,)),
     Selector("coverage", _coverage, "any answer is right: what a perfect verifier would choose"),
     Selector(
         "majority", _voting(_alike), "the answer most samples give", (INDEPENDENT, CHAINS), needs_answers=True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from scalinglab.collect.strategies import STRATEGIES, Strategy
+from scalinglab.collect.strategies import OUTCOME, Strategy, known
 from scalinglab.curves.pools import Pool, Samples, pools_from_counts
 from scalinglab.curves.prices import Charged, Price, charged, checking, from_tokens, pays
 from scalinglab.curves.readers import Finals, Reader, Sampled
@@ -94,8 +94,8 @@ def _of_run(
     units = units[units["model"].isin(models)]
     if rules:
         units = units[~units["model"].isin(evidence.lacking)]
-    units = units[np.array([STRATEGIES[name].answers for name in units["strategy"]], dtype=bool)]
-    families = {id(o): json.dumps(STRATEGIES[s].family(o), sort_keys=True) for s, o in _distinct(units)}
+    units = units[np.array([known(name).answers for name in units["strategy"]], dtype=bool)]
+    families = {id(o): json.dumps(known(s).family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
     for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False):
         yield from _Group(evidence, rules, rows, samples, called, costs, seed).ways()
@@ -123,7 +123,7 @@ class _Group:
 
     def ways(self) -> Iterator[Way]:
         first = self.rows.iloc[0]
-        strategy: Strategy = STRATEGIES[first["strategy"]]
+        strategy: Strategy = known(str(first["strategy"]))
         choosers = strategy.choosers(first["options"], first["verifiers"])
         if strategy.independent(first["options"]) and strategy.scales:  # of one answer there is nothing to choose
             choosers = {"": ("coverage", *choosers.get("", ()))} | {k: v for k, v in choosers.items() if k}
@@ -164,6 +164,9 @@ class _Group:
 
     def _finals(self, rows: pd.DataFrame, verifier: str, selector: str) -> pd.Series:
         """Accuracy of the vote over all finals of each problem, a mean over seeds."""
+        if selector in OUTCOME.alone:  # repeats of one arm
+            pool = self.samples.pool(rows["place"].to_numpy(), verifier=verifier)
+            return pd.Series(accuracy(pool, selector, None)[0][:, 0], pool.problems)
         found, seeds = [], rows["seed"].to_numpy()
         for seed in np.unique(seeds):
             pool = self.samples.pool(rows["place"].to_numpy()[seeds == seed], verifier=verifier)
@@ -188,7 +191,8 @@ class _Group:
                 yield from_tokens(spec, theirs, evidence.tokens, count, rule=rule, verified=verified)
             elif not reader.step:
                 of = {int(b): k == b for b in reader.budgets}
-                runs = {b: self.costs[i].run(units[at], problem[at], count, judge) for b, at in of.items()}
+                spent = self.costs[i].outcome if selector in OUTCOME.alone else self.costs[i].run
+                runs = {b: spent(units[at], problem[at], count, judge) for b, at in of.items()}
                 yield Price(np.zeros(count), np.zeros(count), runs)
             else:
                 found = self.costs[i].price(units, problem, count, judge)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from scalinglab.errors import DataError
+from scalinglab.evidence.joined import joined
 from scalinglab.evidence.record import Evidence, Tokens
 from scalinglab.evidence.specs import known_specs, specs_in
 from scalinglab.files import SHIPPED
@@ -21,39 +23,44 @@ from scalinglab.samples import (
     find_plan,
     is_run,
     kind_of,
+    noted,
+    opened,
     read_counts,
     read_plan,
     read_run,
     read_samples,
-    read_table,
+    unread,
 )
 from scalinglab.specs import ModelSpec
 
+Source = str | Path | pd.DataFrame
+
 
 def open_evidence(
-    source: str | Path | pd.DataFrame,
+    source: Source | Sequence[Source],
     *,
     small: str | None = None,
     large: str | None = None,
     specs: Mapping[str, ModelSpec] | None = None,
     prompt: int | None = None,
     generated: int | None = None,
+    mapping: Mapping[str, str] | None = None,
 ) -> Evidence:
-    """The evidence in a file, a folder or a DataFrame.
+    """The evidence in a file, a folder or a DataFrame, or in several: the problems that they share by name.
 
     small, large: the models compared, as the data name them; without them the only ones of the roles policy and
     large. specs price models that neither the catalogue nor a plan names; a verifier's name stands for its model.
-    prompt, generated: tokens of a sample where none are recorded.
-    Raises DataError where it cannot be read, a name is not in it, or tokens are given and all record theirs.
+    prompt, generated: tokens of a sample where none are recorded. mapping: by our name of a table's column, its
+    own. Raises DataError where it cannot be read, a name is not in it, or tokens are given and all record theirs.
     """
     given = dict(specs or {})
-    if isinstance(source, pd.DataFrame) or not is_run(source):
-        found = _of_table(source)
-        name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
-    else:
-        found, name = read_run(source), str(source)
+    sources = [source] if isinstance(source, (str, Path, pd.DataFrame)) else list(source)
+    parts = [_part(one, mapping) for one in sources]
+    name, told = " and ".join(part.name for part in parts), tuple(note for part in parts for note in part.told)
+    found = joined([part.found for part in parts], [part.name for part in parts])
     if isinstance(found, Run):
-        return _of_run(name, found, _plan(source), small, large, given, prompt, generated)
+        plan = _plan(sources[0]) if len(sources) == 1 else None
+        return replace(_of_run(name, found, plan, small, large, given, prompt, generated), told=told)
     models = sorted(map(str, found["model"].unique()))
     _known(given, models, "--spec")
     priced, lacking = known_specs(models, given)
@@ -66,13 +73,29 @@ def open_evidence(
         specs=priced,
         lacking=lacking,
         tokens=_tokens(prompt, generated),
+        told=told,
     )
 
 
-def _of_table(source: str | Path | pd.DataFrame) -> pd.DataFrame | Run:
-    """Counts as a frame, samples as a Run."""
-    frame = source if isinstance(source, pd.DataFrame) else read_table(source)
-    return read_samples(source) if kind_of(frame) == "samples" else read_counts(source)
+@dataclass(frozen=True)
+class _Part:
+    """One source: counts as a frame, samples as a Run; and what reading it left open."""
+
+    name: str
+    found: pd.DataFrame | Run
+    told: tuple[str, ...]
+
+
+def _part(source: Source, mapping: Mapping[str, str] | None) -> _Part:
+    if not isinstance(source, pd.DataFrame) and is_run(source):
+        return _Part(str(source), read_run(source), noted(source))
+    name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
+    frame, _ = opened(source, mapping)
+    if kind_of(frame) == "counts":
+        return _Part(name, read_counts(frame), ())
+    left = unread(frame)
+    told = (f"columns not read: {', '.join(left)} (--map NAME=COLUMN)",) if left else ()
+    return _Part(name, read_samples(frame), told)
 
 
 def _of_run(

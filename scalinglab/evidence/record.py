@@ -34,8 +34,9 @@ class Evidence:
     counts: one row a model and problem, with n and correct; None for a run. small, large: the two models that
     are compared; None where neither roles nor names say. verifiers: the model behind each verifier's name, None
     behind the exact checker. specs: by model. lacking: models without a spec. tuning: of verifiers and revisers,
-    where it is known. tokens: what a sample is taken to read and write where nothing is recorded. unreported: counts
-    of recorded calls that nobody reported, and what stands for them in run.
+    where it is known. tokens: what a sample is taken to read and write where nothing is recorded.
+    unreported: counts of recorded calls that nobody reported, and what stands for them in run. told: what reading
+    it left open.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Evidence:
     tuning: tuple[Tuning, ...] = ()
     tokens: Tokens = Tokens()
     unreported: tuple[Unreported, ...] = ()
+    told: tuple[str, ...] = ()
 
     def models(self) -> list[str]:
         """The models that answered, by name."""

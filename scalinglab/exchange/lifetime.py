@@ -59,7 +59,8 @@ def lifetimes(
 def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
     small, large = (evidence.spec(name) for name in evidence.pair())
     ours, theirs = (0.0 if sunk else _training(spec, rule) for spec in (small, large))
-    unmeasured = sorted({one.model for one in evidence.unreported if one.what == "cached"})
+    used = {*evidence.pair(), *evidence.helpers()}
+    unmeasured = sorted({one.model for one in evidence.unreported if one.what == "cached" and one.model in used})
     if unmeasured and rule.reuse == "measured":
         raise SpecError(
             f"cached tokens of {', '.join(unmeasured)} were not reported",

@@ -35,7 +35,7 @@ def notes_of(
     ]
     paid = [_SUNK] if sunk else []
     return (
-        *_about(EVIDENCE, [_tokens(evidence), *_unreported(evidence)]),
+        *_about(EVIDENCE, [_tokens(evidence), *_unreported(evidence), *evidence.told]),
         *_about(VERDICTS, once),
         *_about(EVIDENCE, [*_trained(evidence), *_missing(view), *_grades(evidence)]),
         *_about(VERDICTS, [*_READ, *fewer_draws(view.menus[0].optimal)]),

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
-    from scalinglab.samples.counts import kind_of, read_counts, read_table
+    from scalinglab.samples.counts import kind_of, read_counts
+    from scalinglab.samples.files import is_run, noted, read_run, write_jsonl, write_parquet
     from scalinglab.samples.filling import Unreported, filled
-    from scalinglab.samples.files import is_run, read_run, write_jsonl, write_parquet
+    from scalinglab.samples.frames import opened, read_stream, read_table
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
     from scalinglab.samples.store import RunStore
     from scalinglab.samples.tables import read_samples
+    from scalinglab.samples.told import unread
     from scalinglab.samples.verifiers import AGGREGATES, scored_by
 
 __all__ = [
@@ -32,13 +34,17 @@ __all__ = [
     "find_plan",
     "is_run",
     "kind_of",
+    "noted",
+    "opened",
     "read_counts",
     "read_plan",
     "read_run",
     "read_samples",
+    "read_stream",
     "read_table",
     "scored_by",
     "sound",
+    "unread",
     "write_jsonl",
     "write_parquet",
 ]

@@ -8,8 +8,22 @@ import pandas as pd
 from scalinglab.errors import DataError
 
 TASK = ("task", "benchmark")
-GRADED = ("correct", "is_correct")
-"""Whether an answer is right, in a table of samples."""
+GRADED = ("correct", "is_correct", "grade")
+"""Whether an answer is right, in a table of samples; or its grade, one of ``samples.GRADES``."""
+RATE = ("rate", "accuracy", "pass_rate")
+"""The share of right ones among n samples."""
+ARM = ("strategy", "effort", "budget", "verifier")
+"""How an answer came to be."""
+TOKENS = {
+    "prompt_tokens": ("prompt_tokens", "input_tokens"),
+    "generated_tokens": ("generated_tokens", "output_tokens", "completion_tokens"),
+    "cached_tokens": ("cached_tokens",),
+    "thinking_tokens": ("thinking_tokens", "reasoning_tokens"),
+}
+"""Under which names: of the whole prompt, of all that was written, of the prompt what a cache held, and of what
+was written the thoughts."""
+MEANS = tuple(f"mean_{name}" for names in TOKENS.values() for name in names)
+"""The same as means over the samples of a row, or of a model."""
 
 
 def name_of(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -62,16 +62,14 @@ def _completed(
     lacking = column.isna()
     for keys in ([alike[key] for key in alike], [alike["model"], alike["role"]]):
         column = column.fillna(column.groupby(keys).transform("mean"))
-    column = column.fillna(taken[what]).round().astype("int64")
+    whole = column.fillna(taken[what]).round().astype("int64")
     if what == "prompt":
         held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"]
-        column = column.clip(lower=held.astype("int64"))
-    return calls.assign(**{name: column}), _of_models(calls, what, lacking, column)
+        whole = whole.clip(lower=held.astype("int64"))
+    return calls.assign(**{name: whole}), _of_models(calls, what, lacking, whole)
 
 
-def _of_models(
-    calls: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None
-) -> Sequence[Unreported]:
+def _of_models(calls: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None) -> list[Unreported]:
     found = []
     for model, rows in calls.groupby("model").groups.items():
         missing = lacking.loc[rows]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 REPORTED = ("prompt_tokens", "generated_tokens", "question_tokens", "cached_tokens", "thinking_tokens")
 """Counts of a call that a server may leave out; all others are our own."""
-_LATER = {
+_LATER: Mapping[str, Mapping[str, Any]] = {
     "calls": {"thinking_tokens": pd.NA},
     "solutions": {"other_scores": "{}", "value": float("nan")},
     "units": {},
@@ -16,8 +19,9 @@ _LATER = {
 
 def with_later(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """A table of a run with all its columns; counts are int64, or Int64 with NA where some were not reported."""
-    lacking = {name: value for name, value in _LATER[table].items() if name not in frame}
-    frame = frame.assign(**lacking) if lacking else frame
+    for name, value in _LATER[table].items():
+        if name not in frame:
+            frame = frame.assign(**{name: value})
     if table == "solutions" and frame["value"].dtype.kind != "f":
         frame = frame.assign(value=pd.to_numeric(frame["value"], errors="coerce").astype("float64"))
     counts = {name: _counts(frame[name]) for name in REPORTED if table == "calls" and name in frame}
@@ -31,7 +35,7 @@ def _counts(column: pd.Series) -> pd.Series:
         return column
     if column.dtype == "int64" or column.dtype.kind == "b":
         return column
-    if column.dtype == object and column.map(type).eq(bool).any():
+    if column.dtype == object and any(isinstance(value, bool) for value in column):
         return column
     numbers = pd.to_numeric(column, errors="coerce")
     if (column.notna() & (numbers.isna() | (numbers % 1 != 0))).any():

@@ -2,152 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.samples.columns import GRADED, TASK, column_of, name_of, refuse, whole_numbers, with_task
-from scalinglab.samples.counts import NAMES, opened
+from scalinglab.samples.columns import refuse
+from scalinglab.samples.counts import kind_of, spread
+from scalinglab.samples.frames import opened
 from scalinglab.samples.records import Run, canonical
+from scalinglab.samples.told import answers_of
 
-SAMPLED = ("parallel", "greedy", "difficulty")
-"""Those whose answers say all of how they came to be; others have parameters, which a run records."""
-TOKENS = {
-    "prompt_tokens": ("prompt_tokens", "input_tokens"),
-    "generated_tokens": ("generated_tokens", "output_tokens", "completion_tokens"),
-    "cached_tokens": ("cached_tokens",),
-}
-"""Under which names: of the whole prompt, of all that was written, and of the prompt what a cache held."""
-_UNIT = ["task", "model", "strategy", "budget", "seed", "problem"]
-_TRUE = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+INDEPENDENT = ("parallel", "greedy", "difficulty")
+"""Strategies whose answers are single samples."""
+_UNIT = ["task", "model", "strategy", "effort", "budget", "seed", "problem"]
 
 
-def read_samples(source: str | Path | pd.DataFrame) -> Run:
-    """A table of samples (CSV, Parquet, JSONL or a DataFrame) as a run.
+def read_samples(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str] | None = None) -> Run:
+    """A table of samples (CSV, Parquet, JSONL or a DataFrame) as a run; of rates, n samples a row.
 
-    Columns: model, problem, correct (true or false, 1 or 0). Where there are any of them: sample (its number; the
-    order of rows without it), answer, score and verifier (whose score it is; "verifier" without it), strategy
-    ("parallel" without it), budget (in samples; how many rows there are without it), seed, task, and tokens under
-    the names of ``TOKENS``. A task is joined to the problem where the table holds several.
+    Columns: model, problem, correct (true or false, 1 or 0) or grade (see ``samples.GRADES``; a partial one with
+    its value). An empty grade is ungraded: it stays in n as not right. Where there are any of them: sample (its
+    number; the order of rows without it), answer, text, score and verifier (whose score it is; "verifier" without
+    it), strategy ("parallel" without it), effort (a label or a thinking budget), budget (in samples; how many rows
+    there are without it), seed, task, finish_reason, and tokens under the names of ``columns.TOKENS``, or their
+    means as ``mean_generated_tokens``. mapping: by our name of a column, the table's. A task is joined to the
+    problem where the table holds several.
 
-    A unit of the run is a model's answers to a problem under one strategy, budget and seed, of role policy.
-    ``calls`` has a row an answer of each model of which prompt and generated tokens are there; none of others:
-    their tokens are unknown. What a verifier read is never known. Raises DataError naming the row that cannot be.
+    A unit of the run is a model's answers to a problem under one strategy, effort, budget and seed, of role
+    policy. Of a strategy that draws no single samples these are the finals of a search, or outcomes of the whole
+    arm (best-of-n of a budget of 100: one chosen answer a row). ``calls`` has a row an answer of each model that
+    tells any tokens, with what is not reported missing; none of other models. What a verifier read is never
+    known. Raises DataError naming the row that cannot be.
     """
-    frame, where = opened(source)
-    rows = _named(frame, where).assign(**_told(frame, where))
+    frame, where = opened(source, mapping)
+    if kind_of(frame) == "rates":
+        frame = spread(frame, where)
+    rows = answers_of(frame, where)
+    outcome = ~rows["strategy"].isin(INDEPENDENT)
+    rows["sample"] = _numbers(rows)
+    _refuse_twice(rows, where)
     unit, firsts = _units_of(rows)
-    numbered = rows.assign(unit=unit, sample=_numbers(frame, where, unit))
-    refuse(
-        numbered.duplicated(["unit", "sample"]), where, "repeats a model, problem and sample", "each sample once"
-    )
-    numbered["size"] = np.bincount(unit)[unit]
-    numbered["budget"] = numbered["budget"].where(numbered["budget"] > 0, numbered["size"])
-    short = numbered["size"] > numbered["budget"]
-    refuse(short, where, "is one of more answers than its budget", "a budget of as many samples at least")
-    several = (numbered["strategy"] == "greedy") & (numbered["size"] > 1)
-    refuse(several, where, "is one of several greedy answers", "one greedy answer of a model to a problem")
+    rows = rows.assign(unit=unit, size=np.bincount(unit)[unit])
+    rows["budget"] = rows["budget"].where(rows["budget"] > 0, rows["size"])
+    _refuse_arms(rows, outcome, where)
     key = pd.Series([f"row {at + 1}" for at in firsts], dtype=object)
-    units = _unit_frame(numbered.iloc[firsts], key)
-    ordered = numbered.assign(key=key.to_numpy()[unit]).sort_values(["unit", "sample"], kind="stable")
+    ordered = rows.assign(key=key.to_numpy()[unit]).sort_values(["unit", "sample"], kind="stable")
     ordered["position"] = ordered.groupby("unit").cumcount()
-    return Run(units, _calls(ordered), _solutions(ordered))
+    return Run(_unit_frame(rows.iloc[firsts], key), _calls(ordered), _solutions(ordered))
 
 
-def _named(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Who answered what, and whether right: columns model, problem, task (texts) and correct (bool)."""
-    found = {ours: frame[column_of(frame, where, ours, NAMES[ours])] for ours in ("model", "problem")}
-    rows = pd.DataFrame({**found, "correct": frame[column_of(frame, where, "correct", GRADED)]})
-    refuse(rows[["model", "problem"]].isna().any(axis=1), where, "has no model or problem", "a name in both")
-    task = name_of(frame, TASK)
-    several = task is not None and len(frame[task].unique()) > 1
-    rows["problem"] = with_task(frame, where, rows["problem"].astype(str))
-    rows["task"] = "several tasks" if several else "table" if task is None else str(frame[task].iloc[0])
-    rows["model"] = rows["model"].astype(str)
-    truth = rows["correct"].astype(object).map(lambda value: _TRUE.get(str(value).strip().lower(), np.nan))
+def _numbers(rows: pd.DataFrame) -> pd.Series:
+    """The number of each answer: as it is given, else by the order of rows."""
+    if rows["sample"].notna().all():
+        return rows["sample"].astype("int64")
+    return rows.groupby(_UNIT, observed=True, dropna=False).cumcount()
+
+
+def _refuse_twice(rows: pd.DataFrame, where: str) -> None:
+    keys = [*_UNIT, "sample"]
+    twice = rows.duplicated(keys)
+    if twice.any():
+        at = int(np.flatnonzero(twice)[0])
+        first = int(np.flatnonzero((rows[keys] == rows.iloc[at][keys]).all(axis=1))[0]) + 1
+        name = " / ".join(str(rows.iloc[at][key]) for key in ("model", "problem", "sample"))
+        refuse(twice, where, f"repeats a model, problem and sample ({name}, as row {first})", "each sample once")
+
+
+def _refuse_arms(rows: pd.DataFrame, outcome: pd.Series, where: str) -> None:
+    short = ~outcome & (rows["size"] > rows["budget"])
+    refuse(short, where, "is one of more answers than its budget", "a budget of as many samples at least")
+    several = (rows["strategy"] == "greedy") & (rows["size"] > 1)
+    refuse(several, where, "is one of several greedy answers", "one greedy answer of a model to a problem")
+    priced = rows["generated_tokens"].notna() | rows["budgeted"]
     refuse(
-        truth.isna(),
-        where,
-        f"has correct {_first(rows['correct'], truth.isna())}",
-        "true or false, 1 or 0 (a rate needs n: a table of counts, with n and correct)",
+        outcome & ~priced, where, "is an arm's outcome of unknown cost", "a budget in samples, or generated_tokens"
     )
-    return rows.assign(correct=truth == 1)
-
-
-def _told(frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:
-    """What a table may tell of its answers, and what stands for it where it does not."""
-
-    def texts(name: str, default: str | None) -> pd.Series:
-        given = frame[name].tolist() if name in frame else [None] * len(frame)
-        return pd.Series([default if pd.isna(one) else str(one) for one in given], frame.index, dtype=object)
-
-    told = {"answer": texts("answer", None), "strategy": texts("strategy", "parallel")}
-    unknown = ~told["strategy"].isin(SAMPLED)
-    refuse(
-        unknown, where, f"has strategy {_first(told['strategy'], unknown)}",
-        f"one of {', '.join(SAMPLED)}; record others as a run, with their parameters",
-    )  # fmt: skip
-    told["verifier"] = texts("verifier", "verifier" if "score" in frame else None)
-    told["score"] = _scores(frame, where)
-    told["budget"] = whole_numbers(frame["budget"], where, "budget") if "budget" in frame else _zeros(frame)
-    refuse((told["budget"] == 0) & ("budget" in frame), where, "has budget 0", "a whole number above 0")
-    told["seed"] = whole_numbers(frame["seed"], where, "seed") if "seed" in frame else _zeros(frame)
-    return told | _tokens(frame, where)
-
-
-def _scores(frame: pd.DataFrame, where: str) -> pd.Series:
-    """Scores as floats; NaN where there is none."""
-    if "score" not in frame:
-        return pd.Series(np.nan, frame.index)
-    scores = pd.to_numeric(frame["score"], errors="coerce").astype(np.float64)
-    bad = (scores.isna() & frame["score"].notna()) | np.isinf(scores)
-    refuse(bad, where, f"has score {_first(frame['score'], bad)}", "a finite number, or nothing")
-    return scores
-
-
-def _tokens(frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:
-    """Token counts as whole numbers; -1 where the table has none of a model."""
-    model = frame[column_of(frame, where, "model", NAMES["model"])]
-    found = {}
-    for ours, names in TOKENS.items():
-        theirs = name_of(frame, names)
-        column = pd.Series(-1, frame.index) if theirs is None else frame[theirs]
-        known = column.notna()
-        partly = ~known & known.groupby(model.to_numpy()).transform("any")
-        refuse(
-            partly, where, f"has no {ours}, and others of its model have", "tokens of all its answers, or of none"
-        )
-        whole = whole_numbers(column.where(known, 0), where, ours) if theirs is not None else column
-        found[ours] = whole.where(known, -1)
-    over = found["cached_tokens"] > found["prompt_tokens"]
-    refuse(over, where, "has more cached tokens than prompt tokens", "a prompt that counts its cached part")
-    return found
 
 
 def _units_of(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The number of each row's unit, in the order of units' first rows by name, and those first rows."""
-    unit = rows.groupby(_UNIT, sort=True, observed=True).ngroup().to_numpy()
+    unit = rows.groupby(_UNIT, sort=True, observed=True, dropna=False).ngroup().to_numpy()
     firsts = np.full(unit.max() + 1, len(unit))
     np.minimum.at(firsts, unit, np.arange(len(unit)))
     return unit, firsts
 
 
-def _numbers(frame: pd.DataFrame, where: str, unit: np.ndarray) -> pd.Series:
-    if "sample" in frame:
-        return whole_numbers(frame["sample"], where, "sample")
-    return pd.Series(unit, frame.index).groupby(unit).cumcount()
-
-
 def _unit_frame(first: pd.DataFrame, key: pd.Series) -> pd.DataFrame:
     first = first.reset_index(drop=True)
-    judged = first["score"].notna()
-    parameters = [
-        canonical(({"samples": int(n)} if strategy != "greedy" else {}) | ({"verifier": name} if scored else {}))
-        for strategy, n, name, scored in zip(
-            first["strategy"], first["budget"], first["verifier"], judged, strict=True
-        )
-    ]
+    judged = first["score"].notna() | (first["verifier"].notna() & ~first["strategy"].isin(INDEPENDENT))
+    told = zip(first["strategy"], first["budget"], first["effort"], first["verifier"], judged, strict=True)
     return pd.DataFrame(
         {
             "key": key,
@@ -155,11 +101,17 @@ def _unit_frame(first: pd.DataFrame, key: pd.Series) -> pd.DataFrame:
             **{name: first[name] for name in ("task", "problem")},
             "role": "policy",
             **{name: first[name] for name in ("model", "strategy")},
-            "parameters": parameters,
+            "parameters": [canonical(_parameters(*row)) for row in told],
             "budget": first["budget"].astype(np.int64),
             "seed": first["seed"],
         }
     )
+
+
+def _parameters(strategy: str, n: int, effort: str, verifier: str, judged: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {} if strategy == "greedy" else {"samples": int(n)}
+    found |= {"effort": effort} if effort else {}
+    return found | ({"verifier": verifier} if judged else {})
 
 
 def _solutions(rows: pd.DataFrame) -> pd.DataFrame:
@@ -168,47 +120,39 @@ def _solutions(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "unit": rows["key"].to_numpy(),
             "position": rows["position"].to_numpy(),
-            "text": "",
+            "text": rows["text"].to_numpy(),
             "answer": rows["answer"].to_numpy(),
-            "grade": np.where(rows["correct"], "right", "wrong"),
+            "grade": rows["grade"].to_numpy(),
             "scores": scores,
             "sample": rows["sample"].to_numpy(),
             "chain": 0,
             "round": 0,
             "other_scores": "{}",
+            "value": rows["value"].to_numpy(np.float64),
         }
     )
 
 
 def _calls(rows: pd.DataFrame) -> pd.DataFrame:
-    known = rows[(rows["prompt_tokens"] >= 0) & (rows["generated_tokens"] >= 0)]
-    prompt = known["prompt_tokens"].to_numpy(np.int64)
+    told = rows["prompt_tokens"].notna() | rows["generated_tokens"].notna()
+    known = rows[told.groupby(rows["model"]).transform("any")]
     return pd.DataFrame(
         {
             "unit": known["key"].to_numpy(),
             "position": known["position"].to_numpy(),
             "role": "policy",
             "model": known["model"].to_numpy(),
-            "prompt_tokens": prompt,
-            "generated_tokens": known["generated_tokens"].to_numpy(np.int64),
-            "question_tokens": prompt,
-            "cached_tokens": np.maximum(known["cached_tokens"].to_numpy(np.int64), 0),
+            "prompt_tokens": known["prompt_tokens"].array,
+            "generated_tokens": known["generated_tokens"].array,
+            "question_tokens": known["prompt_tokens"].array,
+            "cached_tokens": known["cached_tokens"].array,
             "reusable_tokens": 0,
             "scored_tokens": 0,
             "sample": known["sample"].to_numpy(),
             "chain": 0,
             "round": 0,
-            "finish_reason": "unknown",
+            "finish_reason": known["finish_reason"].to_numpy(),
             "seconds": 0.0,
+            "thinking_tokens": known["thinking_tokens"].array,
         }
     )
-
-
-def _zeros(frame: pd.DataFrame) -> pd.Series:
-    return pd.Series(0, frame.index)
-
-
-def _first(values: pd.Series, bad: pd.Series) -> str:
-    """How the first bad value reads."""
-    found = values[bad].tolist()
-    return repr(found[0]) if found else ""

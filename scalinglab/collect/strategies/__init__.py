@@ -10,6 +10,7 @@ solution's, the others' its ``other_scores`` (read by ``samples.scored_by``). A 
 
 from scalinglab.collect.strategies.drafts import Draft, Policy, judge
 from scalinglab.collect.strategies.record import (
+    OUTCOME,
     SAMPLES,
     STRATEGIES,
     Entry,
@@ -17,12 +18,14 @@ from scalinglab.collect.strategies.record import (
     Selectors,
     Strategy,
     find,
+    known,
     register,
 )
 from scalinglab.collect.strategies.sampling import greedy, parallel, revisions
 from scalinglab.collect.strategies.trees import ROUNDS, allocate, beam_search, dvts, lookahead, rebase
 
 __all__ = [
+    "OUTCOME",
     "ROUNDS",
     "SAMPLES",
     "STRATEGIES",
@@ -38,6 +41,7 @@ __all__ = [
     "find",
     "greedy",
     "judge",
+    "known",
     "lookahead",
     "parallel",
     "rebase",

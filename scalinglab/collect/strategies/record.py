@@ -51,6 +51,8 @@ class Selectors:
     judged: tuple[str, ...] = ()
 
 
+OUTCOME = Selectors(("recorded",), ("recorded",))
+"""Of what others recorded as the outcome of a whole arm: chosen already, by its verifier where one is named."""
 SAMPLES = Selectors(("majority",), ("weighted", "best-of-n"))
 """Of independent samples, which every selector of ``curves`` can read at every k."""
 
@@ -101,7 +103,9 @@ class Strategy:
 
     def block_of(self, parameters: Parameters) -> int | None:
         """Samples of one block; None where nothing below its budget is read."""
-        return int(parameters[self.block]) if isinstance(self.block, str) else self.block
+        if isinstance(self.block, str):
+            return int(parameters[self.block]) if self.block in parameters else None
+        return self.block
 
     def independent(self, parameters: Parameters) -> bool:
         """Whether its samples are, so that every k up to its budget is read from them."""
@@ -109,13 +113,17 @@ class Strategy:
 
     def choosers(self, parameters: Parameters, verifiers: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The selectors under each of the verifiers that judged its solutions; "" stands for none."""
+        if self.selectors is OUTCOME:
+            return dict.fromkeys(verifiers or ("",), OUTCOME.alone)
         selectors = SAMPLES if self.independent(parameters) else self.selectors
         alone = {"": selectors.alone} if selectors.alone else {}
         return alone | dict.fromkeys(verifiers, selectors.judged)
 
     def family(self, parameters: Parameters) -> dict[str, Any]:
         """The parameters that tell it from others of its name: all but what grows with the budget."""
-        return {key: value for key, value in parameters.items() if key not in (*self.scales, "verifier")}
+        return {
+            key: value for key, value in parameters.items() if key not in (*self.scales, "samples", "verifier")
+        }
 
 
 _known: dict[str, Strategy] = {}
@@ -155,6 +163,11 @@ def find(name: str) -> Strategy:
     return _known[name]
 
 
+def known(name: str) -> Strategy:
+    """What reads the strategy of a recorded unit: its own record, or that of an arm that others ran."""
+    return _known[name] if name in _known else replace(_OUTCOME, name=name)
+
+
 def whole(strategy: str, parameters: Parameters, name: str) -> int:
     """A parameter that must be a whole number above 0. Raises DataError."""
     value = parameters.get(name)
@@ -171,6 +184,13 @@ def odd(strategy: str, budget: int, allowed: str) -> DataError:
 def given(**parameters: Any) -> dict[str, Any]:
     """Those that are not None: the function's own default stands for what a study does not say."""
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+async def _elsewhere(*_: Any, **__: Any) -> list[Draft]:
+    raise NotImplementedError("what others ran is read, not collected")
+
+
+_OUTCOME = Strategy("outcome", _elsewhere, scales=("samples",), selectors=OUTCOME)
 
 
 def _imported(name: str) -> Strategy:
