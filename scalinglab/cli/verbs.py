@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from scalinglab import __version__
-from scalinglab.cli import advise, collect, exchange, findings, fit, laws, ledger, models, optimal, sizes, testbed
+from scalinglab.cli import (
+    advise,
+    collect,
+    exchange,
+    findings,
+    fit,
+    importing,
+    laws,
+    ledger,
+    models,
+    optimal,
+    sizes,
+    testbed,
+)
 from scalinglab.cli.options import Json, comparing
 from scalinglab.cli.render import command, print_files
 from scalinglab.errors import ScalingLabError
@@ -56,6 +69,7 @@ app.command(epilog="Example: scalinglab collect tests/data/first-study/study.tom
     collect.collect
 )
 app.command(epilog="Example: scalinglab status run --json")(comparing(collect.status, only=_LEDGER))
+app.command("import", epilog="Example: scalinglab import auto logs --out run")(importing.import_)
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
 app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
 

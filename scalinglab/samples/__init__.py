@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from scalinglab.samples.files import is_run, noted, read_run, write_jsonl, write_parquet
     from scalinglab.samples.filling import Unreported, filled
     from scalinglab.samples.frames import opened, read_stream, read_table
+    from scalinglab.samples.importers.reading import read_logs
+    from scalinglab.samples.importers.record import Asked, Importer, Log, importers
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
     from scalinglab.samples.store import RunStore
@@ -21,8 +23,11 @@ __all__ = [
     "GRADES",
     "PLAN",
     "ROLES",
+    "Asked",
     "Call",
     "Cell",
+    "Importer",
+    "Log",
     "Plan",
     "PlanModel",
     "Run",
@@ -32,11 +37,13 @@ __all__ = [
     "Unreported",
     "filled",
     "find_plan",
+    "importers",
     "is_run",
     "kind_of",
     "noted",
     "opened",
     "read_counts",
+    "read_logs",
     "read_plan",
     "read_run",
     "read_samples",
