@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from scalinglab.curves.alike import alike, beside, repeated, rows_of
     from scalinglab.curves.arms import ARM, Arms, Asked, arms_from, arms_of, asked
     from scalinglab.curves.costs import QueryCost, spec_cost
+    from scalinglab.curves.efforts import THINK
     from scalinglab.curves.estimators import best_of_k, pass_at_k
     from scalinglab.curves.intervals import (
         DRAWS,
@@ -46,10 +47,11 @@ if TYPE_CHECKING:
         pools_from_counts,
     )
     from scalinglab.curves.prices import Price, checking, from_tokens
-    from scalinglab.curves.readers import Finals, Placed, Reader, Sampled
+    from scalinglab.curves.readers import Efforts, Finals, Placed, Reader, Sampled
     from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
     from scalinglab.curves.votes import vote_at_k
-    from scalinglab.curves.ways import Way, coverage_pools, ways_of
+    from scalinglab.curves.way import Way
+    from scalinglab.curves.ways import coverage_pools, ways_of
 
 __all__ = [
     "ARM",
@@ -63,8 +65,10 @@ __all__ = [
     "MEASURED",
     "MOST_UNITS",
     "SELECTORS",
+    "THINK",
     "Arms",
     "Asked",
+    "Efforts",
     "Finals",
     "Floats",
     "Graded",

@@ -13,7 +13,8 @@ from scalinglab.curves.alike import beside, columns_of
 from scalinglab.curves.pools import Floats, Ints
 from scalinglab.curves.prices import Price
 from scalinglab.curves.readers import Placed, Reader
-from scalinglab.curves.ways import Way, ways_of
+from scalinglab.curves.way import Way
+from scalinglab.curves.ways import ways_of
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from scalinglab.curves.pools import Floats, Ints, Pool
 from scalinglab.curves.selectors import accuracy
@@ -90,6 +91,29 @@ class Finals:
     def at(self, budgets: Ints, rows: Ints) -> Read:
         found = self.values[np.ix_(rows, np.searchsorted(self.budgets, budgets))]
         return found, np.zeros_like(found)
+
+
+@dataclass(frozen=True)
+class Efforts:
+    """One answer at each effort to think, by the samples at that effort. budgets: tokens of an answer, rising."""
+
+    problems: tuple[str, ...]
+    budgets: Ints
+    parts: tuple[Sampled, ...]
+    step: int = 0
+
+    @property
+    def fewest(self) -> int:
+        return min(part.fewest for part in self.parts)
+
+    def at(self, budgets: Ints, rows: Ints) -> Read:
+        found = [self._one(int(at), rows) for at in np.searchsorted(self.budgets, budgets)]
+        return np.column_stack(found), np.zeros((len(rows), len(budgets)))
+
+    def _one(self, at: int, rows: Ints) -> Floats:
+        part = self.parts[at]
+        own = pd.Index(part.problems).get_indexer(pd.Index(self.problems))[rows]
+        return part.at(np.ones(1, dtype=np.int64), own)[0][:, 0]
 
 
 @dataclass(frozen=True)

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scalinglab.collect.strategies import OUTCOME, Strategy, known
+from scalinglab.curves.efforts import efforts
 from scalinglab.curves.pools import Pool, Samples, pools_from_counts
 from scalinglab.curves.prices import Charged, Price, charged, checking, from_tokens, pays
 from scalinglab.curves.readers import Finals, Reader, Sampled
 from scalinglab.curves.selectors import SELECTORS, accuracy
+from scalinglab.curves.way import Way
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention
 from scalinglab.samples import Run
-
-
-@dataclass(frozen=True)
-class Way:
-    """Arms that differ in budget alone: how they answer, what reads them, and their Price under each rule.
-
-    judge: the model behind the verifier that chooses; None for none, or an exact checker.
-    """
-
-    role: str
-    model: str
-    strategy: str
-    setting: str
-    verifier: str
-    selector: str
-    judge: str | None
-    reader: Reader
-    prices: tuple[Price, ...]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The columns of ``arms.ARM`` without the budget."""
-        return (self.role, self.model, self.strategy, self.setting, self.verifier, self.selector)
 
 
 def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], seed: int = 0) -> list[Way]:
@@ -97,8 +77,15 @@ def _of_run(
     units = units[np.array([known(name).answers for name in units["strategy"]], dtype=bool)]
     families = {id(o): json.dumps(known(s).family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
-    for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False):
-        yield from _Group(evidence, rules, rows, samples, called, costs, seed).ways()
+    groups = [
+        _Group(evidence, rules, rows, samples, called, costs, seed)
+        for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False)
+    ]
+    for group in groups:
+        yield from group.ways()
+    single = [group for group in groups if known(group.strategy).independent(group.options)]
+    thinking = {group.model for group in single if "effort" in group.options}
+    yield from efforts([group.single() for group in single if group.model in thinking], run)
 
 
 def _distinct(units: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
@@ -120,6 +107,24 @@ class _Group:
     called: frozenset[str]
     costs: list[Charged] | None
     seed: int
+
+    @property
+    def model(self) -> str:
+        return str(self.rows.iloc[0]["model"])
+
+    @property
+    def strategy(self) -> str:
+        return str(self.rows.iloc[0]["strategy"])
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The parameters of the first unit; those of others differ in budget."""
+        found: Mapping[str, Any] = self.rows.iloc[0]["options"]
+        return found
+
+    def single(self) -> Way:
+        """One answer, which nobody chose or checked."""
+        return self._way(known(self.strategy), "", None, "recorded")
 
     def ways(self) -> Iterator[Way]:
         first = self.rows.iloc[0]

@@ -70,6 +70,8 @@ def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) 
     for spec in (small, large, *_helpers(evidence, rule)):  # a rule that one cannot serve is found before reading
         flops.total(flops.decode(spec, 1, 1, convention=rule))
     queries = float(small.training_tokens or 0) / written
+    if sunk and not queries:  # nobody pays what R counts
+        queries = float("inf")
     if not queries:
         raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
     return Lifetime(rule, ours, theirs, queries, evidence.tuning)

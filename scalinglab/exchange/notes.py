@@ -88,16 +88,18 @@ def _tokens(evidence: Evidence) -> str:
 
 
 def _unreported(evidence: Evidence) -> Iterator[str]:
-    """Counts of recorded calls that nobody reported, and what stands for them."""
+    """Counts of the recorded calls of what is compared that nobody reported, and what stands for them."""
+    used = {*evidence.pair(), *evidence.helpers()}
+    told: dict[tuple[str, str], list[str]] = {}
     for one in evidence.unreported:
-        if one.taken is None:
-            stands = "no rule that prices what was measured is used"
-        elif one.missing < one.of:
-            stands = f"taken as the mean of the others ({one.taken:.4g})"
-        else:
-            stands = f"taken to be {one.taken:.4g} (--prompt)"
         share = "none" if one.missing == one.of else f"{one.of - one.missing:,} of {one.of:,}"
-        yield f"{one.what} tokens of {one.model}: {share} reported; {stands}"
+        mean = "" if one.taken is None else f"; taken to be {one.taken:.4g}"
+        stands = f"{mean} (--prompt)" if one.missing == one.of and mean else f"{mean}, the mean of the others"
+        if one.model in used:
+            why = stands if mean else "; no rule is used that prices what an engine's cache held"
+            told.setdefault((one.what, f"{share} reported{why}"), []).append(one.model)
+    for (what, how), models in told.items():
+        yield f"{what} tokens of {', '.join(models)}: {how}"
 
 
 def _assumed(evidence: Evidence) -> tuple[list[str], bool]:
@@ -135,6 +137,10 @@ def _missing(view: View) -> Iterator[str]:
         yield f"missing: {name} was never asked {count} of {whole} problems; compared on {shared}"
 
 
+_CUT = ("length", "max_tokens")
+"""What servers and logs call a completion that a limit cut."""
+
+
 def _grades(evidence: Evidence) -> Iterator[str]:
     """Samples that were not right for another reason than a wrong answer, counted."""
     if evidence.run is None:
@@ -143,6 +149,11 @@ def _grades(evidence: Evidence) -> Iterator[str]:
     odd = [f"{int(n)} {grade}" for grade, n in counts.items() if grade not in ("right", "wrong")]
     if odd:
         yield f"of {int(counts.sum())} answers {', '.join(odd)}: all stay in n as not right"
+    calls = evidence.run.calls
+    for name in evidence.pair():
+        cut = calls.loc[(calls["model"] == name) & (calls["role"] != "verifier"), "finish_reason"].isin(_CUT)
+        if cut.any():
+            yield f"of {len(cut):,} completions of {name} {100 * cut.mean():.1f} % were cut by a limit of tokens"
 
 
 def _bins(evidence: Evidence, view: View) -> Iterator[str]:
@@ -178,7 +189,8 @@ def _judges(evidence: Evidence, found: Sequence[View]) -> Iterator[str]:
     called = set() if evidence.run is None else set(evidence.run.calls["model"].unique())
     left = [name for name in evidence.lacking if name in called or name in evidence.models()]
     if left:
-        yield f"left out: what {', '.join(left)} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
+        named = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+        yield f"left out: what {named} answered or judged, without a spec (--spec MODEL=7e9@2e12)"
     silent = {name: model for name, model in evidence.verifiers.items() if model and model not in called}
     yield from _silent(evidence, silent)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scalinglab.curves import (
     Arms,
+    Efforts,
     Floats,
     Group,
     Line,
@@ -132,12 +133,30 @@ def _halved(
             if way == setter:
                 eases.append(_ease(easy, verifier)[reader.rows])
         labels.append(difficulty_bins(eases[-1], count))
+    later |= _efforts(arms[0], later)
     half = int(easy.n.mean())
     prices = [_told(one, evidence, rule, small, setter) for one, rule in zip(arms, rules, strict=True)]
     spent = tuple(price.flops(np.array([half]))[:, 0] for price in prices)
     groups = bin_groups(labels, count)
     return Division(arms[0].problems, count, groups, tuple(labels), verifier, tuple(eases), half, spent,
                     {way: tuple(every) for way, every in later.items()})  # fmt: skip
+
+
+def _efforts(arms: Arms, later: Mapping[int, Sequence[Reader]]) -> dict[int, list[Reader]]:
+    """Of each line over efforts that holds samples which set the bins: the line with the other half, by split."""
+    found: dict[int, list[Reader]] = {}
+    placed = {way: reader for way, reader in arms.readers.items() if isinstance(reader, Placed)}
+    for way, mine in placed.items():
+        line = mine.reader
+        if not isinstance(line, Efforts):
+            continue
+        for setter, scored in later.items():
+            if placed[setter].reader in line.parts:
+                at = line.parts.index(placed[setter].reader)
+                halved = [half for one in scored if isinstance(half := getattr(one, "reader", None), Sampled)]
+                parts = [(*line.parts[:at], half, *line.parts[at + 1 :]) for half in halved]
+                found[way] = [replace(mine, reader=replace(line, parts=own)) for own in parts]
+    return found
 
 
 def _sampled(arms: Arms, small: str) -> dict[int, Reader]:

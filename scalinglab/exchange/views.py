@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.curves import (
+    THINK,
     Arms,
     Floats,
     Group,
@@ -158,13 +159,15 @@ class View:
     def menu(self, *, large: bool = False) -> list[Line]:
         """What a side can run, greedy answers among it: lines that do not know the right answers.
 
-        Where every line takes a perfect verifier, as counts do, those.
+        Where every line takes a perfect verifier, as counts do, one answer at each effort, else those.
         """
-        own = self._side(large=large)
+        every = self._side(large=large)
+        think = [line for line in every if line.strategy == THINK]  # one answer at each effort
+        own = [line for line in every if line.strategy != THINK]
         honest = [
             line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None
         ]
-        return honest or own
+        return honest or think or own
 
     @cached_property
     def _cheapest(self) -> dict[str, float]:
