@@ -1,4 +1,4 @@
-"""Thinking as an axis: efforts as arms, a line over them in tokens; tables of rates, outcomes and unknown tokens."""
+"""Thinking as an axis: efforts as arms, a line over them in tokens; rates, outcomes, unknown tokens, tasks."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import compare
+from scalinglab.exchange import compare, compare_tasks, over_tasks
 from scalinglab.flops import CONVENTIONS
 from scalinglab.specs import parse
 
@@ -84,7 +84,7 @@ def test_a_row_may_be_the_outcome_of_a_whole_arm_and_costs_its_budget_and_its_ve
 
 
 def test_an_outcome_of_unknown_budget_and_tokens_has_no_price_and_is_refused():
-    with pytest.raises(DataError, match="row 1 .*outcome of unknown cost"):
+    with pytest.raises(DataError, match=r"row 1 .*outcome of unknown cost"):
         open_evidence(outcome().drop(columns="budget"))
 
 
@@ -115,6 +115,24 @@ def test_two_sources_are_compared_on_the_problems_both_hold(tmp_path):
     assert compare(evidence, rules=PAPER, bins=1).views[0].arms.problems == ("2", "3", "4")
     with pytest.raises(DataError, match="both tell of thinker / parallel"):
         open_evidence([small, small])
+
+
+def test_tasks_are_compared_apart_and_weigh_alike_over_all():
+    easy, hard = rates(problems=40), rates(problems=10)
+    frame = pd.concat(
+        [easy.assign(task="easy"), hard.assign(task="hard", correct=lambda rows: rows["correct"] // 2)]
+    )
+    evidence = open_evidence(frame, small="thinker", large="large", specs=SPECS)
+    with pytest.raises(DataError, match=r"2 tasks in a DataFrame \(easy, hard\); expected one task"):
+        compare(evidence, rules=PAPER, bins=1)
+    found = compare_tasks(evidence, rules=PAPER, bins=1)
+    over = over_tasks(found).set_index(["strategy", "R"])
+    each = [one.verdicts.set_index(["strategy", "R"]) for one in found.values()]
+    at = ("compute-optimal", 22.0)
+    assert over.loc[at, "problems"] == 50
+    assert over.loc[at, "difference"] == pytest.approx(np.mean([one.loc[at, "difference"] for one in each]))
+    half = [one.loc[at, "difference"] - one.loc[at, "low"] for one in each]
+    assert over.loc[at, "difference"] - over.loc[at, "low"] == pytest.approx(np.hypot(*half) / 2)
 
 
 def test_a_rate_with_n_is_a_count_and_another_is_refused():

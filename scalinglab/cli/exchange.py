@@ -55,6 +55,8 @@ def exchange(
     if surface is not None:
         return _surface(case, surface, as_json)
     evidence = case.evidence()
+    if len(evidence.tasks()) > 1:
+        return _tasks(case, evidence, as_json, sunk=sunk, thinking=thinking, weak=weak_verifier)
     found = compared(case, evidence, sunk=sunk, thinking=thinking, weak=weak_verifier)
     shown, even = found.verdicts, found.breakeven
     if selector is not None:
@@ -88,16 +90,43 @@ def _by_ratio(found: Comparison, ratio: float) -> Comparison:
     return replace(found, notes=tuple(notes), breakeven=found.breakeven.assign(**unknown))
 
 
+def _tasks(case: Case, evidence: Evidence, as_json: bool, **options: Any) -> None:
+    """A verdict a task, and one over all of them."""
+    from scalinglab.exchange import over_tasks, verdict_table
+    from scalinglab.report import Section, rows
+
+    found = {task: compared(case, evidence.of_task(task), **options) for task in evidence.tasks()}
+    over = over_tasks(found)
+    if as_json:
+        each = {task: _document(one, one.verdicts, one.breakeven, case) for task, one in found.items()}
+        return print_rows([], {"tasks": each, "over": rows(over)}, as_json)
+    for task, one in found.items():
+        typer.echo(f"Task {task}\n")
+        _print(one, one.verdicts, one.breakeven, case, as_json)
+        typer.echo("")
+    name = shown_rule(next(iter(found.values())), case.rule().name)
+    heading = f"Over {len(found)} tasks, each weighing the same: accuracy points (95 %), verdict"
+    notes = ["problems are not pooled: means over tasks of the rows above, intervals over each task's problems"]
+    return typer.echo(Section("over", heading, notes, verdict_table(over.assign(bin="all"), name)).text())
+
+
+def _document(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case) -> dict[str, Any]:
+    from scalinglab.exchange import sensitivity
+    from scalinglab.report import rows
+
+    document = {"small": found.small, "large": found.large, "convention": str(case.rule()), "rows": rows(shown)}
+    document |= {"breakeven": rows(even), "sensitivity": rows(sensitivity(shown))}
+    return document | {"unpriced": dict(found.unpriced), "notes": list(found.notes)}
+
+
 def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case, as_json: bool) -> None:
     from scalinglab.exchange import breakeven_table, sensitivity, verdict_table
-    from scalinglab.report import Section, rows
+    from scalinglab.report import Section
 
     flips, rule = sensitivity(shown), case.rule()
     name = shown_rule(found, rule.name)
     if as_json:
-        document = {"small": found.small, "large": found.large, "convention": str(rule), "rows": rows(shown)}
-        document |= {"breakeven": rows(even), "sensitivity": rows(flips)}
-        return print_rows([], document | {"unpriced": dict(found.unpriced), "notes": list(found.notes)}, as_json)
+        return print_rows([], _document(found, shown, even, case), as_json)
     heading = f"{found.small} with test-time compute against {found.large}: accuracy points (95 %), verdict"
     ends = "within the R that the measured budgets stand for; an end that is missing lies beyond them"
     left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]

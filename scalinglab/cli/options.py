@@ -44,6 +44,7 @@ Specs = Annotated[
         "active/total 37e9/671e9); @TOKENS it was trained on.",
     ),
 ]
+OneTask = Annotated[str | None, typer.Option("--task", help="One of several tasks of the data.")]
 Ratio = Annotated[
     float | None, typer.Option(help="In place of specs: the large model costs so many times the small one's.")
 ]
@@ -81,6 +82,7 @@ class Case:
     strict: Strict = False
     seed: Seed = 0
     mapping: Map = None
+    task: OneTask = None
 
     def evidence(self) -> Evidence:
         """The evidence with its cast and specs."""
@@ -96,6 +98,7 @@ class Case:
             generated=self.generate,
             mapping=read_map(self.mapping),
         )
+        found = found if self.task is None else found.of_task(self.task)
         helpers = {*found.revisers(), *found.verifiers.values()}.intersection(found.specs)
         if self.ratio is not None and helpers:  # of known sizes, beside a pair of none
             raise DataError(

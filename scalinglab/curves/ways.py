@@ -30,13 +30,14 @@ def ways_of(evidence: Evidence, rules: Sequence[Convention], *, models: Sequence
     """
     for name in models:
         evidence.known(name)
-    if evidence.run is None:
-        return list(_of_counts(evidence, rules, models, seed))
-    tasks = len(evidence.run.units["task"].unique())
+    tasks = len(evidence.tasks())
     if not tasks:
         raise DataError(f"no units of work in {evidence.source}", "a run with samples", "collect some")
     if tasks != 1:
-        raise DataError(f"a run of {tasks} tasks", "one task", "split the run")
+        named = ", ".join(evidence.tasks())
+        raise DataError(f"{tasks} tasks in {evidence.source} ({named})", "one task", "choose one: --task NAME")
+    if evidence.run is None:
+        return list(_of_counts(evidence, rules, models, seed))
     return list(_of_run(evidence, evidence.run, rules, models, seed))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -51,6 +51,24 @@ class Evidence:
     tokens: Tokens = Tokens()
     unreported: tuple[Unreported, ...] = ()
     told: tuple[str, ...] = ()
+
+    def tasks(self) -> list[str]:
+        """The tasks whose problems were asked; one, without a name, where nothing tells them apart."""
+        frame = self.counts if self.run is None else self.run.units
+        assert frame is not None
+        return sorted(map(str, frame["task"].unique())) if "task" in frame else [""]
+
+    def of_task(self, task: str) -> Evidence:
+        """The evidence on one of several tasks. Raises DataError for an unknown one."""
+        if task not in self.tasks():
+            raise DataError(f"no task {task!r}", f"one of {', '.join(self.tasks())}", "name a task of the data")
+        if self.run is None:
+            assert self.counts is not None
+            mine = self.counts[self.counts["task"] == task] if "task" in self.counts else self.counts
+            return replace(self, counts=mine.reset_index(drop=True))
+        units = self.run.units[self.run.units["task"] == task].reset_index(drop=True)
+        kept = (frame[frame["unit"].isin(units["key"])] for frame in (self.run.calls, self.run.solutions))
+        return replace(self, run=Run(units, *(frame.reset_index(drop=True) for frame in kept)))
 
     def models(self) -> list[str]:
         """The models that answered, by name."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.summary import breakeven_table, verdict_table
     from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
     from scalinglab.exchange.tables import curves, line_table, unchosen
+    from scalinglab.exchange.tasks import compare_tasks, over_tasks
     from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
 
@@ -54,6 +55,7 @@ __all__ = [
     "charged_to",
     "choose",
     "compare",
+    "compare_tasks",
     "curves",
     "effective_sizes",
     "findings",
@@ -64,6 +66,7 @@ __all__ = [
     "match_ratio",
     "match_specs",
     "once_name",
+    "over_tasks",
     "published",
     "published_bars",
     "published_lines",

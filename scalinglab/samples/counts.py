@@ -15,6 +15,7 @@ from scalinglab.samples.columns import (
     GRADED,
     MEANS,
     RATE,
+    TASK,
     column_of,
     name_of,
     refuse,
@@ -32,8 +33,8 @@ def read_counts(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str]
 
     Reads CSV, Parquet, JSONL or a DataFrame; common other names of the columns are understood, and a rate in
     place of correct. mapping: by our name of a column, the table's. A task column is joined to the problem where
-    the table holds several tasks. Raises DataError naming the row that cannot be right, and for a table of
-    samples.
+    the table holds several tasks, which has a column task then. Raises DataError naming the row that cannot be
+    right, and for a table of samples.
     """
     frame, path = opened(source, mapping)
     if kind_of(frame) == "samples":
@@ -64,7 +65,8 @@ def counted(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     refuse(counts["correct"] > counts["n"], where, "has more correct than n samples", "0 <= correct <= n")
     counts["model"] = counts["model"].astype(str)
     counts["problem"] = with_task(frame, where, counts["problem"].astype(str))
-    return counts
+    task = name_of(frame, TASK)
+    return counts if task is None or len(frame[task].unique()) < 2 else counts.assign(task=frame[task].astype(str))
 
 
 def kind_of(frame: pd.DataFrame) -> Literal["counts", "samples", "rates"]:

@@ -28,8 +28,7 @@ def read_samples(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str
     number; the order of rows without it), answer, text, score and verifier (whose score it is; "verifier" without
     it), strategy ("parallel" without it), effort (a label or a thinking budget), budget (in samples; how many rows
     there are without it), seed, task, finish_reason, and tokens under the names of ``columns.TOKENS``, or their
-    means as ``mean_generated_tokens``. mapping: by our name of a column, the table's. A task is joined to the
-    problem where the table holds several.
+    means as ``mean_generated_tokens``. mapping: by our name of a column, the table's.
 
     A unit of the run is a model's answers to a problem under one strategy, effort, budget and seed, of role
     policy. Of a strategy that draws no single samples these are the finals of a search, or outcomes of the whole

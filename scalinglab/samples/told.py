@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples.columns import GRADED, TASK, TOKENS, column_of, name_of, refuse, whole_numbers, with_task
+from scalinglab.samples.columns import GRADED, TASK, TOKENS, column_of, name_of, refuse, whole_numbers
 from scalinglab.samples.frames import NAMES
 from scalinglab.samples.records import GRADES
 
@@ -36,9 +36,10 @@ def answers_of(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     refuse(rows["model"].isna(), where, "has no model", "a name")
     refuse(rows["problem"].isna(), where, "has no problem", "a name")
     task = name_of(frame, TASK)
-    several = task is not None and len(frame[task].unique()) > 1
-    rows["problem"] = with_task(frame, where, rows["problem"].astype(str))
-    rows["task"] = "several tasks" if several else "table" if task is None else str(frame[task].iloc[0])
+    rows["problem"] = rows["problem"].astype(str)
+    if task is not None:
+        refuse(frame[task].isna() & bool(frame[task].notna().any()), where, "has no task", "a task in each row")
+    rows["task"] = "table" if task is None else frame[task].fillna("table").astype(str)
     rows["model"] = rows["model"].astype(str)
     rows["grade"], rows["value"] = _grades(frame, where)
     rows = rows.assign(**_texts(frame), score=_scores(frame, where))
