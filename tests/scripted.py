@@ -136,7 +136,7 @@ class ScriptedTask:
     def verifier_prompt(self, problem, steps):
         return Prompt(problem.prompt, "".join(steps))
 
-    async def grade(self, problem, text):
+    async def grade(self, problem, text, *, cut=False):  # noqa: ARG002
         steps = self.split_steps(text)
         if not steps:
             return "unparsed", None

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from scalinglab.errors import DataError
 from scalinglab.tasks import FORMATS, Format, Item, read_items
-from scalinglab.tasks.text import CHATML, PLACES, STEPS, extract, split_steps, word
+from scalinglab.tasks.text import PLACES, extract
+from scalinglab.tasks.wording import CHATML, STEPS, split_steps, word
 
 MINE = Format("q", "a", "id")
 GOOD = '{"q": "1 + 1?", "a": "2", "id": "one"}'
@@ -198,12 +199,12 @@ def test_an_unknown_way_to_split_is_named():
         ("said", "The answer is 3. No: the answer is 4.", "4"),
         ("said", "So, the answer is: 70 cents.", "70"),
         ("said", "**Answer:** $1,234.50", "1,234.50"),
-        ("said", "Final Answer: The final answer is $\\frac{1}{2}$. I hope it is correct.", "$\\frac{1}{2}$"),
+        ("said", "Final Answer: The final answer is $\\frac{1}{2}$. I hope it is correct.", "\\frac{1}{2}"),
         ("said", "the answer is **(3, 4)**.\nDone.", "(3, 4)"),
         ("said", "Answer:\n-2.5", "-2.5"),
         ("said", "The answer isn't clear; 9", None),
         ("said", "answers: 9", None),
-        ("said", "So, the final answer is: \\( 3 \\) bolts.", "\\( 3 \\) bolts"),
+        ("said", "So, the final answer is: \\( 3 \\) bolts.", "3"),
         ("said", "Answer: She has to walk 6 miles at 3 miles per hour.", None),
         ("said", "The answer is", None),
         ("number", "It is 1,234.5 in all.", "1,234.5"),
@@ -217,7 +218,7 @@ def test_answers_by_hand(place, text, answer):
 
 def test_places_are_tried_in_order_and_none_but_those_named():
     text = "\\boxed{1}\n#### 2\nThe answer is 3, or 4"
-    assert [extract(text, [place]) for place in PLACES] == ["1", "2", "3, or 4", "4"]
+    assert [extract(text, [place]) for place in PLACES] == ["1", "2", "3, or 4", "4", text]
     assert extract(text, ["hash", "boxed"]) == "2"
     assert extract("The answer is 3.", ["boxed", "hash"]) is None
     with pytest.raises(DataError, match="answer place 'end'; expected one of boxed, hash, said, number"):

@@ -18,7 +18,7 @@ from scalinglab import collect
 from scalinglab.collect import Grader, open_benchmark
 from scalinglab.errors import DataError, EngineError
 from scalinglab.samples import GRADES, RunStore, Unit
-from scalinglab.tasks.text import CHATML
+from scalinglab.tasks.wording import CHATML
 
 pytest.importorskip("math_verify")
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""A benchmark as a task for the strategies: its prompts as text, its steps, its answers graded by math-verify."""
+"""A benchmark as a task for the strategies: its prompts as text, its steps, its answers graded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from scalinglab.collect.recording import Prompt
 from scalinglab.collect.task import CONTEXT, Problem
 from scalinglab.errors import DataError
 from scalinglab.tasks.benchmark import FORMATS, Format, Item, read_items
-from scalinglab.tasks.text import PLACES, STEPS, USUAL_PLACES, Wording, extract, split_steps, word
+from scalinglab.tasks.text import USUAL_PLACES, check_places
+from scalinglab.tasks.wording import STEPS, Wording, split_steps, word
 
 _STEPS = {"gsm8k": "line"}
 _END = "Problem:"
@@ -50,10 +51,9 @@ class BenchmarkTask:
         """The question, an empty line, and the steps as they were written."""
         return Prompt(f"{problem.question}\n\n", "".join(steps))
 
-    async def grade(self, problem: Problem, text: str) -> tuple[str, str | None]:
-        """One of ``samples.GRADES``, and the final answer, equal ones written alike; "unparsed" where none is."""
-        answer = extract(text, self.places)
-        return ("unparsed", None) if answer is None else await self.grader.grade(problem.answer, answer)
+    async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
+        """One of ``samples.GRADES``, and the final answer, equal ones written alike."""
+        return await self.grader.grade_text(problem.answer, self._body(text), self.places, cut=cut)
 
     def close(self) -> None:
         """Stop the worker processes of the grader."""
@@ -76,6 +76,7 @@ def open_benchmark(
     chat: str | None = None,
     steps: str | None = None,
     answers: Sequence[str] = USUAL_PLACES,
+    grading: str = "math",
     ends: Sequence[str] | None = None,
     max_tokens: int = 1024,
     workers: int = 2,
@@ -87,30 +88,29 @@ def open_benchmark(
         perhaps the id, such as {"question": "prompt", "answer": "target"}.
     count: so many problems, drawn by ``seed``; all of them where not given.
     template: the prompt, with {question} in it; chat: one turn of a chat model, with {prompt} in it
-        (``tasks.text.CHATML``, or ``chat_template(model)``). What is not given is a plain instruction, and
+        (``tasks.wording.CHATML``, or ``chat_template(model)``). What is not given is a plain instruction, and
         completion. A special token that the model wants first, such as <|begin_of_text|>, is part of them.
-    steps: line, paragraph or numbered (``tasks.text.STEPS``). answers: where a final answer is looked for, in
-        order (``tasks.text.PLACES``). ends: strings that end a solution besides the model's end token.
+    steps: line, paragraph or numbered (``tasks.wording.STEPS``). answers: where a final answer is looked for, in
+        order (``tasks.text.PLACES``). grading: the kind of answers (``tasks.kinds.KINDS``), or module:function.
+    ends: strings that end a solution besides the model's end token.
     max_tokens: of one solution. workers, limit: see ``Grader``.
 
-    Raises DataError for a file or an option that cannot be read; EngineError where math-verify is not installed.
+    Raises DataError for a file, a right answer in it or an option that cannot be read; EngineError where
+    math-verify is needed and not installed.
     """
     items = _draw(read_items(path, _format(kind, fields)), count, seed)
     steps = steps or _STEPS.get(kind, "paragraph")
     wording = word(template, chat, steps)
-    if not answers or (unknown := [place for place in answers if place not in PLACES]):
-        raise DataError(
-            f"answers in {', '.join(unknown) if answers else 'no place'}", _list(PLACES), "mend answers"
-        )
+    check_places(answers)
     if type(max_tokens) is not int or max_tokens < 1:
         raise DataError(f"max_tokens is {max_tokens!r}", "a whole number above 0", "mend max_tokens")
     problems = {item.id: _problem(item, wording, max_tokens) for item in items}
     # A model that was not trained to stop goes on with a problem of its own.
     ends = ends if ends is not None else () if template or chat else (_END,)
     named = name or (Path(path).stem if kind == "jsonl" else kind)
-    return BenchmarkTask(
-        named, problems, wording, steps, tuple(answers), tuple(ends), Grader(workers=workers, limit=limit)
-    )
+    grader = Grader(workers=workers, limit=limit, kind=grading)
+    grader.refuse_unreadable({item.id: item.answer for item in items}, str(path))
+    return BenchmarkTask(named, problems, wording, steps, tuple(answers), tuple(ends), grader)
 
 
 def chat_template(model: str | Path) -> str:

@@ -1,14 +1,15 @@
-"""Answers graded by math-verify in worker processes, killed where they hang, replaced where they die."""
+"""Answers graded in worker processes, killed where they hang, replaced where they die."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,29 +19,37 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from scalinglab import tasks
-from scalinglab.errors import EngineError
+from scalinglab.errors import DataError, EngineError
+from scalinglab.tasks.kinds import KINDS
+from scalinglab.tasks.text import extract
 
-_SCRIPT = Path(tasks.__file__).with_name("mathworker.py")
+_SCRIPT = Path(tasks.__file__).with_name("gradeworker.py")
 _START = 120.0
 """Seconds a worker may take to import sympy: 1 on a free machine."""
+_NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
+"""A right answer that every kind but choice can read, without a process."""
 
 
 class Grader:
     """Worker processes that grade; they start when first needed and stop at ``close``, or with this process.
 
-    workers: processes. limit: seconds of wall time for one answer, after which it is an "error".
-    Raises EngineError where math-verify is not installed.
+    workers: processes. limit: seconds of wall time for one answer, after which it is an "error". kind: of the
+    answers, one of ``tasks.kinds.KINDS`` or a grader of one's own as module:function, imported by the workers.
+    Raises DataError for another kind, EngineError where math-verify is needed and not installed.
     """
 
-    def __init__(self, *, workers: int = 2, limit: float = 10.0) -> None:
+    def __init__(self, *, workers: int = 2, limit: float = 10.0, kind: str = "math") -> None:
         if workers < 1 or limit <= 0:
             raise EngineError(f"{workers} grading workers of {limit} s", "1 or more, above 0 s", "raise them")
-        if find_spec("math_verify") is None:
+        if kind not in KINDS and not all(kind.partition(":")):
+            raise DataError(f"grading {kind!r}", f"{', '.join(KINDS)}, or module:function", "mend grading")
+        if kind == "math" and find_spec("math_verify") is None:
             raise EngineError(
                 "math-verify is not installed", "it, to grade mathematics", "pip install 'scalinglab[collect]'"
             )
+        self.kind = kind
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
-        self._workers = [_Worker(limit) for _ in range(workers)]
+        self._workers = [_Worker(limit, kind) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -48,7 +57,7 @@ class Grader:
         self._stop = weakref.finalize(self, _stop, self._threads, self._workers)
 
     async def grade(self, gold: str, given: str) -> tuple[str, str]:
-        """One of ``samples.GRADES``, and the answer written in one way (see ``tasks.mathworker.grade``).
+        """One of ``samples.GRADES``, and the answer written in one way (see ``tasks.kinds``).
 
         "error" where the time ran out or the worker died. Raises EngineError where no worker starts at all.
         """
@@ -60,6 +69,37 @@ class Grader:
                 return answer
             self._known[asked] = answer
         return self._known[asked]
+
+    async def grade_text(
+        self, gold: str, text: str, places: Sequence[str], *, cut: bool
+    ) -> tuple[str, str | None]:
+        """A solution's grade by the answer that stands in its text, and that answer as ``grade`` writes it.
+
+        Where there is none: "unparsed", or "truncated" where the token limit ended the text (``cut``).
+        """
+        answer = extract(text, places, cut=cut)
+        return ("truncated" if cut else "unparsed", None) if answer is None else await self.grade(gold, answer)
+
+    def refuse_unreadable(self, golds: Mapping[str, str], where: str) -> None:
+        """Refuse right answers, by problem, of which one cannot be read: no answer to it would ever be right.
+
+        Raises DataError naming the first such problem, EngineError where no worker starts; both close the grader.
+        """
+        easy = self.kind != "choice"
+        hard = [one for one, gold in golds.items() if not (easy and _NUMBER.fullmatch(gold))]
+        try:
+            said = list(self._threads.map(lambda one: _ask(self._idle, golds[one], None), hard))
+            bad = [one for one, (grade, _) in zip(hard, said, strict=True) if grade == "error"]
+            if bad:
+                raise DataError(
+                    f"{where}, problem {bad[0]!r}{f' (and {len(bad) - 1} more)' if len(bad) > 1 else ''}, "
+                    f"has the right answer {golds[bad[0]]!r:.60}, which cannot be read",
+                    f"an answer of kind {self.kind}",
+                    "mend or drop the line, or choose another grading",
+                )
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop the workers, those at work too. Safe to call again."""
@@ -77,19 +117,19 @@ class Grader:
 class _Worker:
     """One process at a time, started when asked. Used by one thread at a time."""
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
+    def __init__(self, limit: float, kind: str) -> None:
+        self.limit, self.kind = limit, kind
         self.process: subprocess.Popen[str] | None = None
 
-    def ask(self, gold: str, given: str) -> tuple[str, str]:
-        process = self.process = self.process or _start()
+    def ask(self, gold: str, given: str | None) -> tuple[str, str]:
+        process = self.process = self.process or _start(self.kind)
         line = ""
         with suppress(OSError):  # it has died since
             _write(process, json.dumps([gold, given, self.limit + 1]))
             line = _read(process, self.limit)
         if not line:
             self.close()
-            return "error", given
+            return "error", given or gold
         grade, answer = json.loads(line)
         return grade, answer
 
@@ -99,7 +139,7 @@ class _Worker:
             _end(process)
 
 
-def _ask(idle: SimpleQueue[_Worker], gold: str, given: str) -> tuple[str, str]:
+def _ask(idle: SimpleQueue[_Worker], gold: str, given: str | None) -> tuple[str, str]:
     worker = idle.get()
     try:
         return worker.ask(gold, given)
@@ -107,14 +147,14 @@ def _ask(idle: SimpleQueue[_Worker], gold: str, given: str) -> tuple[str, str]:
         idle.put(worker)
 
 
-def _start() -> subprocess.Popen[str]:
+def _start(kind: str) -> subprocess.Popen[str]:
     """A worker that is ready. In a process group of its own: Ctrl-C is for who reads the answers to handle."""
     process = subprocess.Popen(
-        [sys.executable, "-P", str(_SCRIPT)],
+        [sys.executable, "-P", str(_SCRIPT), kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONHASHSEED": "0"},  # sympy orders some sets by hash: the same answer every time
+        env={**os.environ, "PYTHONPATH": _path(), "PYTHONHASHSEED": "0"},  # sympy orders some sets by hash
         text=True,
         process_group=0,
     )
@@ -123,10 +163,17 @@ def _start() -> subprocess.Popen[str]:
         _end(process)
         raise EngineError(
             f"a grading worker does not start ({said.strip() or 'it died'})",
-            "a math-verify that can be imported",
-            "pip install 'scalinglab[collect]'",
+            "a math-verify that can be imported" if kind == "math" else "a grader that can be imported",
+            "pip install 'scalinglab[collect]'" if kind == "math" else "mend it, or put it on PYTHONPATH",
         )
     return process
+
+
+def _path() -> str:
+    """Where a worker looks for modules: as this process does, the current folder as what it is now."""
+    return os.pathsep.join(
+        dict.fromkeys([*filter(None, [os.environ.get("PYTHONPATH")]), *(p or os.getcwd() for p in sys.path)])
+    )
 
 
 def _write(process: subprocess.Popen[str], line: str) -> None:

@@ -111,13 +111,14 @@ async def solve(
     drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
     every = options.get("aggregate", "last") != "last"
     others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
-    texts = list(dict.fromkeys(draft.text for draft in drafts))
-    graded = dict(zip(texts, await together(task.grade(problem, text) for text in texts), strict=True))
+    texts = list(dict.fromkeys((draft.text, draft.cut) for draft in drafts))
+    grades = await together(task.grade(problem, text, cut=cut) for text, cut in texts)
+    graded = dict(zip(texts, grades, strict=True))
     solutions = [
         Solution(
             draft.text,
-            answer=graded[draft.text][1],
-            grade=graded[draft.text][0],
+            answer=graded[draft.text, draft.cut][1],
+            grade=graded[draft.text, draft.cut][0],
             scores=draft.scores,
             sample=i,
             chain=draft.place.chain,

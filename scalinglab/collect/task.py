@@ -66,8 +66,11 @@ class Task(Protocol):
         """The prompt after which a verifier of this task's own kind judges the last step."""
         ...
 
-    async def grade(self, problem: Problem, text: str) -> tuple[str, str | None]:
-        """One of ``samples.GRADES``, and the final answer. A grader that fails says "error" and raises nothing."""
+    async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
+        """One of ``samples.GRADES``, and the final answer. A grader that fails says "error" and raises nothing.
+
+        cut: the text was ended by its token limit.
+        """
         ...
 
     def close(self) -> None:
@@ -101,8 +104,10 @@ class TestbedTask:
     def verifier_prompt(self, problem: Problem, steps: Sequence[str]) -> Prompt:
         return Prompt(problem.prompt, "".join(steps))
 
-    async def grade(self, problem: Problem, text: str) -> tuple[str, str | None]:
-        return tasks.grade(self._known[problem.id], text), tasks.extract(text)
+    async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
+        """Only a last step that is closed counts, in a text that was cut too."""
+        grade, answer = tasks.grade(self._known[problem.id], text), tasks.extract(text)
+        return ("truncated" if cut and grade == "unparsed" else grade), answer
 
     def close(self) -> None:
         """Nothing is held."""

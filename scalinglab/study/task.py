@@ -52,6 +52,7 @@ def _benchmark(study: Study, table: Entries) -> Any:
         "template": table.text("template", None),
         "steps": table.text("steps", None),
         "answers": table.texts("answers", USUAL_PLACES),
+        "grading": table.text("grading", "math"),
         "ends": table.texts("ends", None),
         "max_tokens": table.number("max_tokens", 1024),
         "workers": table.number("workers", 2),

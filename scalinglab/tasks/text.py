@@ -1,169 +1,98 @@
-"""The texts of a benchmark: the prompt before a solution, the steps within it, the answer at its end."""
+"""Where the final answer stands in the text of a solution."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
 from scalinglab.errors import DataError
+from scalinglab.tasks.boxes import boxed
+from scalinglab.tasks.phrases import NUMBER, answer_in
 
-_T = TypeVar("_T")
-ATTEMPT = "\n\nAn earlier attempt, which may be wrong:\n{attempt}"
-"""How an earlier answer is shown to a reviser, after the question."""
-CHATML = "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
-"""One turn as Qwen, SmolLM2 and others are trained on it, without the system message that their templates add."""
-
-
-@dataclass(frozen=True)
-class Steps:
-    """A way to tell steps apart.
-
-    delimiter: the string that ends a step as it is written. pattern: one step within a text. instruction: what
-    asks a model to write so.
-    """
-
-    delimiter: str
-    pattern: str
-    instruction: str
+_SAID = re.compile(r"\banswer\**(?:\s+is\b\s*\**:?|\s*[:=]|\s+to\s[^.\n]{1,60}?\sis\b)\**", re.IGNORECASE)
+_SUPPOSED = re.compile(r"\b(?:if|suppose|assum\w+|whether|unless)\b[^.,\n]{0,40}$", re.IGNORECASE)
+"""Before "the answer is": what follows is a case that is looked at."""
+_DISPLAYED = re.compile(r"(?:\\\[|\$\$)(.+?)(?:\\\]|\$\$)", re.DOTALL)
+_SENTENCE = re.compile(r"(.*?)(\.?\**(?:\n|$)|[.!]\s|\?)", re.DOTALL)
+_HEADING = re.compile(
+    r"(?:step|case|part|method|solution|problem|question|note|conclusion|summary|explanation|verif|check|calculat)",
+    re.IGNORECASE,
+)
+"""What a line of Markdown with #### begins with where it is a heading."""
+_LATEST, _LONG = 20, 1000
+"""Mentions of an answer that are looked at, from the last back, and how far each is read: texts may be endless."""
 
 
-STEPS: Mapping[str, Steps] = {
-    "line": Steps("\n", r"\s*\S.*?(?:\n\s*|\Z)", "Write each step on a line of its own."),
-    "paragraph": Steps("\n\n", r"\s*\S.*?(?:\n\n\s*|\Z)", "Leave an empty line after each step."),
-    "numbered": Steps(
-        "\nStep ",
-        r"\s*\S.*?(?=\nStep \d|\nStep \Z|\Z)",
-        'Begin each step on a new line with "Step" and its number.',
-    ),
-}
-
-
-def split_steps(text: str, how: str) -> list[str]:
-    """The steps of a solution; joined they are the text again.
-
-    Two things are left out: a text or an end of nothing but space, and the word Step that announces the next one.
-    Raises DataError for an unknown way.
-    """
-    steps = re.findall(_named(STEPS, how, "steps").pattern, text, flags=re.DOTALL)
-    return steps[:-1] if how == "numbered" and steps[-1:] == ["\nStep "] else steps
-
-
-def extract(text: str, places: Sequence[str]) -> str | None:
+def extract(text: str, places: Sequence[str], *, cut: bool = False) -> str | None:
     """The final answer as it is written, from the first of the places that holds one; None where none does.
 
-    boxed: in the last \\boxed{} (MATH, Hendrycks et al. 2021). hash: after the last #### (GSM8K, Cobbe et al.
-    2021). said: after the last "answer is" or "answer:", what follows in that sentence (Wei et al. 2022),
-    but no three words on end. number: the last number in the text, whatever it is.
+    boxed: in the last \\boxed{} (MATH, Hendrycks et al. 2021), or in the several that end a list ("\\boxed{3} and
+    \\boxed{5}" is "3, 5"); a mention of \\boxed is none. hash: after the last #### (GSM8K, Cobbe et al. 2021).
+    said: after the last "answer is" or "answer:" that an answer follows (Wei et al. 2022). number: the last number
+    in the text, whatever it is. text: all of it. Words around an answer are left out after #### and "answer is".
+
+    cut: the text was ended by its token limit. Then only what is marked as the answer counts (``MARKED``): the
+    last words are whatever was being written.
 
     Raises DataError for an unknown place.
     """
     for place in places:
-        found = _named(PLACES, place, "answer place")(text)
+        if place not in PLACES:
+            raise DataError(f"answer place {place!r}", f"one of {', '.join(PLACES)}", "mend answer place")
+        found = PLACES[place](text) if place in MARKED or not cut else None
         if found is not None and found.strip():
             return found.strip()
     return None
 
 
-def _boxed(text: str) -> str | None:
-    """What is in the last \\boxed{}, braces within it balanced, or the one word after a \\boxed without braces."""
-    start = text.rfind("\\boxed")
-    inner = text[start + len("\\boxed") :].lstrip()
-    if start < 0 or not inner:
-        return None
-    if not inner.startswith("{"):
-        return re.split(r"[\s$.]", inner, maxsplit=1)[0]
-    depth = 0
-    for i, letter in enumerate(inner):
-        depth += (letter == "{") - (letter == "}") if inner[i - 1] != "\\" or i == 0 else 0
-        if depth == 0:
-            return inner[1:i]
-    return None
+def check_places(places: Sequence[str]) -> None:
+    """Raises DataError where answers are looked for nowhere, or in a place that there is not."""
+    unknown = [place for place in places if place not in PLACES]
+    if unknown or not places:
+        raise DataError(f"answers in {', '.join(unknown) or 'no place'}", ", ".join(PLACES), "mend answers")
 
 
 def _hash(text: str) -> str | None:
-    """The line after the last ####."""
-    _, mark, after = text.rpartition("####")
-    return _alone(after.strip().partition("\n")[0].strip()) if mark else None
+    """What the last line after #### that holds an answer says; a heading of Markdown is none."""
+    for line in reversed(re.findall(r"####([^\n]*)", text)[-_LATEST:]):
+        line = line[:_LONG]
+        found = _said(line) or (None if _HEADING.match(line.strip("*# ")) else answer_in(line))
+        if found:
+            return found
+    return None
 
 
 def _said(text: str) -> str | None:
-    """The sentence after the last "answer is" or "answer:", without what marks it as bold; no prose."""
-    *earlier, after = re.split(r"\banswer(?:\s+is\b\s*:?|\s*:)", text, flags=re.IGNORECASE)
-    sentence = re.split(r"\.?\**(?:\n|$)|\.\s", after.strip("* \n"), maxsplit=1)[0].strip("* ")
-    prose = re.search(r"(?:\b[A-Za-z']+\s+){3}", sentence)
-    return _alone(sentence) if earlier and not prose else None
+    """What follows the last "answer is" or "answer:" that is followed by an answer, and is no supposition."""
+    for said in reversed(list(_SAID.finditer(text))[-_LATEST:]):
+        if not _SUPPOSED.search(text, max(0, said.start() - 60), said.start()):
+            found = _stated(text[said.end() : said.end() + _LONG].lstrip("* \n"))
+            if found:
+                return found
+    return None
 
 
-def _alone(line: str) -> str:
-    """A number without the words after it, as in "18 eggs"; any other line as it is."""
-    number = re.fullmatch(rf"\$?\s*({_NUMBER})(?:\s+[A-Za-z ]+)?\.?", line)
-    return number[1] if number else line
+def _stated(after: str) -> str | None:
+    """The formula displayed at the beginning, or the answer in the first sentence; a question has none."""
+    if displayed := _DISPLAYED.match(after):
+        return displayed[1]
+    sentence = _SENTENCE.match(after)
+    return answer_in(sentence[1]) if sentence and sentence[2] != "?" else None
 
 
 def _last_number(text: str) -> str | None:
-    return next(reversed(re.findall(_NUMBER, text)), None)
+    return next(reversed(re.findall(NUMBER, text)), None)
 
 
-_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 PLACES: Mapping[str, Callable[[str], str | None]] = {
-    "boxed": _boxed,
+    "boxed": boxed,
     "hash": _hash,
     "said": _said,
     "number": _last_number,
+    "text": str,
 }
 """Where an answer may stand, by name."""
+MARKED = ("boxed", "hash")
+"""Where it is marked as the answer."""
 USUAL_PLACES = ("boxed", "hash", "said")
 """Where one is looked for unless told otherwise: the last number of a text may be any."""
-
-
-@dataclass(frozen=True)
-class Wording:
-    """What stands around a question: ``before`` it, and ``after`` it (or after earlier attempts at it)."""
-
-    before: str
-    after: str
-    attempt: str = ATTEMPT
-
-    def asked(self, question: str) -> str:
-        """The prompt up to the end of the question."""
-        return self.before + question
-
-    def rest(self, attempts: Sequence[str] = ()) -> str:
-        """The prompt from there on, earlier attempts at a solution included."""
-        return "".join(self.attempt.replace("{attempt}", one.strip()) for one in attempts) + self.after
-
-
-def word(template: str | None, chat: str | None, steps: str) -> Wording:
-    """The wording of a template that holds ``{question}``, within the turn of a ``chat`` that holds ``{prompt}``.
-
-    Both are plain text, special tokens included: nothing else is added to what a model reads. Without a template,
-    a plain instruction. Raises DataError where a placeholder is not there exactly once.
-    """
-    if template is None:
-        instruction = (
-            f"Solve the problem step by step. {_named(STEPS, steps, 'steps').instruction} "
-            "Put the final answer in \\boxed{}.\n\n"
-        )
-        template = instruction + ("Problem:\n{question}\n\nSolution:\n" if chat is None else "{question}")
-    before, after = _around(template, "{question}")
-    opening, closing = _around(chat or "{prompt}", "{prompt}")
-    return Wording(opening + before, after + closing)
-
-
-def _named(known: Mapping[str, _T], name: str, what: str) -> _T:
-    if name not in known:
-        raise DataError(f"{what} {name!r}", f"one of {', '.join(known)}", f"mend {what}")
-    return known[name]
-
-
-def _around(template: str, placeholder: str) -> tuple[str, str]:
-    if template.count(placeholder) != 1:
-        raise DataError(
-            f"a template with {template.count(placeholder)} times {placeholder} ({template!r:.60})",
-            f"{placeholder} once",
-            f"write {placeholder} where the text shall stand",
-        )
-    before, _, after = template.partition(placeholder)
-    return before, after

@@ -16,7 +16,7 @@ class Draft:
     """A solution, so far or complete.
 
     tokens: generated for it. ended: the model closed it or its tokens ran out. scores: the verifier's, a step.
-    place: where it was last written to.
+    place: where it was last written to. cut: its tokens ran out before the model closed it.
     """
 
     text: str = ""
@@ -24,6 +24,7 @@ class Draft:
     ended: bool = False
     scores: tuple[float, ...] = ()
     place: Place = field(default_factory=Place)
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Policy:
         )
         tokens = draft.tokens + made.generated_tokens
         ended = not made.text.endswith(delimiters) or tokens >= problem.max_tokens
-        return Draft(draft.text + made.text, tokens, ended, draft.scores, place)
+        return Draft(draft.text + made.text, tokens, ended, draft.scores, place, made.finish_reason == "length")
 
 
 async def judge(
