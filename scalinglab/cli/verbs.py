@@ -24,6 +24,7 @@ from scalinglab.cli import (
     ledger,
     models,
     optimal,
+    regrade,
     sizes,
     testbed,
 )
@@ -71,6 +72,7 @@ app.command(epilog="Example: scalinglab collect tests/data/first-study/study.tom
 app.command(epilog="Example: scalinglab status run --json")(comparing(collect.status, only=_LEDGER))
 app.command("import", epilog="Example: scalinglab import auto logs --out run")(importing.import_)
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)
+app.command(epilog=regrade.EXAMPLE)(regrade.regrade)
 app.command(epilog="Example: scalinglab demo --out results/demo")(collect.demo)
 
 

@@ -53,7 +53,7 @@ class BenchmarkTask:
 
     async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
         """One of ``samples.GRADES``, and the final answer, equal ones written alike."""
-        return await self.grader.grade_text(problem.answer, self._body(text), self.places, cut=cut)
+        return await self.grader.grade_text(problem.answer, text, self.places, cut=cut)
 
     def close(self) -> None:
         """Stop the worker processes of the grader."""

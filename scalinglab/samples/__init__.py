@@ -6,13 +6,15 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.samples.counts import kind_of, read_counts
-    from scalinglab.samples.files import is_run, noted, read_run, write_jsonl, write_parquet
+    from scalinglab.samples.cuts import cut_solutions
+    from scalinglab.samples.files import is_run, noted, read_run, update_solutions, write_jsonl, write_parquet
     from scalinglab.samples.filling import Unreported, filled
     from scalinglab.samples.frames import opened, read_stream, read_table
     from scalinglab.samples.importers.reading import read_logs
     from scalinglab.samples.importers.record import Asked, Importer, Log, importers
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
+    from scalinglab.samples.references import REFERENCES, read_references, write_references
     from scalinglab.samples.store import RunStore
     from scalinglab.samples.tables import read_samples
     from scalinglab.samples.told import unread
@@ -22,6 +24,7 @@ __all__ = [
     "AGGREGATES",
     "GRADES",
     "PLAN",
+    "REFERENCES",
     "ROLES",
     "Asked",
     "Call",
@@ -35,6 +38,7 @@ __all__ = [
     "Solution",
     "Unit",
     "Unreported",
+    "cut_solutions",
     "filled",
     "find_plan",
     "importers",
@@ -45,6 +49,7 @@ __all__ = [
     "read_counts",
     "read_logs",
     "read_plan",
+    "read_references",
     "read_run",
     "read_samples",
     "read_stream",
@@ -52,8 +57,10 @@ __all__ = [
     "scored_by",
     "sound",
     "unread",
+    "update_solutions",
     "write_jsonl",
     "write_parquet",
+    "write_references",
 ]
 
 lazy(__name__)

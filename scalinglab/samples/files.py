@@ -97,6 +97,23 @@ def write_jsonl(run: Run, path: str | Path) -> None:
         raise _unwritable(Path(path), error) from error
 
 
+def update_solutions(path: str | Path, changed: pd.DataFrame) -> None:
+    """Set the columns of some solutions anew where a run is kept, all of them or none.
+
+    changed: unit and position, which tell a solution, and the columns to be set. Raises DataError.
+    """
+    place = _inside(Path(path))
+    if place.suffix in _SQLITE:
+        with RunStore(place, create=False) as store:
+            return store.update_solutions(changed)
+    run = read_run(place)
+    solutions = run.solutions.set_index(["unit", "position"])
+    for column in changed.columns.drop(["unit", "position"]):
+        solutions.loc[pd.MultiIndex.from_frame(changed[["unit", "position"]]), column] = list(changed[column])
+    whole_run = Run(run.units, run.calls, solutions.reset_index())
+    return write_parquet(whole_run, place) if place.is_dir() else write_jsonl(whole_run, place)
+
+
 def _stored(run: Run, table: str) -> pd.DataFrame:
     """A table as it is kept: without what was made of its parameters where it was read."""
     frame: pd.DataFrame = getattr(run, table)

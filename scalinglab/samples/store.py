@@ -81,6 +81,14 @@ class RunStore:
             self._insert("solutions", [(key, i, *_cells(solution)) for i, solution in enumerate(solutions)])
         return True
 
+    def update_solutions(self, changed: pd.DataFrame) -> None:
+        """Set columns of the solutions that ``unit`` and ``position`` tell, all of them or none."""
+        columns = [column for column in changed if column not in ("unit", "position")]
+        wanted = ", ".join(f"{column} = ?" for column in columns)
+        rows = changed[[*columns, "unit", "position"]].astype(object).itertuples(index=False, name=None)
+        with self._explained(), self._transaction():
+            self._db.executemany(f"UPDATE solutions SET {wanted} WHERE unit = ? AND position = ?", rows)
+
     def done(self) -> set[str]:
         """The keys of the units on disk."""
         with self._explained():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         roles,
         status_of,
     )
+    from scalinglab.study.regrading import Regraded, regrade_run
     from scalinglab.study.running import probe_study, run_study
     from scalinglab.study.settings import Study, read_study
     from scalinglab.study.task import opened_task
@@ -31,6 +32,7 @@ __all__ = [
     "Forecast",
     "Plan",
     "Probe",
+    "Regraded",
     "Status",
     "Study",
     "demo_report",
@@ -46,6 +48,7 @@ __all__ = [
     "read_collected",
     "read_plan",
     "read_study",
+    "regrade_run",
     "roles",
     "run_study",
     "status_of",

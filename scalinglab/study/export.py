@@ -9,7 +9,7 @@ from pathlib import Path
 from scalinglab.errors import DataError
 from scalinglab.files import save
 from scalinglab.report import manifest
-from scalinglab.samples import PLAN, read_plan, read_run, write_parquet
+from scalinglab.samples import PLAN, REFERENCES, read_plan, read_run, write_parquet
 from scalinglab.study.plan import COLLECTED
 from scalinglab.study.reading import read_collected
 
@@ -27,7 +27,7 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
     write_parquet(read_run(folder), out / SAMPLES)
-    kept = ("study.toml", PLAN, COLLECTED)
+    kept = ("study.toml", PLAN, COLLECTED, REFERENCES)
     files = {name: (folder / name).read_bytes() for name in kept if (folder / name).is_file()}
     tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
     seeds, collected = sorted({cell.seed for cell in plan.cells}), read_collected(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from scalinglab.collect import (
+    BenchmarkTask,
     Engine,
     ExactVerifier,
     NoisyVerifier,
@@ -25,7 +26,7 @@ from scalinglab.collect.opening import open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
-from scalinglab.samples import Plan, Unit
+from scalinglab.samples import Plan, Unit, write_references
 from scalinglab.study.folder import held, note
 from scalinglab.study.plan import Probe, located, plan_of
 from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
@@ -46,8 +47,8 @@ async def run_study(
 ) -> Plan:
     """Do what is left of a study, in ``out``; returns its plan. Once ``stop`` is set, no unit is begun.
 
-    The folder holds the store, study.toml, the plan, from which others read what was run and its specs, and the
-    engines and machines that did it.
+    The folder holds the store, study.toml, the plan, from which others read what was run and its specs, the
+    engines and machines that did it, and the right answers of a benchmark.
     Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
     folder that cannot be, or that another collector holds, EngineError where an engine fails for good.
     """
@@ -55,6 +56,8 @@ async def run_study(
     with opened_task(study) as task:
         plan = plan_of(study, task)
         with held(study, plan, out) as store:
+            if isinstance(task, BenchmarkTask):
+                write_references(out, {(task.name, p.id): p.answer for p in task.problems.values()})
             known, units = store.done(), list(plan.units())
             begun = sum(unit.key in known for unit in units)
             for group in _groups(study, units):

@@ -18,6 +18,10 @@ _CHOICE = re.compile(
 )
 
 
+_SAID = ("right", "wrong", "unparsed")
+"""What a grader of one's own may say of an answer."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """How answers are graded.
@@ -33,8 +37,8 @@ class Kind:
 def kind_of(name: str) -> Kind:
     """The kind of a name, or a grader of one's own as "module:function".
 
-    The function takes the right answer and the one given, and returns whether it is right, or one of
-    ``samples.GRADES``, alone or with the answer as votes shall count it. Raises DataError where there is none.
+    The function takes the right answer and the one given, and returns whether it is right (or "right", "wrong" or
+    "unparsed"), alone or with the answer as votes shall count it. Raises DataError where there is none.
     """
     if name in KINDS:
         return KINDS[name]
@@ -51,8 +55,6 @@ def kind_of(name: str) -> Kind:
 
 
 def _own(function: Callable[[str, str], object], gold: str, given: str) -> tuple[str, str]:
-    from scalinglab.samples.records import GRADES
-
     try:
         said = function(gold, given)
         grade, answer = said if isinstance(said, tuple) else (said, given)
@@ -60,7 +62,7 @@ def _own(function: Callable[[str, str], object], gold: str, given: str) -> tuple
         return "error", given
     if isinstance(grade, bool):
         grade = "right" if grade else "wrong"
-    return (str(grade), str(answer)) if grade in GRADES else ("error", given)
+    return (str(grade), str(answer)) if grade in _SAID else ("error", given)
 
 
 def _exact(gold: str, given: str) -> tuple[str, str]:
