@@ -65,16 +65,17 @@ async def regrade_run(
     Raises DataError where there are no texts or no right answers, or the run cannot be written; EngineError where
     no grader starts. Then nothing is changed.
     """
-    folder = Path(folder)
+    path = Path(folder)
+    folder = path if path.is_dir() else path.parent
     settings = _settings(folder, study, answers, kind)
     with sole_collector(folder / STORE) if (folder / STORE).is_file() else nullcontext():
-        run = read_run(folder)
+        run = read_run(path)
         rows = _texts(run)
         with _judge(folder, settings, list(zip(rows["task"], rows["problem"], strict=True))) as judge:
             after = await _graded(judge, rows)
         found, changes = _compared(folder, len(run.solutions), rows, after, judge.golds), _changes(rows, after)
         if write and len(changes):
-            update_solutions(folder, changes)
+            update_solutions(path, changes)
     return replace(found, written=write and len(changes) > 0)
 
 
@@ -173,7 +174,7 @@ def _compared(
     both = rows.assign(after=after["grade"], anew=after["answer"])
     counts = both.groupby(["grade", "after"]).size().rename("count").rename_axis(["before", "after"]).reset_index()
     changed = both[both["grade"] != both["after"]]
-    few = changed.groupby(["grade", "after"]).head(_EXAMPLES).sort_values(["grade", "after"])
+    few = changed.sort_values(["grade", "after", "problem"]).groupby(["grade", "after"]).head(_EXAMPLES)
     return Regraded(
         str(folder),
         solutions=solutions,
@@ -192,7 +193,7 @@ def _example(row: Mapping[Hashable, Any], golds: Mapping[_Problem, str]) -> dict
         "after": row["after"],
         "problem": row["problem"],
         "right": golds[row["task"], row["problem"]],
-        "answer_before": row["answer"],
+        "answer_before": None if pd.isna(row["answer"]) else row["answer"],
         "answer_after": row["anew"],
         "text_end": row["text"][-_TAIL:],
     }

@@ -16,7 +16,7 @@ _FORMULA = r"\$(?![\s\d]*\s)[^$\n]+?(?<![\s])\$(?!\d)|\\\((?:(?!\\\)).)+\\\)|\\\
 _ITEM = rf"(?:{_FORMULA}|{_QUANTITY})"
 _NEXT = r"(?:\s*[,;]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+)"
 _WORD = (
-    r"(?!(?:pi|sqrt|sin|cos|tan|sec|csc|cot|log|ln|exp|mod|and|or)\b)"
+    r"(?!(?:pi|sqrt|sin|cos|tan|sec|csc|cot|log|ln|exp|mod|and|or|am|pm)\b)"
     r"(?:a\b|[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'\u2019-]+)(?:\^?\{?[23]\}?|[\u00b2\u00b3])?\.?"
 )
 _ALONE = re.compile(rf"({_ITEM}(?:{_NEXT}{_ITEM})*)(?:[\s,]+(?:{_WORD}))*\s*[.!,:]?")
