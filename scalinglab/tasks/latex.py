@@ -55,6 +55,8 @@ _CHANGES: Sequence[_Change] = (
     (re.compile("[\u00bc-\u00be\u2150-\u215e]"), _fraction_sign),
     (re.compile("\u221b\\s*(\\d+|\\([^()]*\\)|[A-Za-z])"), r"\\sqrt[3]{\1}"),
     (re.compile("\u221a\\s*(\\d+(?:\\.\\d+)?|\\([^()]*\\)|[A-Za-z])"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![\\A-Za-z])sqrt\s*(\d+|\([^()]*\))"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])"), r"\\pi "),
     (re.compile(r"\\(?:mathbf|textbf|boldsymbol|bm|mathit|textit)\s*\{([^{}]*)\}"), r"\1"),
     (re.compile(r"\\text\{\s*\(?([A-Za-z ]*(?:answer|result)[A-Za-z ]*:?)\s*\}\s*"), ""),
     (re.compile(rf"(?<![\d.,{{^_\\])\d{{1,3}}(?:{_GAP}\d{{3}})+(?![\d}}])"), _grouped),

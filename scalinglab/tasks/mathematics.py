@@ -15,7 +15,8 @@ _TIME = re.compile(
 )
 _COMMAND = re.compile(r"\\(?:text|mathrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _NAMES = re.compile(
-    r"\b(?:sqrt|sin|cos|tan|sec|csc|cot|arc\w+|log|ln|exp|inf(?:inity)?|mod|gcd|lcm|max|min|per ?cent(?:age)?)\b"
+    r"(?<![A-Za-z])(?:sqrt|sin|cos|tan|sec|csc|cot|arc[a-z]+|log|ln|exp|inf(?:inity)?|mod|gcd|lcm|max|min"
+    r"|per ?cent(?:age)?)(?![A-Za-z])"
 )
 _WORDS = re.compile(
     r"[A-Za-z]{3,}(?: [A-Za-z]+)*|.*(?:[^\W\d_]{4}|[^\W\d_]{3}.*[^\W\d_]{3}|[^\x00-\u036f]).*", re.DOTALL

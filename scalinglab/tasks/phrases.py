@@ -16,9 +16,11 @@ _FORMULA = r"\$(?![\s\d]*\s)[^$\n]+?(?<![\s])\$(?!\d)|\\\((?:(?!\\\)).)+\\\)|\\\
 _ITEM = rf"(?:{_FORMULA}|{_QUANTITY})"
 _NEXT = r"(?:\s*[,;]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+)"
 _WORD = (
-    r"(?!(?:pi|sqrt|sin|cos|tan|sec|csc|cot|log|ln|exp|mod|and|or|am|pm)\b)"
-    r"(?:a\b|[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'\u2019-]+)(?:\^?\{?[23]\}?|[\u00b2\u00b3])?\.?"
+    r"(?!(?:sqrt|sin|cos|tan|sec|csc|cot|log|exp|mod|and|or)\b)"
+    r"(?:(?:a|of|in|to|is|at|on|by|per|km|cm|mm|dm|mi|ft|yd|kg|mg|lb|lbs|oz|ml|cl|hr|hrs|sq|mph)\b"
+    r"|(?=[^\s\d]*[AEIOUaeiou\u00c0-\u024f])[A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f'\u2019-]{2,})(?:\^?\{?[23]\}?|[\u00b2\u00b3])?\.?"
 )
+"""A word after a number, or its unit; no product of letters, which has two, or no vowel."""
 _ALONE = re.compile(rf"({_ITEM}(?:{_NEXT}{_ITEM})*)(?:[\s,]+(?:{_WORD}))*\s*[.!,:]?")
 _FILLING = re.compile(
     r"(?:\s*(?:therefore|thus|hence|so|then|approximately|approx\.?|about|roughly|around|exactly|simply|just|indeed"

@@ -99,16 +99,25 @@ def in_one_way(value: Any, *, closed: bool) -> str | None:
         return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
     if isinstance(value, sympy.Tuple):
         return f"({', '.join(map(inner, value.args))})"
-    if isinstance(value, sympy.And) or type(value).__name__ == "And":
-        return " and ".join(map(inner, value.args))
+    if isinstance(value, sympy.And) and all(isinstance(part, sympy.Eq) for part in value.args):
+        return inner(getattr(value, "_unsorted_args", value.args)[-1].rhs)  # x = 2 + 3 = 5
+    if isinstance(value, sympy.And):
+        return " and ".join(sorted(map(inner, value.args)))
     if isinstance(value, sympy.Eq):
-        return inner(value.rhs) if value.lhs.is_Symbol else _equation(value)
+        return inner(value.rhs) if _only_names(value) else _equation(value)
     if isinstance(value, sympy.core.relational.Relational):
-        return f"{value.canonical}" if hasattr(value, "canonical") else str(value)
+        return str(value.canonical) if value.free_symbols else None
     found, digits = _exact(_without_percent(value))
     if isinstance(found, (bool, sympy.logic.boolalg.BooleanAtom)):
         return None
     return _expression(found, digits, closed=closed) if isinstance(found, sympy.Expr) else str(found)
+
+
+def _only_names(equation: Any) -> bool:
+    """Whether the left side of an equation only names or leads to the right one: x, f(x), or 2 + 3."""
+    from sympy.core.function import AppliedUndef
+
+    return equation.lhs.is_Symbol or isinstance(equation.lhs, AppliedUndef) or not equation.free_symbols
 
 
 def _named(part: Any, inner: Callable[[Any], str]) -> str:
