@@ -87,6 +87,7 @@ class RunStore:
         wanted = ", ".join(f"{column} = ?" for column in columns)
         rows = changed[[*columns, "unit", "position"]].astype(object).itertuples(index=False, name=None)
         with self._explained(), self._transaction():
+            self._upgrade()
             self._db.executemany(f"UPDATE solutions SET {wanted} WHERE unit = ? AND position = ?", rows)
 
     def done(self) -> set[str]:
