@@ -109,7 +109,9 @@ def update_solutions(path: str | Path, changed: pd.DataFrame) -> None:
     run = read_run(place)
     solutions = run.solutions.set_index(["unit", "position"])
     for column in changed.columns.drop(["unit", "position"]):
-        solutions.loc[pd.MultiIndex.from_frame(changed[["unit", "position"]]), column] = list(changed[column])
+        at = pd.MultiIndex.from_frame(changed[["unit", "position"]])
+        solutions[column] = solutions[column].astype(object)  # a missing number is none of any other type
+        solutions.loc[at, column] = pd.Series(list(changed[column]), at, dtype=object)
     whole_run = Run(run.units, run.calls, solutions.reset_index())
     return write_parquet(whole_run, place) if place.is_dir() else write_jsonl(whole_run, place)
 
