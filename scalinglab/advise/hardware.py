@@ -88,8 +88,8 @@ def query_seconds(spec: ModelSpec, gpu: Gpu, work: Work, *, context: float, batc
 
 
 def _cached(spec: ModelSpec, context: int) -> int:
-    """Elements of KV cache of one sequence, windows of attention respected."""
-    return sum(b.count * b.cached * min(context, b.window or context) for b in spec.blocks)
+    """Elements of cache of one sequence, windows of attention respected."""
+    return sum(block.count * block.kept(context) for block in spec.blocks)
 
 
 def _at_least_one(batch: int) -> int:

@@ -11,6 +11,7 @@ from scalinglab.errors import SpecError
 AXES: dict[str, tuple[object, ...]] = {
     "parameters": ("total", "non-embedding", "matmul"),
     "attention": ("none", "causal", "full"),
+    "latent": ("expanded", "decode", "absorbed"),
     "head": ("all", "needed"),
     "prompts": ("free", "once", "per-sample"),
     "reuse": ("none", "ideal", "measured"),
@@ -27,8 +28,11 @@ class Convention:
 
     parameters: 2N a token with N total or non-embedding (active ones, for experts), or every matrix product
         ("matmul"). Under 2N each generated token is charged once; under "matmul" the prefill emits the first.
-    attention: the query-key-value products: none, causal (only pairs the mask and window keep) or full
-        (every pair, as an eager kernel computes before masking).
+    attention: the query-key-value products and those of a recurrence (linear attention, Mamba): none, causal (only
+        pairs the mask and window keep) or full (every pair, as an eager kernel computes before masking).
+    latent: the form of latent attention (DeepSeek, Kimi), whose products attention counts: expanded (each key and
+        value built once), absorbed (every head sees the latent vectors: no keys to build, but 3 to 4 times the
+        products a pair), or as engines run it: expanded in a prefill, absorbed in each step of a decode.
     head: the LM head on all tokens or only where a logit is needed. Acts under "matmul"; 2N includes it.
     prompts: question tokens are free, paid once a problem, or paid by every sample.
     reuse: whether context a model has read or written before is read again at full price (none), free
@@ -44,6 +48,7 @@ class Convention:
     source: str = field(default="", compare=False)
     parameters: Literal["total", "non-embedding", "matmul"] = "total"
     attention: Literal["none", "causal", "full"] = "none"
+    latent: Literal["expanded", "decode", "absorbed"] = "expanded"
     head: Literal["all", "needed"] = "all"
     prompts: Literal["free", "once", "per-sample"] = "free"
     reuse: Literal["none", "ideal", "measured"] = "ideal"

@@ -2,6 +2,11 @@
 
 A forward pass is linear in three amounts: tokens passed, query-key pairs attended, logits computed.
 Everything here is a rate (from the spec) times an amount (from token counts), in exact integers.
+A recurrence (Mamba, the gated delta rule) counts as its token-by-token form: writing to the state, reading from
+it and, in the delta rule, recalling from it are one multiply-add an element of the state each. Training and
+prefill kernels work in chunks, which costs more products of a size that the kernel chooses; that is not counted.
+A depthwise convolution counts as its kernel, a multiply-add an element. Where attention picks its positions
+(DeepSeek-V3.2) the index of all pairs is counted, and the attention to those picked.
 Never counted, under any convention: norms, softmax, rotary embedding, activations, biases, embedding
 look-up and sampling (well under 1 % of the total at usual shapes).
 """
@@ -9,7 +14,7 @@ look-up and sampling (well under 1 % of the total at usual shapes).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +24,17 @@ from scalinglab.specs import Block, ModelSpec, Shape
 
 Breakdown = dict[str, Any]
 """FLOPs by component, each an int or an int64 array of the shape of the token counts given."""
-Unit = str | int | None
-"""What a rate multiplies: "token", "logit", or query-key pairs within a window (None: no window)."""
+
+
+class Pairs(NamedTuple):
+    """Query-key pairs within a window (None: no window), or within the query's chunk of that size."""
+
+    window: int | None = None
+    chunked: bool = False
+
+
+Unit = str | Pairs
+"""What a rate multiplies: "token", "logit", or query-key pairs."""
 Rate = tuple[str, Unit, int]
 
 _INT64_MAX = 2**63 - 1
@@ -32,9 +46,8 @@ def forward(
 ) -> Breakdown:
     """FLOPs by component of one pass: ``tokens`` new ones after ``context`` cached ones, ``logits`` logits.
 
-    Counts are ints or int64 arrays that broadcast. Latent attention (DeepSeek) is priced in its expanded
-    form, each key and value built once. Raises DataError for counts that are negative or not whole,
-    SpecError where int64 would overflow.
+    Counts are ints or int64 arrays that broadcast. Under ``latent="decode"`` this is a prefill.
+    Raises DataError for counts that are negative or not whole, SpecError where int64 would overflow.
     """
     new, old, outputs = whole(tokens, "tokens"), whole(context, "context"), whole(logits, "logits")
     _refuse_overflow(spec, new, old, outputs, convention)
@@ -73,8 +86,15 @@ def decode(spec: ModelSpec, prompt: Any, generated: Any, *, convention: Conventi
 
 
 def step_by_step(convention: Convention) -> Convention:
-    """The convention for tokens passed one at a time: then even an eager kernel has nothing to mask."""
-    return replace(convention, attention="causal") if convention.attention == "full" else convention
+    """The convention for tokens passed one at a time.
+
+    Then even an eager kernel has nothing to mask, and an engine absorbs latent attention where the rule says so.
+    """
+    attention = "causal" if convention.attention == "full" else convention.attention
+    latent = "absorbed" if convention.latent == "decode" else convention.latent
+    if (attention, latent) == (convention.attention, convention.latent):
+        return convention
+    return replace(convention, attention=attention, latent=latent)
 
 
 def first_logit(new: Any) -> Any:
@@ -119,14 +139,10 @@ def _rates(spec: ModelSpec, convention: Convention) -> list[Rate]:
         rates = [("parameters", "token", 2 * shape.active_non_embedding)]
     else:
         rates = [rate for block in shape.blocks for rate in _matmul_rates(block)]
+        rates.append(("stem", "token", 2 * sum(matrix.weights for matrix in shape.stem)))
         rates.append(("head", "token" if convention.head == "all" else "logit", 2 * shape.head_weights))
     if convention.attention != "none":
-        for block in shape.blocks:
-            per_dim = 2 * block.count * block.heads
-            rates += [
-                ("scores", block.window, per_dim * block.qk_dim),
-                ("values", block.window, per_dim * block.v_dim),
-            ]
+        rates += [rate for block in shape.blocks for rate in _attention_rates(block, convention)]
     return [rate for rate in rates if rate[2]]
 
 
@@ -153,6 +169,19 @@ def _matmul_rates(block: Block) -> list[Rate]:
     return [(part, "token", 2 * block.count * sum(m.weights for m in ms)) for part, ms in parts.items()]
 
 
+def _attention_rates(block: Block, convention: Convention) -> list[Rate]:
+    qk_dim, v_dim = block.qk_dim, block.v_dim
+    if convention.latent == "absorbed" and block.absorbed:
+        qk_dim, v_dim = block.absorbed
+    pairs, per_dim = Pairs(block.window, block.reach == "chunk"), 2 * block.count * block.heads
+    return [
+        ("scores", pairs, per_dim * qk_dim),
+        ("values", pairs, per_dim * v_dim),
+        ("index", Pairs(), 2 * block.count * block.index),
+        ("mixing", "token", 2 * block.count * block.mixing),
+    ]
+
+
 def by_part(spec: ModelSpec, new: Any, old: Any, outputs: Any, convention: Convention) -> Breakdown:
     parts: dict[str, dict[Unit, int]] = {}
     for part, unit, rate in _rates(spec, convention):
@@ -174,23 +203,34 @@ def _dot(rates: dict[Unit, int], new: Any, old: Any, outputs: Any, convention: C
 
 
 def _amount(unit: Unit, new: Any, old: Any, outputs: Any, convention: Convention) -> Any:
-    """Tokens, logits, or query-key pairs within a window: the i-th new query sees min(old + i, window)."""
-    if unit in ("token", "logit"):
+    """Tokens, logits, or pairs: the i-th new query sees min(old + i, window), or all of its chunk so far."""
+    if isinstance(unit, str):
         return new if unit == "token" else outputs
     if convention.attention == "full":
         return new * (old + new)
-    if unit is None:
+    window = unit.window
+    if window is None:
         return new * old + (new * (new + 1) >> 1)
-    window = cast("int", unit)
+    if unit.chunked:
+        begun = old % window
+        return _in_chunks(begun + new, window) - _in_chunks(begun, window)
     growing = np.clip(window - old, 0, new) if isinstance(new, np.ndarray) else min(max(window - old, 0), new)
     return growing * old + (growing * (growing + 1) >> 1) + (new - growing) * window
+
+
+def _in_chunks(tokens: Any, size: int) -> Any:
+    """Pairs of ``tokens`` from the start of a chunk on, each with those of its own chunk up to itself."""
+    chunks, rest = tokens // size, tokens % size
+    return chunks * (size * (size + 1) >> 1) + (rest * (rest + 1) >> 1)
 
 
 def _refuse_overflow(spec: ModelSpec, new: Any, old: Any, outputs: Any, convention: Convention) -> None:
     if all(isinstance(amount, int) for amount in (new, old, outputs)):
         return
     worst = [int(np.max(amount, initial=0)) for amount in (new, old, outputs)]
-    if total(by_part(spec, worst[0], worst[1], worst[2], convention)) > _INT64_MAX:
+    rates = [(part, unit if isinstance(unit, str) else Pairs(unit.window), rate)
+             for part, unit, rate in _rates(spec, convention)]  # fmt: skip
+    if _dot(_by_unit(rates), worst[0], worst[1], worst[2], convention) > _INT64_MAX:  # a chunk sees no more
         raise SpecError(
             f"{spec.name}: one of the calls costs more than 2^63 FLOPs",
             "calls that fit in int64",

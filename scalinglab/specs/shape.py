@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from scalinglab.errors import SpecError
 
@@ -27,27 +28,37 @@ class Linear:
 
 @dataclass(frozen=True)
 class Block:
-    """``count`` identical transformer layers.
+    """``count`` identical layers: attention or a recurrence, then an MLP or experts; either may be absent.
 
-    ``window`` is the number of positions a token sees, itself included (None: all of them).
-    ``cached`` is the number of elements the KV cache keeps per token and layer.
+    ``projections`` are the mixer's matrices. Attention has ``heads`` with keys of ``qk_dim`` and values of
+    ``v_dim`` elements; of latent attention ``absorbed`` gives both dims where heads see the latent vectors.
+    ``window`` is the number of positions a token sees, itself included (None: all of them); ``reach`` says which:
+    the last ones ("last"), those of its chunk so far ("chunk"), or ones of all ("chosen"), by an ``index`` of so
+    many multiply-adds a pair. ``cached`` is the number of elements the KV cache keeps per token and layer,
+    ``state`` of those that a recurrence keeps however long the context. ``mixing`` counts a token's
+    multiply-adds between activations that grow with no context: those of a recurrence.
     ``vectors`` counts the weights that are no matrix (norms). ``expert`` is one routed expert, of which
     ``experts`` exist and ``active_experts`` serve a token; ``mlp`` serves every token.
     """
 
     count: int
-    projections: tuple[Linear, ...]
-    heads: int
-    qk_dim: int
-    v_dim: int
-    cached: int
-    window: int | None
-    vectors: int
+    projections: tuple[Linear, ...] = ()
+    heads: int = 0
+    qk_dim: int = 0
+    v_dim: int = 0
+    cached: int = 0
+    window: int | None = None
+    vectors: int = 0
     mlp: tuple[Linear, ...] = ()
     router: tuple[Linear, ...] = ()
     expert: tuple[Linear, ...] = ()
     experts: int = 0
     active_experts: int = 0
+    reach: Literal["last", "chunk", "chosen"] = "last"
+    absorbed: tuple[int, int] | None = None
+    index: int = 0
+    state: int = 0
+    mixing: int = 0
 
     def parameters(self, *, active: bool = False) -> int:
         """Parameters of one such layer; with ``active``, only the experts that serve a token."""
@@ -55,21 +66,29 @@ class Block:
         always = self.projections + self.mlp + self.router
         return parameters(always) + served * parameters(self.expert) + self.vectors
 
+    def kept(self, context: int) -> int:
+        """Elements that one such layer keeps of ``context`` tokens: KV cache, and the state of a recurrence."""
+        reached = context if self.window is None or self.reach == "chosen" else min(context, self.window)
+        return self.cached * reached + self.state
+
 
 @dataclass(frozen=True)
 class Shape:
     """The frozen shape of one decoder-only LLM. Counts are exact numbers of scalars.
 
-    ``embedding`` holds the token table, learned positions and an untied LM head; ``active`` leaves out the
-    experts that do not serve a token. ``labels`` is what stands in place of the LM head: the matrices of a reward
-    model's or classifier's label head, none at all for a bare encoder; None: it has its LM head.
+    ``embedding`` holds the token table, an untied LM head and ``tables``, the scalars of any further look-up table
+    (learned positions, Gemma's of each layer); ``active`` leaves out the experts that do not serve a token.
+    ``stem`` holds the matrices that every token passes outside the layers. ``labels`` is what stands in place of
+    the LM head: the matrices of a reward model's or classifier's label head, none at all for a bare encoder;
+    None: it has its LM head.
     """
 
     hidden: int
     vocab: int
     blocks: tuple[Block, ...]
     tied: bool
-    positions: int = 0
+    tables: int = 0
+    stem: tuple[Linear, ...] = ()
     final_vectors: int = 0
     labels: tuple[Linear, ...] | None = None
 
@@ -80,7 +99,7 @@ class Shape:
     @property
     def embedding(self) -> int:
         tables = 1 if self.tied or self.labels is not None else 2
-        return self.hidden * (self.vocab * tables + self.positions)
+        return self.hidden * self.vocab * tables + self.tables
 
     @property
     def non_embedding(self) -> int:
@@ -92,7 +111,7 @@ class Shape:
 
     @property
     def _rest(self) -> int:
-        return self.final_vectors + parameters(self.labels or ())
+        return self.final_vectors + parameters(self.stem) + parameters(self.labels or ())
 
     @property
     def total(self) -> int:
