@@ -2,7 +2,8 @@ import json
 import math
 
 import pytest
-from hugging import EXPERTS, build, embedding_scalars, idle_expert_scalars, scalars, theirs, window_counts, windows
+from configs import plain, texts, vendor
+from hugging import build, embedding_scalars, idle_expert_scalars, scalars, theirs, window_counts, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,60 +11,6 @@ from scalinglab.errors import SpecError
 from scalinglab.specs import COUNTS, FAMILIES, catalogue, find, from_config, pairs
 
 QUICK = settings(max_examples=12, deadline=None, derandomize=True)
-SIZES = st.integers(1, 9)
-EVEN = st.sampled_from([2, 4, 6, 8])
-WINDOW = st.none() | st.integers(1, 64)
-LATE = {"use_sliding_window": st.booleans(), "sliding_window": WINDOW, "max_window_layers": st.integers(0, 5)}
-LATENT = {
-    "kv_lora_rank": SIZES,
-    "q_lora_rank": st.none() | SIZES,
-    "qk_nope_head_dim": EVEN,
-    "qk_rope_head_dim": EVEN,
-    "v_head_dim": EVEN,
-    "attention_bias": st.booleans(),
-    "moe_intermediate_size": SIZES,
-    "n_shared_experts": st.integers(1, 3),
-    "first_k_dense_replace": st.integers(0, 7),
-}
-GEMMA = {"head_dim": EVEN, "attention_bias": st.booleans(), "sliding_window": st.integers(1, 64)}
-GEMMA3 = {**GEMMA, "sliding_window_pattern": st.integers(1, 6)}
-REQUIRED = {
-    "llama": {"attention_bias": st.booleans(), "mlp_bias": st.booleans()},
-    "mistral": {"sliding_window": WINDOW},
-    "mixtral": {"sliding_window": WINDOW},
-    "qwen2": LATE,
-    "qwen3": {"attention_bias": st.booleans(), **LATE},
-    "qwen3_moe": {
-        "attention_bias": st.booleans(),
-        "use_sliding_window": st.booleans(),
-        "sliding_window": WINDOW,
-        "decoder_sparse_step": st.integers(1, 3),
-        "mlp_only_layers": st.lists(st.integers(0, 6), max_size=3),
-    },
-    "gemma2": GEMMA,
-    "gemma3_text": GEMMA3,
-    "gemma3": GEMMA3,
-    "phi3": {"sliding_window": WINDOW},
-    "olmo2": {"attention_bias": st.booleans()},
-    "gpt_neox": {"attention_bias": st.booleans()},
-    "gpt2": {},
-    "deepseek_v2": {**LATENT, "mlp_bias": st.booleans()},
-    "deepseek_v3": LATENT,
-}
-OPTIONAL = {
-    **{family: {"head_dim": EVEN} for family in ("llama", "mistral", "mixtral", "qwen3")},
-    "qwen3_moe": {"head_dim": EVEN, "moe_intermediate_size": SIZES},
-}
-LAYER_TYPED = ("qwen2", "qwen3", "gemma2", "gemma3_text", "gemma3")
-FULL_HEADS = ("gpt_neox", "gpt2", "deepseek_v2", "deepseek_v3")
-GPT2_NAMES = {
-    "hidden_size": "n_embd",
-    "num_hidden_layers": "n_layer",
-    "num_attention_heads": "n_head",
-    "intermediate_size": "n_inner",
-    "max_position_embeddings": "n_positions",
-}
-
 LLAMA = {
     "model_type": "llama",
     "hidden_size": 64,
@@ -85,61 +32,6 @@ JUNK = (
     | st.lists(st.integers() | st.lists(st.none(), max_size=1), max_size=3)
     | st.dictionaries(st.sampled_from("ab"), st.integers())
 )
-
-
-@st.composite
-def texts(draw, family):
-    """The config of a small language model, as a vendor would write it."""
-    heads, layers = draw(st.sampled_from([1, 2, 4, 6])), draw(st.integers(1, 7))
-    shape = {
-        "hidden_size": heads * 2 * draw(st.integers(2, 6)),
-        "intermediate_size": draw(SIZES),
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "vocab_size": draw(st.integers(3, 40)),
-        "max_position_embeddings": draw(st.integers(1, 99)),
-        "tie_word_embeddings": draw(st.booleans()),
-        "pad_token_id": None,
-        **draw(st.fixed_dictionaries(REQUIRED[family], optional=OPTIONAL.get(family, {}))),
-    }
-    if family not in FULL_HEADS:
-        shape["num_key_value_heads"] = draw(st.sampled_from([n for n in (1, 2, 3, 6) if heads % n == 0]))
-    if family in EXPERTS:
-        shape["num_experts_per_tok"] = draw(st.integers(1, 3))
-        shape[EXPERTS[family]] = draw(st.integers(3, 6))
-    if family in LAYER_TYPED and draw(st.booleans()):
-        kinds = st.sampled_from(["sliding_attention", "full_attention"])
-        shape["layer_types"] = draw(st.lists(kinds, min_size=layers, max_size=layers))
-    if family == "gpt2":
-        shape["intermediate_size"] = draw(st.none() | SIZES)
-        shape = {GPT2_NAMES.get(field, field): value for field, value in shape.items()}
-    return shape
-
-
-def plain(family, **changes):
-    """One unremarkable config of the family."""
-    shape = {
-        **{field: value for field, value in LLAMA.items() if field not in ("model_type", "head_dim")},
-        "pad_token_id": None,
-    }
-    if family in EXPERTS:
-        shape |= {"num_experts_per_tok": 2, EXPERTS[family]: 4}
-    if family == "qwen3_moe" or family.startswith("deepseek"):
-        shape |= {"moe_intermediate_size": 12}
-    if family == "qwen3_moe":
-        shape |= {"mlp_only_layers": [0]}
-    if family.startswith("deepseek"):
-        shape |= {"kv_lora_rank": 6, "q_lora_rank": 5, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4}
-        shape |= {"v_head_dim": 8, "n_shared_experts": 1, "first_k_dense_replace": 1}
-    if family in FULL_HEADS:
-        del shape["num_key_value_heads"]
-    if family == "gpt2":
-        shape = {GPT2_NAMES.get(field, field): value for field, value in shape.items()}
-    return vendor(family, {**shape, **changes})
-
-
-def vendor(family, text):
-    return {"model_type": family, **({"text_config": text} if family == "gemma3" else text)}
 
 
 def refusal(source):

@@ -92,7 +92,7 @@ def _shape(fields: Fields, config: Mapping[str, Any]) -> Shape:
         hidden=hidden,
         vocab=vocab,
         blocks=blocks,
-        tied=fields.flag("tie_word_embeddings"),
+        tied=family.ties and fields.flag("tie_word_embeddings"),
         tables=positions + extra.tables,
         stem=extra.stem,
         final_vectors=hidden * (2 if family.layer_norm else 1) + head_bias + extra.vectors,

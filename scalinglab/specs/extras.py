@@ -46,7 +46,7 @@ def _altup(fields: Fields, per_layer: Extras) -> Extras:
     return Extras(
         tables=per_layer.tables,
         vectors=per_layer.vectors,
-        stem=(*per_layer.stem, *[Linear(hidden, hidden)] * (2 * (copies - 1))),
+        stem=(*per_layer.stem, Linear(hidden, 2 * (copies - 1) * hidden)),  # into the copies, and out of them
         layer=(*per_layer.layer, *laurel, router, Linear(copies, copies), Linear(copies, copies**2)),
         # The norms of Laurel and of the router, and a scale.
         layer_vectors=per_layer.layer_vectors + 3 * hidden,

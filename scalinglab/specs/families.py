@@ -112,7 +112,6 @@ _DENSE: dict[str, Family] = {
         qkv_bias="use_bias",
         out_bias="use_bias",
         mlp_bias="use_bias",
-        head_bias="use_bias",
         defaults=sizes(
             1024, 3072, 18, 16, 103424, 131072, num_key_value_heads=2, head_dim=128, tie_word_embeddings=True
         ),

@@ -14,6 +14,7 @@ class Family:
     The frame
     text: the family of the language model inside ``text_config``, unless that names another; "": a plain config.
     norms, layer_norm: norms a layer, and whether they have a bias. head_bias: the LM head's bias.
+    ties: tie_word_embeddings is heeded.
     single: each layer is one mixer, one MLP or one set of experts (Nemotron-H), not a mixer and then an MLP.
     learned_positions: a table of positions (GPT-2). extras: Gemma's ("altup": 3n's; "per_layer": its tables only).
 
@@ -46,6 +47,7 @@ class Family:
     norms: int = 2
     layer_norm: bool = False
     head_bias: bool | str = False
+    ties: bool = True
     single: bool = False
     learned_positions: bool = False
     extras: str = ""

@@ -120,6 +120,7 @@ HYBRIDS: dict[str, Family] = {
     "nemotron_h": Family(
         norms=1,
         single=True,
+        ties=False,
         kinds="listed",
         types=("linear_attention", "full_attention", "moe", "mlp"),
         linear="mamba",

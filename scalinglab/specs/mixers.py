@@ -68,7 +68,7 @@ def _head_dim(fields: Fields, hidden: int, heads: int) -> int:
     if family.grouped and fields.has("head_dim"):
         return fields.count("head_dim")
     own = family.defaults.get("hidden_size"), family.defaults.get("num_attention_heads")
-    if hidden % heads and (hidden, heads) != own:  # a class whose own sizes do not divide (GLM-4.5) rounds down
+    if hidden % heads and (hidden, heads) != own:  # GLM-4.5's class rounds its own sizes down
         raise fields.inconsistent(
             f"hidden_size {hidden} is not divisible by num_attention_heads {heads}",
             "a multiple, or an explicit head_dim",
