@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from configs import vendor
 from hugging import build, embedding_scalars, idle_expert_scalars, scalars, theirs, window_counts, windows
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
@@ -41,6 +42,28 @@ LATENT = {
     "n_shared_experts": 3,
     "first_k_dense_replace": 1,
 }
+SHARED = {"num_key_value_heads": 2, "head_dim": 32}
+LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
+DELTA = {
+    **SHARED,
+    **BIASED,
+    "linear_conv_kernel_dim": 3,
+    "linear_key_head_dim": 12,
+    "linear_value_head_dim": 10,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 64,
+    "full_attention_interval": 2,
+}
+ROUTED = {"moe_intermediate_size": 12, "num_experts": 16, "num_experts_per_tok": 3}
+SHARED_EXPERT = {**ROUTED, "shared_expert_intermediate_size": 20}
+PER_LAYER = {
+    **GEMMA,
+    "num_kv_shared_layers": 1,
+    "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+    "vocab_size_per_layer_input": 50,
+    "hidden_size_per_layer_input": 6,
+}
+LOCAL = {"num_local_experts": 16, "num_experts_per_tok": 3}
 MORE = {
     "llama": {**GROUPED, **BIASED, "head_dim": 32, "mlp_bias": True},
     "mistral": {**GROUPED, "head_dim": 32, "sliding_window": 7},
@@ -61,34 +84,140 @@ MORE = {
     },
     "gemma2": GEMMA,
     "gemma3_text": {**GEMMA, "sliding_window_pattern": 2},
-    "gemma3": {**GEMMA, "sliding_window_pattern": 2},
     "phi3": {**GROUPED, "sliding_window": 7},
     "olmo2": {**GROUPED, **BIASED},
     "gpt_neox": {"attention_bias": False},
     "gpt2": {"tie_word_embeddings": False},
     "deepseek_v2": {**LATENT, "mlp_bias": True},
     "deepseek_v3": LATENT,
+    "olmo3": {**GROUPED, **BIASED, "sliding_window": 7, "layer_types": LAYERS},
+    "smollm3": {
+        **GROUPED,
+        **BIASED,
+        "mlp_bias": True,
+        "use_sliding_window": True,
+        "sliding_window": 7,
+        "no_rope_layer_interval": 2,
+        "tie_word_embeddings": False,
+    },
+    "granite": {**GROUPED, **BIASED, "mlp_bias": True},
+    "ministral3": {**SHARED, "sliding_window": 7},
+    "ernie4_5": {**GROUPED, "head_dim": 32, "use_bias": True, "tie_word_embeddings": False},
+    "internlm3": {"num_key_value_heads": 4, "head_dim": 32},
+    "seed_oss": {**SHARED, "attention_bias": False, "attention_out_bias": True, "mlp_bias": True},
+    "glm4": {"num_key_value_heads": 4, "head_dim": 32, "attention_bias": False},
+    "deepseek_v32": {**LATENT, "index_topk": 9, "index_head_dim": 6, "index_n_heads": 5},
+    "glm4_moe": {
+        **GROUPED,
+        **BIASED,
+        "use_qk_norm": True,
+        "moe_intermediate_size": 12,
+        "n_routed_experts": 16,
+        "num_experts_per_tok": 3,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 2,
+    },
+    "glm4_moe_lite": {**LATENT, "mlp_layer_types": ["sparse", "dense", "sparse"]},
+    "gpt_oss": {**LOCAL, **SHARED, "attention_bias": False, "sliding_window": 7, "layer_types": LAYERS},
+    "granitemoe": {**GROUPED, **BIASED, **LOCAL},
+    "ernie4_5_moe": {
+        **SHARED,
+        "use_bias": True,
+        "tie_word_embeddings": False,
+        "moe_intermediate_size": 12,
+        "moe_num_experts": 16,
+        "moe_k": 3,
+        "moe_num_shared_experts": 1,
+        "moe_layer_start_index": 0,
+        "moe_layer_end_index": 1,
+        "moe_layer_interval": 2,
+    },
+    "llama4_text": {
+        **SHARED,
+        **BIASED,
+        **LOCAL,
+        "intermediate_size_mlp": 20,
+        "interleave_moe_layer_step": 2,
+        "no_rope_layer_interval": 2,
+        "attention_chunk_size": 5,
+    },
+    "minimax_m2": {**SHARED, **LOCAL},
+    "qwen3_next": {**DELTA, **SHARED_EXPERT, "decoder_sparse_step": 2, "mlp_only_layers": [1]},
+    "qwen3_5_text": DELTA,
+    "qwen3_5_moe_text": {**DELTA, **SHARED_EXPERT},
+    "granitemoehybrid": {
+        **GROUPED,
+        **BIASED,
+        **LOCAL,
+        "shared_intermediate_size": 20,
+        "layer_types": ["mamba", "attention", "mamba"],
+        "mamba_n_heads": 64,
+        "mamba_n_groups": 2,
+        "mamba_d_state": 8,
+        "mamba_d_conv": 3,
+        "mamba_expand": 1,
+        "mamba_conv_bias": False,
+        "mamba_proj_bias": True,
+    },
+    "nemotron_h": {
+        **SHARED,
+        "layers_block_type": ["mamba", "moe", "attention", "mlp", "mlp"],
+        "mlp_bias": True,
+        "use_bias": True,
+        "use_conv_bias": False,
+        "ssm_state_size": 8,
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 6,
+        "n_groups": 2,
+        "conv_kernel": 3,
+        "moe_intermediate_size": 12,
+        "n_routed_experts": 16,
+        "num_experts_per_tok": 3,
+        "moe_shared_expert_intermediate_size": 20,
+        "moe_latent_size": 10,
+    },
+    "gemma3n_text": {**PER_LAYER, "altup_num_inputs": 3, "laurel_rank": 5},
+    "gemma4_text": {
+        **PER_LAYER,
+        "global_head_dim": 40,
+        "num_global_key_value_heads": 1,
+        "attention_k_eq_v": True,
+        "use_double_wide_mlp": True,
+        "enable_moe_block": True,
+        "moe_intermediate_size": 12,
+        "num_experts": 16,
+        "top_k_experts": 3,
+    },
 }
 GPT2_NAMES = {ours: theirs for theirs, ours in FAMILIES["gpt2"].renames.items()}
 
 
 def written(family):
     """A config of the family in which every field that is read has a value that is not its class's own."""
-    shape = {**SHAPE, **MORE[family]}
+    shape = {**SHAPE, **MORE[FAMILIES[family].text or family]}
     return {GPT2_NAMES.get(field, field): value for field, value in shape.items()} if family == "gpt2" else shape
 
 
-def vendor(family, text):
-    return {"model_type": family, **({"text_config": text} if family == "gemma3" else text)}
-
-
 FIELDS = [(family, field) for family in FAMILIES for field in written(family) if field != "pad_token_id"]
-ABSENT = [pair for pair in FIELDS if pair != ("deepseek_v2", "num_experts_per_tok")]  # its class gives none
+# Where the class gives none, or none that transformers can build.
+NEEDED = {
+    ("deepseek_v2", "num_experts_per_tok"),
+    *(
+        (f, field)
+        for f in ("gemma4_text", "gemma4")
+        for field in ("num_experts", "top_k_experts", "moe_intermediate_size")
+    ),
+    *((f, "num_kv_shared_layers") for f in ("gemma3n_text", "gemma3n")),
+    *((f, "layer_types") for f in ("gemma3n_text", "gemma3n", "gemma4_text", "gemma4")),
+}
+ABSENT = [pair for pair in FIELDS if pair not in NEEDED]
 
 
 @pytest.mark.parametrize(("family", "field"), ABSENT)
 def test_a_field_that_is_left_out_has_the_value_of_its_class(family, field):
-    raw = vendor(family, {name: value for name, value in written(family).items() if name != field})
+    # A list with an entry for each layer fits no other number of layers.
+    gone = {field, "layer_types", "mlp_layer_types"} if field == "num_hidden_layers" else {field}
+    raw = vendor(family, {name: value for name, value in written(family).items() if name not in gone})
     text = theirs(raw)[1]
     model, spec = build(text), from_config(raw)
     assert spec.total == scalars(model.parameters())
@@ -96,8 +225,8 @@ def test_a_field_that_is_left_out_has_the_value_of_its_class(family, field):
     assert spec.active == spec.total - idle_expert_scalars(model, family, text)
     assert windows(spec) == window_counts(text)
     assert spec.max_context == text.max_position_embeddings
-    if family not in ("deepseek_v2", "deepseek_v3"):
-        assert spec.blocks[0].heads == text.num_attention_heads
+    attending = [block for block in spec.blocks if block.heads]
+    assert {block.heads for block in attending} <= {text.num_attention_heads}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -111,12 +240,13 @@ def test_a_config_of_nothing_but_its_type_is_its_class(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_default_of_the_table_is_that_of_its_class(family):
     text = theirs({"model_type": family})[1]
-    unsaid = {"sliding_window": "sliding_window", "sliding_window_pattern": "_sliding_window_pattern"}
+    text.allow_global_per_layer_attribute_access = True  # Gemma 4
+    names = {ours: own for own, ours in FAMILIES[family].renames.items()}
     for field, value in FAMILIES[family].defaults.items():
-        name = {**{ours: own for own, ours in FAMILIES[family].renames.items()}, **unsaid}.get(field, field)
         if field == "sliding_window" and "use_sliding_window" in vars(text):
             text = theirs({"model_type": family, "use_sliding_window": True})[1]  # else the class drops it
-        assert getattr(text, name) == value, field
+        its = getattr(text, field if hasattr(text, field) else names.get(field, field))
+        assert its == ([value] * len(its) if isinstance(its, list) else value), field
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "phi3", "olmo2"])
@@ -234,17 +364,20 @@ HEADS = [
 ]
 
 
+OTHERS = ("vision", "visual", "audio", "projector")  # what a multimodal model has beside its language model
+
+
 @pytest.mark.parametrize(("auto", "family"), HEADS, ids=str)
 @pytest.mark.parametrize("labels", [None, 1, 5])
 def test_every_label_head_counts_as_in_transformers(auto, family, labels):
     raw = {"model_type": family, **written(family), **({} if labels is None else {"num_labels": labels})}
-    if family == "gemma3":
+    if FAMILIES[family].text:
         raw = {**vendor(family, written(family)), **({} if labels is None else {"num_labels": labels})}
     config, text = theirs(raw)
     with torch.device("meta"):
         model = auto.from_config(config)
     ours = from_config({**raw, "architectures": [type(model).__name__]})
-    vision = sum(p.numel() for name, p in model.named_parameters() if "vision" in name or "projector" in name)
+    vision = sum(p.numel() for name, p in model.named_parameters() if any(other in name for other in OTHERS))
     assert ours.total == scalars(model.parameters()) - vision
     assert ours.blocks == from_config(raw).blocks
     assert ours.shape.head_weights == (2 if labels is None else labels) * text.hidden_size

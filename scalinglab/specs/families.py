@@ -87,7 +87,6 @@ _DENSE: dict[str, Family] = {
         kinds="rope",
         rope=("full_attention", "sliding_attention"),
         types=_EITHER,
-        switch=True,
         defaults=sizes(
             2048,
             11008,

@@ -92,6 +92,8 @@ def _rope(fields: Fields) -> list[str]:
     if len(rotary) != count:
         raise fields.inconsistent(f"no_rope_layers has {len(rotary)} layers", str(count), "no_rope_layers")
     with_, without = fields.family.rope
+    if without == SLIDING and not fields.flag("use_sliding_window"):
+        without = FULL
     return [with_ if has else without for has in rotary]
 
 
@@ -128,7 +130,7 @@ def _interleaved(fields: Fields, kinds: list[str]) -> list[bool]:
 
 
 def _ranged(fields: Fields, kinds: list[str]) -> list[bool]:
-    first, last = (fields.count(f"moe_layer_{end}_index", least=-1) for end in ("start", "end"))
+    first, last = fields.count("moe_layer_start_index", least=0), fields.count("moe_layer_end_index", -1, least=-1)
     last, step = len(kinds) - 1 if last == -1 else last, fields.count("moe_layer_interval")
     return [(i + 1) % step == 0 and first <= i <= last for i in range(len(kinds))]
 

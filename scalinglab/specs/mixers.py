@@ -80,8 +80,8 @@ def _head_dim(fields: Fields, hidden: int, heads: int) -> int:
 def _latent(fields: Fields) -> Parts:
     """DeepSeek's multi-head latent attention (arXiv 2405.04434, section 2.1), expanded and absorbed.
 
-    Expanded, each key and value is built from its latent vector once. Absorbed, what would build them is applied to
-    the query and to the output instead (as many products), and every head sees the latent vectors themselves.
+    Expanded, each key and value is built from its latent vector once. Absorbed, the matrices that would build them
+    are applied to the query and to the output (as many products), and every head sees the latent vectors.
     """
     hidden, heads, rank = (fields.count(f) for f in ("hidden_size", "num_attention_heads", "kv_lora_rank"))
     nope, rope = fields.count("qk_nope_head_dim"), fields.count("qk_rope_head_dim")

@@ -182,7 +182,6 @@ MIXTURES: dict[str, Family] = {
             num_experts_per_tok=6,
             n_shared_experts=2,
             moe_layer_start_index=1,
-            moe_layer_end_index=-1,
             moe_layer_interval=1,
         ),
     ),
