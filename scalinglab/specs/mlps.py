@@ -27,10 +27,10 @@ def _experts(fields: Fields, hidden: int, bias: bool) -> Parts:
     if active > experts:
         problem = f"num_experts_per_tok {active} exceeds the {experts} experts"
         raise fields.inconsistent(problem, f"1 to {experts}", "num_experts_per_tok")
-    latent, squeeze = hidden, ()
+    latent, squeeze = hidden, list[Linear]()
     if fields.has("moe_latent_size"):  # Nemotron 3: the experts work in fewer dimensions
         latent = fields.count("moe_latent_size")
-        squeeze = (Linear(hidden, latent, bias), Linear(latent, hidden, bias))
+        squeeze = [Linear(hidden, latent, bias), Linear(latent, hidden, bias)]
     shared = _feed_forward(hidden, width, family.gated, bias) if (width := _shared(fields)) else ()
     beside = () if family.beside is None else _feed_forward(hidden, fields.count(family.width), family.gated, bias)
     return {
