@@ -77,6 +77,16 @@ REQUIRED = {
         "index_head_dim": SIZES,
         "index_topk": SIZES,
     },
+    "glm_moe_dsa": {
+        **LATENT,
+        **FIRST,
+        "q_lora_rank": SIZES,
+        "index_n_heads": SIZES,
+        "index_head_dim": SIZES,
+        "index_topk": SIZES,
+        "index_topk_freq": st.integers(1, 3),
+        "index_skip_topk_offset": st.integers(1, 4),
+    },
     "glm4_moe": {
         **FIRST,
         "attention_bias": FLAG,
@@ -151,7 +161,7 @@ OPTIONAL = {
     "glm4_moe": {"head_dim": EVEN},
     "nemotron_h": {"hybrid_override_pattern": st.text("ME*-", min_size=1, max_size=6)},
 }
-FULL_HEADS = ("gpt_neox", "gpt2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "glm4_moe_lite")
+FULL_HEADS = ("gpt_neox", "gpt2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "glm_moe_dsa", "glm4_moe_lite")
 GPT2_NAMES = {ours: theirs for theirs, ours in FAMILIES["gpt2"].renames.items()}
 
 

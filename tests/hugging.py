@@ -12,6 +12,7 @@ EXPERTS = {
     "deepseek_v3": "n_routed_experts",
     "kimi_k25": "n_routed_experts",
     "deepseek_v32": "n_routed_experts",
+    "glm_moe_dsa": "n_routed_experts",
     "glm4_moe": "n_routed_experts",
     "glm4_moe_lite": "n_routed_experts",
     "gpt_oss": "num_local_experts",

@@ -1,5 +1,6 @@
 import json
 import math
+from importlib import resources
 
 import pytest
 from configs import plain, texts, vendor
@@ -129,6 +130,14 @@ def test_a_name_comes_from_the_caller_then_the_config_then_the_path(tmp_path):
         ("Pythia-12B", "non_embedding", 11_327_027_200),
         ("GPT-2", "total", 124_439_808),
         ("DeepSeek-V3", "total", 671_026_404_352),
+        ("SmolLM3-3B", "total", 3_075_098_624),
+        ("OLMo-3-7B", "total", 7_298_011_136),
+        ("Kimi-K2", "total", 1_026_408_209_408),
+        ("gpt-oss-20b", "total", 20_914_757_184),
+        ("gpt-oss-120b", "total", 116_829_156_672),
+        ("Granite-3.0-8B", "total", 8_170_848_256),
+        ("Seed-OSS-36B", "total", 36_151_104_512),
+        ("GLM-4-32B-0414", "total", 32_566_081_536),
     ],
 )
 def test_the_catalogue_gives_the_published_count(name, count, published):
@@ -146,6 +155,9 @@ def test_the_catalogue_gives_the_published_count(name, count, published):
         ("Qwen3-8B", 8_190_735_360, 6_946_075_648),
         ("Qwen3-32B", 32_762_123_264, None),
         ("Mixtral-8x7B-v0.1", 46_702_792_704, None),
+        ("gpt-oss-20b", 20_914_757_184, None),
+        ("gpt-oss-120b", 116_829_156_672, None),
+        ("Kimi-K2.5", 1_026_408_209_408, None),
     ],
 )
 def test_a_vendors_own_config_gives_the_published_count(shared_data, file, total, non_embedding):
@@ -160,6 +172,8 @@ def test_an_unknown_model_type_is_refused_with_the_known_ones(kind):
     message = refusal({**LLAMA, "model_type": kind})
     assert f"model_type is {kind!r}" in message
     assert all(family in message for family in FAMILIES)
+    assert "--spec MODEL=7e9" in message
+    assert "--spec MODEL=3e9/30e9" in message
 
 
 @pytest.mark.parametrize(
@@ -293,6 +307,38 @@ def assert_spec_or_spec_error(config):
         assert all(type(getattr(spec, count)) is int for count in COUNTS)
         assert 0 < spec.non_embedding <= spec.total
         assert spec.active <= spec.total
+
+
+# The largest of each family that the catalogue has.
+LARGEST = {spec.family: spec for spec in sorted(catalogue(), key=lambda spec: spec.total)}
+
+
+@pytest.mark.parametrize("spec", LARGEST.values(), ids=lambda spec: spec.name)
+def test_a_model_of_the_catalogue_has_the_parameters_that_transformers_builds(spec):
+    (config,) = (row["config"] for row in rows() if row["name"] == spec.name)
+    text = theirs(config)[1]
+    assert spec.total == scalars(build(text).parameters())
+    assert windows(spec) == window_counts(text)
+
+
+def rows():
+    text = resources.files("scalinglab").joinpath("data/models.json").read_text(encoding="utf-8")
+    return json.loads(text)["models"]
+
+
+def test_a_vendors_own_model_type_is_the_shape_that_it_names():
+    theirs_, ours = (
+        from_config({**plain("deepseek_v3"), "model_type": kind}) for kind in ("kimi_k2", "deepseek_v3")
+    )
+    assert theirs_.size == ours.size
+    assert from_config(vendor("kimi_k25", {**plain("deepseek_v3"), "model_type": "kimi_k2"})).size == ours.size
+
+
+def test_a_multimodal_config_may_say_beside_its_text_whether_embeddings_are_tied():
+    text = plain("qwen3_5_text")
+    del text["tie_word_embeddings"]
+    for tied in (True, False):
+        assert from_config({**vendor("qwen3_5", text), "tie_word_embeddings": tied}).shape.tied is tied
 
 
 def test_catalogue_names_are_unique_and_found_whatever_their_case():

@@ -107,6 +107,14 @@ MORE = {
     "seed_oss": {**SHARED, "attention_bias": False, "attention_out_bias": True, "mlp_bias": True},
     "glm4": {"num_key_value_heads": 4, "head_dim": 32, "attention_bias": False},
     "deepseek_v32": {**LATENT, "index_topk": 9, "index_head_dim": 6, "index_n_heads": 5},
+    "glm_moe_dsa": {
+        **LATENT,
+        "index_topk": 9,
+        "index_head_dim": 6,
+        "index_n_heads": 5,
+        "index_topk_freq": 2,
+        "index_skip_topk_offset": 1,
+    },
     "glm4_moe": {
         **GROUPED,
         **BIASED,
@@ -261,13 +269,17 @@ UNHEEDED = {
     "gemma2": ("sliding_window_pattern",),
     "llama": ("sliding_window", "text_config"),
     "deepseek_v3": ("num_key_value_heads", "head_dim"),
+    "qwen3": ("num_kv_shared_layers", "attention_k_eq_v"),
+    "nemotron_h": ("num_hidden_layers",),
 }
 
 
 @pytest.mark.parametrize(("family", "field"), [(f, field) for f, fields in UNHEEDED.items() for field in fields])
 def test_a_field_that_the_class_does_not_heed_changes_nothing(family, field):
     raw = {"model_type": family, **written(family)}
-    assert from_config({**raw, field: 4 if field != "text_config" else {"hidden_size": 8}}) == from_config(raw)
+    assert from_config(
+        {**raw, field: {"text_config": {"hidden_size": 8}, "attention_k_eq_v": True}.get(field, 4)}
+    ) == from_config(raw)
 
 
 MISTRAL_7B = {

@@ -31,7 +31,7 @@ class Convention:
     attention: the query-key-value products and those of a recurrence (linear attention, Mamba): none, causal (only
         pairs the mask and window keep) or full (every pair, as an eager kernel computes before masking).
     latent: the form of latent attention (DeepSeek, Kimi), whose products attention counts: expanded (each key and
-        value built once), absorbed (every head sees the latent vectors: no keys to build, but 3 to 4 times the
+        value built once), absorbed (every head sees the latent vectors: no keys to build, but 2 to 4 times the
         products a pair), or as engines run it: expanded in a prefill, absorbed in each step of a decode.
     head: the LM head on all tokens or only where a logit is needed. Acts under "matmul"; 2N includes it.
     prompts: question tokens are free, paid once a problem, or paid by every sample.

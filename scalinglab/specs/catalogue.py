@@ -48,7 +48,7 @@ def find(name_or_path: str | Path) -> ModelSpec:
     raise SpecError(
         f"no model or file named {str(name_or_path)!r}",
         "a name of the catalogue or a path",
-        "list the names with `scalinglab specs`",
+        "list the names with `scalinglab specs`, or give its number of parameters: 7e9, or 3e9/30e9 active/total",
     )
 
 

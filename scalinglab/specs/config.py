@@ -10,7 +10,7 @@ from typing import Any
 
 from scalinglab.errors import SpecError
 from scalinglab.specs.extras import Extras, extras
-from scalinglab.specs.families import FAMILIES
+from scalinglab.specs.families import FAMILIES, family_of
 from scalinglab.specs.family import Family
 from scalinglab.specs.fields import Fields
 from scalinglab.specs.heads import label_head
@@ -51,12 +51,12 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
     kind = config.get("model_type")
-    family = FAMILIES.get(kind) if isinstance(kind, str) else None
+    family = family_of(kind)
     if family is None:
         raise SpecError(
-            f"{name}: model_type is {kind!r}",
+            f"{name}: model_type is {kind!r}, whose shape is not known",
             f"one of {', '.join(FAMILIES)}",
-            "give its number of parameters in its place, such as 7e9, or 3e9/30e9 active of total",
+            "give its number of parameters instead: --spec MODEL=7e9, or active/total: --spec MODEL=3e9/30e9",
         )
     # A multimodal model nests its language model; its towers take no part in text and are left out.
     family, text = _text(config, family, name) if family.text else (family, config)
@@ -74,8 +74,7 @@ def _text(config: Mapping[str, Any], outer: Family, name: str) -> tuple[Family, 
     text = config.get("text_config") or outer.defaults
     if not isinstance(text, Mapping):
         raise SpecError(f"{name}: text_config is {text!r}", "a JSON object", "mend text_config")
-    kind = text.get("model_type")
-    named = FAMILIES.get(kind) if isinstance(kind, str) else None
+    named = family_of(text.get("model_type"))
     family = named if named and not named.text else FAMILIES[outer.text]
     tied = config.get("tie_word_embeddings")
     return family, text if tied is None else {"tie_word_embeddings": tied, **text}

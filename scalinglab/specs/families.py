@@ -137,3 +137,10 @@ _DENSE: dict[str, Family] = {
 }
 
 FAMILIES: dict[str, Family] = {**_DENSE, **MIXTURES, **HYBRIDS}
+"""Every family by the ``model_type`` of its configs."""
+_ALIASES = {"kimi_k2": "deepseek_v3"}  # a vendor's own name for a shape of another
+
+
+def family_of(kind: object) -> Family | None:
+    """The family of a ``model_type``; None where its shape is not known."""
+    return FAMILIES.get(_ALIASES.get(kind, kind)) if isinstance(kind, str) else None

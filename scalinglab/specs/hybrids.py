@@ -187,7 +187,17 @@ HYBRIDS: dict[str, Family] = {
         beside=4,
         router_vectors=1,
         renames={"top_k_experts": "num_experts_per_tok"},
-        defaults=sizes(2304, 9216, 30, 8, 262144, 131072, num_key_value_heads=4, **_GEMMA_SIZES),
+        defaults=sizes(
+            2304,
+            9216,
+            30,
+            8,
+            262144,
+            131072,
+            num_key_value_heads=4,
+            num_kv_shared_layers=0,
+            **_GEMMA_SIZES,
+        ),
     ),
     "gemma4": Family(text="gemma4_text"),
 }

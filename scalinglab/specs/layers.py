@@ -13,7 +13,10 @@ LINEAR, INDEXED = "linear_attention", "indexed_attention"
 _LEGACY = {"mamba": LINEAR, "attention": FULL}
 _LETTERS = {"M": LINEAR, "E": "moe", "*": FULL, "-": "mlp"}
 _MOST_LAYERS = 100_000
-_NOTHING: tuple[tuple[str, Any], ...] = ()
+
+Own = tuple[tuple[str, Any], ...]
+"""Fields that one layer has of its own, and their values."""
+_NOTHING: Own = ()
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,15 @@ class Layer:
     kind: str
     sparse: bool
     borrows: bool = False
-    own: tuple[tuple[str, Any], ...] = _NOTHING
+    own: Own = _NOTHING
 
 
 def layers(fields: Fields) -> list[Layer]:
     """Every layer, first to last. Raises SpecError naming the field that is inconsistent."""
     kinds = _kinds(fields)
     sparse = _SPARSE[fields.family.sparse](fields, kinds)
-    shared = fields.count("num_kv_shared_layers", 0, least=0)
+    heeded = "num_kv_shared_layers" in fields.family.defaults
+    shared = fields.count("num_kv_shared_layers", 0, least=0) if heeded else 0
     if shared and set(kinds[: -shared or None]) != set(kinds):
         problem = f"num_kv_shared_layers {shared} leaves a kind of layer without keys of its own"
         raise fields.inconsistent(problem, "one layer of each kind before them", "num_kv_shared_layers")
@@ -149,7 +153,7 @@ _SPARSE: Mapping[str, Callable[[Fields, list[str]], list[bool]]] = {
 }
 
 
-def _widths(fields: Fields, kinds: list[str], _borrows: list[bool]) -> list[tuple[tuple[str, Any], ...]]:
+def _widths(fields: Fields, kinds: list[str], _borrows: list[bool]) -> list[Own]:
     """Gemma 3n: an MLP width for each layer, or one for all."""
     if not isinstance(fields.values.get("intermediate_size"), list):
         return [_NOTHING] * len(kinds)
@@ -157,34 +161,50 @@ def _widths(fields: Fields, kinds: list[str], _borrows: list[bool]) -> list[tupl
     return [(("intermediate_size", width),) for width in widths]
 
 
-def _global(fields: Fields, kinds: list[str], borrows: list[bool]) -> list[tuple[tuple[str, Any], ...]]:
+def _global(fields: Fields, kinds: list[str], borrows: list[bool]) -> list[Own]:
     """Gemma 4: heads of another size where a layer sees all positions; a double width where it borrows keys."""
     same, double = fields.flag("attention_k_eq_v"), fields.flag("use_double_wide_mlp")
-    wide: dict[str, Any] = {"head_dim": fields.count("global_head_dim", 512)}
-    if same and fields.has("num_global_key_value_heads"):
-        wide["num_key_value_heads"] = fields.count("num_global_key_value_heads")
-    saved = fields.values.get("per_layer_config")  # as transformers writes it, its keys such as "05"
-    own: list[tuple[tuple[str, Any], ...]] = []
+    full: dict[str, Any] = {"values_are_keys": same}
+    if not fields.has("per_layer_config"):
+        full["head_dim"] = fields.count("global_head_dim", 512)
+        if same and fields.has("num_global_key_value_heads"):
+            full["num_key_value_heads"] = fields.count("num_global_key_value_heads")
+    own: list[Own] = []
     for i, (kind, borrowed) in enumerate(zip(kinds, borrows, strict=True)):
-        mine: dict[str, Any] = dict(wide) if kind == FULL else {"attention_k_eq_v": False}
-        if isinstance(saved, Mapping):
-            mine = {**({} if kind == FULL else mine), **_saved(fields, saved, i)}
+        mine = {**(full if kind == FULL else {}), **_saved(fields, i)}
         if double and borrowed:
             mine["intermediate_size"] = 2 * fields.count("intermediate_size")
         own.append(tuple(mine.items()))
     return own
 
 
-def _saved(fields: Fields, saved: Mapping[Any, Any], layer: int) -> Mapping[str, Any]:
-    of_layer = [value for key, value in saved.items() if str(key).isdecimal() and int(key) == layer]
+def _saved(fields: Fields, layer: int) -> Mapping[str, Any]:
+    """What ``per_layer_config``, as transformers writes it, gives a layer; its keys are such as "05"."""
+    saved = fields.values.get("per_layer_config", {})
+    items = saved.items() if isinstance(saved, Mapping) else [("0", saved)]
+    of_layer = [value for key, value in items if str(key).isdecimal() and int(key) == layer]
     mine = of_layer[0] if of_layer else {}
     if not isinstance(mine, Mapping) or not all(isinstance(value, int | float) for value in mine.values()):
         raise fields.inconsistent(f"per_layer_config is {saved!r:.80}", "numbers for a layer", "per_layer_config")
     return mine
 
 
-_OWN: Mapping[str, Callable[[Fields, list[str], list[bool]], list[tuple[tuple[str, Any], ...]]]] = {
+def _indexers(fields: Fields, kinds: list[str], _borrows: list[bool]) -> list[Own]:
+    """GLM-5: a layer picks its positions, or takes those that an earlier one picked."""
+    pattern = fields.values.get("index_topk_pattern")
+    if isinstance(pattern, str):
+        pattern = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern]
+    fields = fields if fields.has("indexer_types") else fields.within({"indexer_types": pattern})
+    picks = fields.words("indexer_types", len(kinds), ("full", "shared"))
+    if picks is None:
+        period, first = fields.count("index_topk_freq", 1), fields.count("index_skip_topk_offset", 2, least=0)
+        picks = ["shared" if max(i - first + 1, 0) % period else "full" for i in range(len(kinds))]
+    return [(("picks_positions", pick == "full"),) for pick in picks]
+
+
+_OWN: Mapping[str, Callable[[Fields, list[str], list[bool]], list[Own]]] = {
     "": lambda _fields, kinds, _borrows: [_NOTHING] * len(kinds),
     "widths": _widths,
     "global": _global,
+    "indexers": _indexers,
 }

@@ -44,8 +44,7 @@ def _attention(fields: Fields, layer: Layer) -> Parts:
         raise fields.inconsistent(problem, "a multiple", "num_key_value_heads")
     dim = _head_dim(fields, hidden, heads)
     bias, query, key = bias_of(fields, family.qkv_bias), heads * dim, groups * dim
-    one_matrix = layer.kind == FULL and fields.flag("attention_k_eq_v")  # Gemma 4: values are made of the keys
-    of_keys = 0 if layer.borrows else 1 if one_matrix else 2
+    of_keys = 0 if layer.borrows else 1 if fields.flag("values_are_keys") else 2
     projections = (
         Linear(hidden, query * (2 if family.gate else 1), bias),
         *[Linear(hidden, key, bias)] * of_keys,
@@ -88,13 +87,12 @@ def _latent(fields: Fields) -> Parts:
     value, bias = fields.count("v_head_dim"), bias_of(fields, "attention_bias")
     query: tuple[Linear, ...] = (Linear(hidden, heads * (nope + rope)),)
     vectors = rank
-    indexed = fields.family.indexed
-    if indexed or fields.has("q_lora_rank"):
+    if fields.family.indexed or fields.has("q_lora_rank"):
         squeezed = fields.count("q_lora_rank")
         query = (Linear(hidden, squeezed, bias), Linear(squeezed, heads * (nope + rope)))
         vectors += squeezed
     index: Parts = {"projections": (), "cached": 0, "vectors": 0}
-    if indexed:
+    if fields.family.indexed and fields.flag("picks_positions", True):
         index = _index(fields, hidden)
     rest = (
         Linear(hidden, rank + rope, bias),
