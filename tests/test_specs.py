@@ -250,6 +250,14 @@ def test_a_text_config_that_is_no_object_is_refused():
     assert "text_config is [1]" in refusal({"model_type": "gemma3", "text_config": [1]})
 
 
+def test_a_text_config_of_an_unknown_type_is_refused_and_one_without_is_of_the_outer_ones():
+    text = plain("mistral")
+    assert "model_type is 'mamba9'" in refusal(vendor("mistral3", {**text, "model_type": "mamba9"}))
+    untyped = {field: value for field, value in text.items() if field != "model_type"}
+    assert from_config(vendor("mistral3", untyped)).size == from_config(text).size
+    assert from_config(vendor("mistral3", {**text, "model_type": "mistral3"})).size == from_config(text).size
+
+
 def test_an_explicit_head_dim_frees_hidden_size_from_the_number_of_heads():
     assert from_config({**LLAMA, "hidden_size": 65}).shape.hidden == 65
 

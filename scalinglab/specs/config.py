@@ -51,13 +51,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
     kind = config.get("model_type")
-    family = family_of(kind)
-    if family is None:
-        raise SpecError(
-            f"{name}: model_type is {kind!r}, whose shape is not known",
-            f"one of {', '.join(FAMILIES)}",
-            "give its number of parameters instead: --spec MODEL=7e9, or active/total: --spec MODEL=3e9/30e9",
-        )
+    family = _family(kind, name)
     # A multimodal model nests its language model; its towers take no part in text and are left out.
     family, text = _text(config, family, name) if family.text else (family, config)
     fields = Fields(text, family, name)
@@ -69,13 +63,24 @@ def _read(config: Mapping[str, Any], name: str) -> ModelSpec:
     )
 
 
+def _family(kind: object, name: str) -> Family:
+    family = family_of(kind)
+    if family is None:
+        raise SpecError(
+            f"{name}: model_type is {kind!r}, whose shape is not known",
+            f"one of {', '.join(FAMILIES)}",
+            "give its number of parameters instead: --spec MODEL=7e9, or active/total: --spec MODEL=3e9/30e9",
+        )
+    return family
+
+
 def _text(config: Mapping[str, Any], outer: Family, name: str) -> tuple[Family, Mapping[str, Any]]:
     """The family and the config of the language model inside a multimodal one."""
     text = config.get("text_config") or outer.defaults
     if not isinstance(text, Mapping):
         raise SpecError(f"{name}: text_config is {text!r}", "a JSON object", "mend text_config")
-    named = family_of(text.get("model_type"))
-    family = named if named and not named.text else FAMILIES[outer.text]
+    family = _family(text.get("model_type", outer.text), name)
+    family = FAMILIES[outer.text] if family.text else family  # old configs repeat the outer type inside
     tied = config.get("tie_word_embeddings")
     return family, text if tied is None else {"tie_word_embeddings": tied, **text}
 
