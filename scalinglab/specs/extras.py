@@ -10,7 +10,11 @@ from scalinglab.specs.shape import Linear
 
 @dataclass(frozen=True)
 class Extras:
-    """tables, vectors, stem: scalars and matrices outside the layers. The others: what each layer has more."""
+    """What stands outside the layers, and what each layer has more.
+
+    tables, vectors, stem: scalars of look-up tables and norms, and matrices, outside the layers.
+    layer, layer_vectors, mixing: matrices (counted with the MLP), norms and multiply-adds between activations.
+    """
 
     tables: int = 0
     vectors: int = 0

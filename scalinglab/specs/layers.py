@@ -49,22 +49,28 @@ def layers(fields: Fields) -> list[Layer]:
 
 def _kinds(fields: Fields) -> list[str]:
     family = fields.family
-    pattern = None if fields.has("layer_types") else fields.values.get("hybrid_override_pattern")
-    if family.kinds == "listed" and isinstance(pattern, str):
-        fields = fields.within({"layer_types": [_LETTERS.get(letter, letter) for letter in pattern]})
-    listed = fields.values.get("layer_types")
-    if family.types and isinstance(listed, list):
-        current = [_LEGACY.get(kind, kind) if isinstance(kind, str) else kind for kind in listed]
-        fields = fields.within({"layer_types": current})
     count = None if family.single else fields.count("num_hidden_layers")
     if count is not None and count > _MOST_LAYERS:
         raise fields.inconsistent(f"num_hidden_layers is {count}", f"at most {_MOST_LAYERS}", "num_hidden_layers")
-    kinds = fields.words("layer_types", count, family.types) if family.types else None
+    kinds = _renamed(fields).words("layer_types", count, family.types) if family.types else None
     kinds = _RULES[family.kinds](fields) if kinds is None else kinds
     if family.own == "global":  # Gemma 4 forces its last layer
         kinds = [*kinds[:-1], FULL]
     windowless = _windowless(fields)
     return [FULL if kind in windowless else kind for kind in kinds]
+
+
+def _renamed(fields: Fields) -> Fields:
+    """With ``layer_types`` as classes call them today, or from the letters of Nemotron-H's older pattern."""
+    listed, pattern = fields.values.get("layer_types"), fields.values.get("hybrid_override_pattern")
+    if listed is None and fields.family.kinds == "listed" and pattern is not None:
+        if not isinstance(pattern, str) or not pattern or set(pattern) - _LETTERS.keys():
+            problem, letters = f"hybrid_override_pattern is {pattern!r:.80}", f"letters of {''.join(_LETTERS)}"
+            raise fields.inconsistent(problem, letters, "hybrid_override_pattern")
+        listed = [_LETTERS[letter] for letter in pattern]
+    if isinstance(listed, list):
+        listed = [_LEGACY.get(kind, kind) if isinstance(kind, str) else kind for kind in listed]
+    return fields if listed is None else fields.within({"layer_types": listed})
 
 
 def _windowless(fields: Fields) -> set[str]:
