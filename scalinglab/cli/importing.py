@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,9 @@ def import_(
     """Other people's logs as a run's folder: samples, right answers, and what was odd about them."""
     from scalinglab.report import rows
     from scalinglab.samples import Asked, read_logs
-    from scalinglab.study import imported_table, write_imported
+    from scalinglab.study import graded, imported_table, write_imported
 
-    log = read_logs(path, kind, Asked(score, filter_, model, task, threshold))
+    log = asyncio.run(graded(read_logs(path, kind, Asked(score, filter_, model, task, threshold))))
     run = write_imported(log, out, command=command(), source=str(path))
     table = rows(imported_table(run))
     print_rows(table, {"out": str(out), "rows": table, "notes": list(log.notes)}, as_json, list(log.notes))

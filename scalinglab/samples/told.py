@@ -43,9 +43,9 @@ def answers_of(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     rows["model"] = rows["model"].astype(str)
     rows["grade"], rows["value"] = _grades(frame, where)
     rows = rows.assign(**_texts(frame), score=_scores(frame, where))
+    rows["budgeted"] = frame["budget"].notna() if "budget" in frame else False
     rows["budget"] = _numbers(frame, where, "budget", 0)
-    refuse((rows["budget"] == 0) & ("budget" in frame), where, "has budget 0", "a whole number above 0")
-    rows["budgeted"] = "budget" in frame
+    refuse((rows["budget"] == 0) & rows["budgeted"], where, "has budget 0", "a whole number above 0")
     rows["seed"] = _numbers(frame, where, "seed", 0)
     rows["sample"] = whole_numbers(frame["sample"], where, "sample") if "sample" in frame else pd.NA
     return rows.assign(**_tokens(frame, where))
@@ -129,7 +129,9 @@ def _scores(frame: pd.DataFrame, where: str) -> pd.Series:
 
 
 def _numbers(frame: pd.DataFrame, where: str, name: str, default: int) -> pd.Series:
-    return whole_numbers(frame[name], where, name) if name in frame else pd.Series(default, frame.index)
+    if name not in frame:
+        return pd.Series(default, frame.index)
+    return whole_numbers(frame[name].where(frame[name].notna(), default), where, name)
 
 
 def _tokens(frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from scalinglab.samples import PLAN, Cell, Plan, read_plan
     from scalinglab.study.demo import RECORDED, demo_report, demo_study
     from scalinglab.study.export import export_run
-    from scalinglab.study.importing import imported_table, write_imported
+    from scalinglab.study.importing import graded, imported_table, write_imported
     from scalinglab.study.plan import STORE, Probe, plan_of, priced
     from scalinglab.study.reading import (
         Forecast,
@@ -40,6 +40,7 @@ __all__ = [
     "export_run",
     "forecast",
     "frames",
+    "graded",
     "imported_table",
     "opened_task",
     "plan_of",
