@@ -61,7 +61,8 @@ def _completed(
     column = calls[name].astype("Float64").astype("float64")
     lacking = column.isna()
     for keys in ([alike[key] for key in alike], [alike["model"], alike["role"]]):
-        column = column.fillna(column.groupby(keys).transform("mean"))
+        written = column.where(column > 0)  # nothing is read or written for a copy of another answer
+        column = column.fillna(written.groupby(keys).transform("mean"))
     whole = column.fillna(taken[what]).round().astype("int64")
     if what == "prompt":
         held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"]

@@ -19,6 +19,7 @@ _CORRECTISH = (
     "acc_norm",
     "exact_match",
     "em",
+    "f1",
     "score",
     "is_right",
     "success",

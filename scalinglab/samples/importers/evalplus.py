@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.jsons import loaded_file, text
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, choice, register
-from scalinglab.samples.importers.sources import json_at, named, odd, refuse_one_name, text_or_none
+from scalinglab.samples.importers.sources import named, odd, refuse_one_name
 
 _NAME = re.compile(r"(?P<model>.+?)(?:_[A-Za-z]+_temp_[\d.]+)?(?:_base_only)?[_.]?eval_results\.json")
 _STATUS = {"pass": "right", "success": "right", "fail": "wrong", "failed": "wrong", "timeout": "wrong"}
@@ -48,7 +49,7 @@ def _hint(path: Path) -> str:
 
 
 def _rows(path: Path, model: str, score: str | None) -> list[dict[str, Any]]:
-    found = json_at(path)
+    found = loaded_file(path)
     problems = found.get("eval") if isinstance(found, dict) else None
     if not isinstance(problems, dict) or not problems:
         raise odd(path, "has no results under eval", "what evalplus.evaluate wrote")
@@ -57,11 +58,11 @@ def _rows(path: Path, model: str, score: str | None) -> list[dict[str, Any]]:
     tests = choice(score, known, where=path, what="test set", option="--score")
     counts: dict[str, int] = {}
     rows = []
-    for task_id, text, base, plus in each:
+    for task_id, program, base, plus in each:
         sample = counts[task_id] = counts.get(task_id, -1) + 1
         grade = _grade(base, plus, tests, f"{path}: {task_id}")
         about = {"model": model, "task": task_id.partition("/")[0], "problem": task_id, "file": str(path)}
-        rows.append(about | {"sample": sample, "grade": grade, "text": text})
+        rows.append(about | {"sample": sample, "grade": grade, "text": program})
     return rows
 
 
@@ -72,7 +73,7 @@ def _tried(path: Path, task_id: str, said: object) -> list[tuple[str | None, Any
         if isinstance(plus, list) and len(plus) == len(base):
             return [(None, _first(one), _first(other)) for one, other in zip(base, plus, strict=True)]
     elif isinstance(said, list) and all(isinstance(one, dict) and "base_status" in one for one in said):
-        return [(text_or_none(one.get("solution")), one["base_status"], one.get("plus_status")) for one in said]
+        return [(text(one.get("solution")), one["base_status"], one.get("plus_status")) for one in said]
     raise odd(f"{path}: {task_id}", "is no list of results", "a base_status and a plus_status for each sample")
 
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scalinglab.samples.importers.credit import credit
 from scalinglab.samples.importers.record import Asked, Importer, Log, choice, register
 from scalinglab.samples.importers.sources import (
     Recorded,
     folders_below,
     fullest,
-    grade_of,
     named,
+    no_samples,
     odd,
     of_task,
     refuse_one_name,
@@ -56,7 +57,7 @@ def _read(paths: Sequence[Path], asked: Asked) -> Log:
         rates = any(len(line["texts"]) > 1 for line in one.lines)
         if rates:
             notes.append(
-                f"{one.task}: {metric} is a rate over a problem's texts; which of them were right is unknown"
+                f"{one.task}: {metric} is a rate over a problem's texts; which of them are right, it does not say"
             )
         for line in one.lines:
             rows += _counted(one, line, metric) if rates else [_graded(one, line, metric, asked.threshold)]
@@ -74,6 +75,8 @@ def _opened(path: Path, asked: Asked) -> Recorded:
         raise unreadable(
             path, error, f"a Parquet file of {', '.join(_COLUMNS)}, as LightEval writes it"
         ) from error
+    if not lines:
+        raise no_samples(path)
     said = _NAME.fullmatch(path.name)
     date = said["date"] if said else ""
     task = next((line["task"] for line in lines if line["task"]), said["task"] if said else path.stem)
@@ -154,7 +157,7 @@ def _chosen(kept: Sequence[Recorded], asked: Asked) -> list[str]:
 
 
 def _graded(one: Recorded, line: Mapping[str, Any], metric: str, threshold: float | None) -> dict[str, Any]:
-    grade, value = grade_of(line["metrics"].get(metric), threshold, f"{one.path}: {metric} of {line['id']}")
+    grade, value = credit(line["metrics"].get(metric), threshold, f"{one.path}: {metric} of {line['id']}")
     text = line["texts"][0] if line["texts"] else None
     return _row(one, line, 0) | {"grade": grade, "value": value, "text": text}
 

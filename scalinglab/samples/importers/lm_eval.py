@@ -13,19 +13,18 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.credit import credit
+from scalinglab.samples.importers.jsons import loaded_file, loaded_lines, text
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, choice, register
 from scalinglab.samples.importers.sources import (
     Recorded,
     agreed,
     fullest,
-    grade_of,
-    json_at,
-    json_lines,
+    no_samples,
     odd,
     of_task,
     refuse_one_name,
-    text_or_none,
 )
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<date>\d{4}-\d\d-\d\dT[-\d.:]+))?\.jsonl")
@@ -74,7 +73,9 @@ def _opened(path: Path, asked: Asked) -> tuple[Recorded, list[str]]:
     """A file of samples with its model: as its results say, else as it was asked for, else by its folder."""
     said = _NAME.fullmatch(path.name)
     task, date = (said["task"], said["date"] or "") if said else (path.stem, "")
-    lines = [_checked(path, number, line) for number, line in json_lines(path)]
+    lines = [_checked(path, number, line) for number, line in enumerate(loaded_lines(path), start=1)]
+    if not lines:
+        raise no_samples(path)
     model, notes = _results_of(path, date).get("model_name"), []
     if isinstance(model, str) and model:
         model = agreed(model, asked.model, path)
@@ -86,7 +87,7 @@ def _opened(path: Path, asked: Asked) -> tuple[Recorded, list[str]]:
     return Recorded(path, model, task, date, len({line["doc_id"] for line in lines}), lines), notes
 
 
-def _checked(path: Path, number: int, line: dict[str, Any]) -> dict[str, Any]:
+def _checked(path: Path, number: int, line: Mapping[str, Any]) -> dict[str, Any]:
     where = f"{path} line {number}"
     if type(line.get("doc_id")) is not int or not isinstance(line.get("resps"), list):
         raise odd(where, "has no doc_id or no resps", "a line that lm_eval's --log_samples wrote")
@@ -100,7 +101,7 @@ def _results_of(path: Path, date: str) -> dict[str, Any]:
     """The results that were written with the samples: of the same date, else any that are beside them."""
     same = path.with_name(f"results_{date}.json")
     beside = [same] if same.is_file() else sorted(filter(_is_results, path.absolute().parent.iterdir()))
-    every = [found for found in map(json_at, beside) if isinstance(found, dict)]
+    every = [found for found in map(loaded_file, beside) if isinstance(found, dict)]
     return every[0] if len({str(found.get("model_name")) for found in every}) == 1 else {}
 
 
@@ -167,8 +168,8 @@ def _row(
     one: Recorded, line: Mapping[str, Any], metric: str, key: str, voters: int | None, threshold: float | None
 ) -> dict[str, Any]:
     texts, filtered = _texts(line), line.get("filtered_resps")
-    answer = text_or_none(filtered[0]) if isinstance(filtered, list) and filtered else None
-    grade, value = grade_of(line[metric], threshold, f"{line['where']}: {metric}")
+    answer = text(filtered[0]) if isinstance(filtered, list) and filtered else None
+    grade, value = credit(line[metric], threshold, f"{line['where']}: {metric}")
     if answer == _INVALID:
         grade, answer = ("unparsed", None) if grade == "wrong" else (grade, None)
     arm = {} if voters is None else {"strategy": "majority", "budget": voters or len(texts)}
@@ -181,8 +182,8 @@ def _row(
         "value": value,
         "answer": answer,
         "text": texts[0] if texts and voters is None else None,
-        "reference": text_or_none(line.get("target")) if texts else None,
-        "doc_hash": text_or_none(line.get("doc_hash")),
+        "reference": text(line.get("target")) if texts else None,
+        "doc_hash": text(line.get("doc_hash")),
         **arm,
     }
 

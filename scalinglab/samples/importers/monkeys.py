@@ -14,9 +14,10 @@ import pandas as pd
 import yaml
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.jsons import text
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, register
-from scalinglab.samples.importers.sources import natural, odd, refuse_one_name, text_or_none, unreadable
+from scalinglab.samples.importers.sources import natural, odd, refuse_one_name, unreadable
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML = (".yaml", ".yml")
@@ -62,7 +63,7 @@ def _rows(path: Path, model: str, problem: str) -> list[dict[str, Any]]:
     samples = found.get("samples") if isinstance(found, dict) else None
     if not isinstance(samples, list) or not all(isinstance(text, str) for text in samples):
         raise odd(path, "has no list of samples", "samples, each a text")
-    reference = text_or_none(found.get("gt_answer"))
+    reference = text(found.get("gt_answer"))
     grades = _grades(path, found, len(samples))
     about = {"model": model, "problem": problem, "reference": reference}
     each = enumerate(zip(samples, grades, strict=True))

@@ -13,22 +13,22 @@ from typing import Any
 import pandas as pd
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.jsons import loaded_lines
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, register
 from scalinglab.samples.importers.sources import (
     folders_below,
-    json_lines,
     named,
+    no_samples,
     odd,
     refuse_one_name,
-    text_or_none,
 )
 
 _SUFFIX = "_completions.jsonl"
 _APPROACHES = {"best_of_n": "parallel", "beam_search": "beam_search", "dvts": "dvts"}
 """Our strategy of each: only of the first are the completions independent samples."""
 _IDS = ("unique_id", "id", "problem_id")
-_Lines = list[tuple[int, dict[str, Any]]]
+_Lines = list[tuple[int, Mapping[str, Any]]]
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -45,7 +45,9 @@ def _read(paths: Sequence[Path], asked: Asked) -> Log:
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for path in paths:
-        strategy, lines = _strategy(path), list(json_lines(path))
+        strategy, lines = _strategy(path), list(enumerate(loaded_lines(path), start=1))
+        if not lines:
+            raise no_samples(path)
         key = next((key for key in _IDS if _names(lines, key)), None)
         about = {"model": named(path, _place(path), asked.model), "strategy": strategy}
         copies = 0
@@ -55,7 +57,7 @@ def _read(paths: Sequence[Path], asked: Asked) -> Log:
             rows += [about | {"problem": problem, **one} for one in found]
             copies += again
         notes += _notes(path, strategy, copies)
-    return Log(pd.DataFrame(rows), tuple(notes), graded=False)
+    return Log(pd.DataFrame(rows), tuple(dict.fromkeys(notes)), graded=False)
 
 
 def _strategy(path: Path) -> str:
@@ -84,7 +86,8 @@ def _rows(line: Mapping[str, Any], strategy: str, where: str) -> tuple[list[dict
         raise odd(where, "has no completions", "a list of texts")
     last = _last(scores if scores is not None else line.get("agg_scores"), len(texts), where)
     known = _lengths(tokens, len(texts), where)
-    if (answer := line.get("answer")) is None:
+    gold = line.get("answer")
+    if type(gold) not in (str, int, float) or not str(gold).strip():
         raise odd(where, "has no answer, which is the right one", "the data set's own columns beside completions")
     first = _period(list(zip(texts, map(str, scores or last), known, strict=True)))
     own = first if strategy == "beam_search" else len(texts)
@@ -96,7 +99,7 @@ def _rows(line: Mapping[str, Any], strategy: str, where: str) -> tuple[list[dict
             "text": text,
             "score": score,
             "generated_tokens": count if i < own or count is None else 0,
-            "reference": text_or_none(answer) or str(answer),
+            "reference": str(gold),
             "grade": "ungraded",
         }
         for i, (text, score, count) in each

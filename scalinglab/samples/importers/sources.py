@@ -1,10 +1,8 @@
-"""What importers share: logs read line by line, grades from values, one run of several of the same."""
+"""Whose answers a file holds, and which file of several is read: what importers of plain files share."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,59 +22,20 @@ class Recorded:
     lines: Sequence[Mapping[str, Any]]
 
 
-def json_at(path: Path) -> Any:
-    """What a JSON file holds. Raises DataError where it is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise unreadable(path, error, "a whole JSON file") from error
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSONL file with the numbers of their lines, from 1. Raises DataError naming a line."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _object(path, number, line)
-    except OSError as error:
-        raise unreadable(path, error, "a JSONL file") from error
-
-
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise odd(f"{path} line {number}", "is no JSON; was it cut off?", "an object a line") from error
-    if not isinstance(found, dict):
-        raise odd(f"{path} line {number}", "is no object", "an object a line")
-    return found
-
-
 def unreadable(path: Path, error: BaseException, allowed: str) -> DataError:
     """The error that a file cannot be read at all, with the first line of the reason."""
     reason = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
     return DataError(f"{path} cannot be read ({reason})", allowed, "check the file, or fetch it again")
 
 
+def no_samples(path: Path) -> DataError:
+    """The error that a file of answers holds none."""
+    return odd(path, "has no samples", "an answer at least")
+
+
 def odd(where: object, what: str, allowed: str) -> DataError:
     """The error that a part of a log cannot be what it should."""
     return DataError(f"{where} {what}", allowed, "mend the log, or leave the file out")
-
-
-def grade_of(value: object, threshold: float | None, where: object) -> tuple[str, float | None]:
-    """One of ``samples.GRADES`` for a metric's value, and the value of partial credit.
-
-    Nothing, or NaN, is "ungraded"; between 0 and 1 is "partial", or right from the threshold on. Raises DataError
-    for what is no value of one answer.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "ungraded", None
-    if not isinstance(value, (bool, int, float)) or not 0 <= value <= 1:
-        raise odd(where, f"has the value {value!s:.40}", "true or false, or a number from 0 to 1")
-    if value in (0, 1):
-        return ("right" if value else "wrong"), None
-    return ("right", None) if threshold is not None and value >= threshold else ("partial", float(value))
 
 
 def fullest(found: Sequence[Recorded]) -> tuple[list[Recorded], list[str]]:
@@ -137,10 +96,6 @@ def folders_below(path: Path, name: str, *, last: int) -> str:
     """The folders of a file below one of a name, but for the last ones; "" where there are none."""
     parts = path.absolute().parts[: -1 - last]
     return "/".join(parts[len(parts) - parts[::-1].index(name) :]) if name in parts else ""
-
-
-def text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def natural(names: Iterable[str]) -> list[str]:
