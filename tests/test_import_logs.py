@@ -110,6 +110,17 @@ def test_the_kind_is_guessed(name):
     )
 
 
+@pytest.mark.parametrize("path", sorted((CASES / "lm-eval").rglob("samples_*.jsonl")), ids=lambda path: path.name)
+def test_accuracies_are_those_that_lm_eval_printed(path):
+    task, date = path.stem.removeprefix("samples_").split("_")
+    printed = json.loads(path.with_name(f"results_{date}.json").read_text())["results"][task]
+    wanted = {name: value for name, value in printed.items() if isinstance(value, float) and "_stderr" not in name}
+    assert wanted
+    for name, value in wanted.items():
+        log = read_logs(path, asked=Asked(score=name.removesuffix(",none")))
+        assert (log.rows["grade"] == "right").mean() == value
+
+
 def test_one_filter_of_two_by_its_name_alone(imported):
     run, notes = imported("lm-eval", CASES / "lm-eval/two_filters", "--filter flexible-extract")
     assert counts(run) == {"apples": "1/1", "coins": "1/1", "km": "0/1", "pens": "1/1"}

@@ -31,6 +31,7 @@ HOMES = {
     "transformers": "testbed collect",
     "math_verify": "tasks",
     "sqlite3": "samples",
+    "yaml": "samples",
     "typer": "cli",
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
