@@ -149,6 +149,20 @@ def test_of_two_runs_of_one_task_the_fuller_is_read_and_both_are_named(imported)
     assert "157751.jsonl is read, not samples_tinygen_2026-11-25T08-22-48.285126.jsonl (2)" in notes[0]
 
 
+def test_tasks_that_leave_different_things_open_are_answered_together(tmp_path, imported, scalinglab):
+    folder = shutil.copytree(CASES / "lm-eval/two_filters", tmp_path / "log")
+    shutil.copytree(CASES / "lm-eval/multiple_choice", folder, dirs_exist_ok=True)
+    run, notes = imported("lm-eval", folder, "--filter strict-match --score acc")
+    right = answers(run)["grade"].eq("right").groupby(answers(run)["task"]).sum()
+    assert right.to_dict() == {"tinygen": 2, "tinymc": 1}
+    assert notes == ["  - graded: tinygen by exact_match,strict-match, tinymc by acc"]
+    shutil.rmtree(tmp_path / "out")
+    run, _ = imported("lm-eval", folder, "--score acc_norm --task tinymc")
+    assert set(answers(run)["task"]) == {"tinymc"}
+    line = "import lm-eval LOG --out OUT --score acc --task other"
+    assert_refused(scalinglab(line, LOG=folder, OUT=tmp_path / "none"), "one of tinygen, tinymc")
+
+
 def test_a_vote_over_texts_is_the_outcome_of_its_arm(tmp_path, imported):
     folder = shutil.copytree(CASES / "lm-eval/repeats_two_filters", tmp_path / "log")
     for path in folder.rglob("*"):
@@ -267,6 +281,27 @@ def test_right_answers_are_kept_with_the_run(imported, tmp_path):
     imported("monkeys", CASES / "monkeys/eval_results")
     lines = [json.loads(line) for line in (tmp_path / "out" / "references.jsonl").read_text().splitlines()]
     assert {line["problem"]: line["answer"] for line in lines} == {"0": "4", "7": "9", "10": "9"}
+
+
+def test_an_imported_run_is_graded_anew_from_what_it_keeps(imported, tmp_path, document):
+    imported("sal", CASES / SAL.format("best_of_n"))
+    again = document("regrade OUT", OUT=tmp_path / "out")
+    assert (again["solutions"], again["changed"], again["rewritten"]) == (12, 0, 0)
+
+
+def test_a_right_answer_that_cannot_be_read_is_refused_before_anything_is_graded(scalinglab, tmp_path):
+    path = tmp_path / "best_of_n_completions.jsonl"
+    path.write_text((CASES / SAL.format("best_of_n")).read_text().replace('"answer":"7"', '"answer":"\\\\frac{"'))
+    done = scalinglab("import sal LOG --out OUT --model m", LOG=path, OUT=tmp_path / "out")
+    assert_refused(done, "test/number_theory/5.json")
+
+
+def test_two_right_answers_to_one_problem_are_refused(scalinglab, tmp_path):
+    folder = shutil.copytree(CASES / "sal", tmp_path / "log")
+    path = next(folder.rglob("dvts_*"))
+    path.write_text(path.read_text().replace('"answer":"7"', '"answer":"8"'))
+    done = scalinglab("import sal LOG --out OUT", LOG=folder, OUT=tmp_path / "out")
+    assert_refused(done, "two right answers to table/test/number_theory/5.json")
 
 
 def test_finals_of_a_search_are_no_samples_and_their_tokens_are_unknown(imported):

@@ -64,6 +64,9 @@ def _read(paths: Sequence[Path], asked: Asked) -> Log:
         rows, note = _rows(one, metric, filter_, asked.threshold)
         tables.append(rows)
         notes += note
+    if len(set(pairs)) > 1:
+        each = dict.fromkeys(f"{one.task} by {_called(pair)}" for one, pair in zip(kept, pairs, strict=True))
+        notes.append(f"graded: {', '.join(each)}")
     rows = pd.concat(tables, ignore_index=True)
     _refuse_mixed(rows)
     return Log(rows.drop(columns="doc_hash"), tuple(dict.fromkeys([*notes, *reruns])))
@@ -118,7 +121,9 @@ def _chosen(kept: Sequence[Recorded], asked: Asked) -> list[tuple[str, str]]:
             raise DataError(f"no {given!r} in {kept[0].path}", f"one of {', '.join(names)}", f"mend {option}")
     found = []
     for one, pairs in zip(kept, every, strict=True):
-        left = [pair for pair in pairs if _fits(pair, asked.score) and _fits(pair, asked.filter)] or pairs
+        left = pairs
+        for given in (asked.score, asked.filter):
+            left = [pair for pair in left if _fits(pair, given)] or left
         open_ = "--filter" if len({metric for metric, _ in left}) == 1 else "--score"
         name = choice(None, [_called(pair) for pair in left], where=one.path, what="grade", option=open_)
         found.append(next(pair for pair in left if _called(pair) == name))
