@@ -200,6 +200,14 @@ def test_a_metric_of_which_less_is_better_is_no_grade(tmp_path, scalinglab):
     assert_refused(done, "one of acc_norm")
 
 
+def test_a_log_without_metrics_is_refused(tmp_path, scalinglab):
+    folder = shutil.copytree(CASES / "lm-eval/two_filters", tmp_path / "log")
+    samples = next(folder.rglob("samples_*.jsonl"))
+    samples.write_text(samples.read_text().replace('"metrics": ["exact_match"]', '"metrics": []'))
+    done = scalinglab("import lm-eval LOG --out OUT", LOG=folder, OUT=tmp_path / "out")
+    assert_refused(done, "no metrics")
+
+
 def test_answers_that_nobody_graded_are_refused_and_partial_ones_are_never_right(tmp_path, scalinglab, imported):
     folder = shutil.copytree(CASES / "lm-eval/multiple_choice", tmp_path / "log")
     samples = next(folder.rglob("samples_*.jsonl"))

@@ -114,6 +114,9 @@ def _chosen(kept: Sequence[Recorded], asked: Asked) -> list[tuple[str, str]]:
     An answer that one task knows may be unknown to another that leaves nothing open.
     """
     every = [_pairs(one) for one in kept]
+    for one, pairs in zip(kept, every, strict=True):
+        if not pairs:
+            raise odd(one.path, "has no metrics of which more is better", "a run that graded its answers")
     for given, option in ((asked.score, "--score"), (asked.filter, "--filter")):
         known = [pair for pairs in every for pair in pairs if _fits(pair, given)]
         if not known:

@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples.importers.record import Asked, Importer, Log, importers
 
-_HOMES = ("lm_eval", "lighteval", "search_and_learn", "monkeys", "evalplus")
+_HOMES = ("inspect_logs", "every_eval_ever", "lm_eval", "lighteval", "search_and_learn", "monkeys", "evalplus")
 """The modules whose import registers a kind."""
 AUTO = "auto"
 
