@@ -11,7 +11,7 @@ from typing import Any
 from scalinglab.errors import DataError
 from scalinglab.samples.importers.jsons import inner, loaded_file, loaded_lines, mapping, objects, text, whole
 from scalinglab.samples.importers.record import Asked, choice
-from scalinglab.samples.importers.settings import Layers, labels
+from scalinglab.samples.importers.settings import Layers, kept_apart
 
 _KEYS = ("model_id", "evaluation_id", "evaluation_name", "evaluation_result_id")
 
@@ -113,13 +113,7 @@ def _chosen(results: Sequence[Result], given: str | None) -> list[Result]:
     return chosen
 
 
-def efforts_of(results: Sequence[Result]) -> list[str]:
-    """What tells evaluations of one model and task apart; nothing where there is one."""
-    efforts, alike = [""] * len(results), defaultdict(list)
-    for at, one in enumerate(results):
-        alike[one.model, one.task].append(at)
-    for group in alike.values():
-        told = labels([results[at].settings for at in group], [results[at].path for at in group])
-        for at, label in zip(group, told, strict=True):
-            efforts[at] = label
-    return efforts
+def efforts_of(results: Sequence[Result]) -> tuple[list[str], list[str]]:
+    """What tells evaluations of one model and task apart, and notes on them; nothing where there is one."""
+    keys = [(one.model, one.task) for one in results]
+    return kept_apart(keys, [one.settings for one in results], [one.path for one in results])

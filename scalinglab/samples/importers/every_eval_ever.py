@@ -29,8 +29,9 @@ def read(paths: Sequence[Path], asked: Asked) -> Log:
     are left open.
     """
     results = results_of(paths, asked)
-    rows, notes = [], []
-    for one, effort in zip(results, efforts_of(results), strict=True):
+    rows: list[dict[str, Any]] = []
+    efforts, notes = efforts_of(results)
+    for one, effort in zip(results, efforts, strict=True):
         _refuse_reduced(one)
         told = {"model": one.model, "task": one.task, "effort": effort}
         made = _numbered([told | _row(record, asked, one.path) for record in one.records])

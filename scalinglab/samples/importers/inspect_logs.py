@@ -16,7 +16,7 @@ from scalinglab.samples.importers.inspect_samples import Sample
 from scalinglab.samples.importers.jsons import inner
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, choice, register
-from scalinglab.samples.importers.settings import labels
+from scalinglab.samples.importers.settings import kept_apart
 
 
 def read(paths: Sequence[Path], asked: Asked) -> Log:
@@ -29,8 +29,9 @@ def read(paths: Sequence[Path], asked: Asked) -> Log:
     for name in ("model", "task"):
         logs = _only(logs, name, getattr(asked, name))
     logs = _retries_merged(logs)
-    efforts, scores = _efforts(logs), _scores(logs, asked.score)
-    rows, notes = [], []
+    scores = _scores(logs, asked.score)
+    efforts, notes = _efforts(logs)
+    rows: list[dict[str, Any]] = []
     for log, effort in zip(logs, efforts, strict=True):
         told = {"model": log.model, "task": log.task, "effort": effort}
         rows += [told | _row(one, scores[log.task], asked, log.path) for one in log.samples]
@@ -67,17 +68,11 @@ def _merged(group: list[Evaluation]) -> Evaluation:
     )
 
 
-def _efforts(logs: Sequence[Evaluation]) -> list[str]:
-    """Each log's effort, and what else tells it from others of its model, task and effort."""
-    efforts = [log.effort for log in logs]
-    alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    for at, log in enumerate(logs):
-        alike[log.model, log.task, log.effort].append(at)
-    for group in alike.values():
-        told = labels([logs[at].settings for at in group], [logs[at].path for at in group])
-        for at, label in zip(group, told, strict=True):
-            efforts[at] = ", ".join(part for part in (efforts[at], label) if part)
-    return efforts
+def _efforts(logs: Sequence[Evaluation]) -> tuple[list[str], list[str]]:
+    """Each log's effort, with what else tells it from others of its model, task and effort, and notes on these."""
+    keys = [(log.model, log.task, log.effort) for log in logs]
+    told, notes = kept_apart(keys, [log.settings for log in logs], [log.path for log in logs])
+    return [", ".join(filter(None, pair)) for pair in zip((log.effort for log in logs), told, strict=True)], notes
 
 
 def _scores(logs: Sequence[Evaluation], given: str | None) -> dict[str, str | None]:

@@ -1,7 +1,8 @@
-"""What tells several evaluations of one model and task apart: the labels of their settings."""
+"""What keeps several evaluations of one model and task apart: labels of the settings that differ."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,13 +13,31 @@ Layers = Sequence[Mapping[str, Any]]
 """Settings of one evaluation, those that a user sees as its strategy first."""
 
 
-def labels(settings: Sequence[Layers], names: Sequence[object]) -> list[str]:
-    """A label an evaluation, of what differs in the first layer that tells all of them apart; one needs none.
+def kept_apart(
+    keys: Sequence[tuple[str, ...]], settings: Sequence[Layers], names: Sequence[object]
+) -> tuple[list[str], list[str]]:
+    """A label an evaluation, empty where it alone has its key (model, task, effort), and notes on the others.
 
-    Raises DataError naming two that nothing tells apart: their answers may be the same ones twice.
+    names: what errors call each. Raises DataError naming two that nothing tells apart: their answers may be the
+    same ones twice.
     """
-    if len(settings) == 1:
-        return [""]
+    found, notes = [""] * len(keys), []
+    alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for at, key in enumerate(keys):
+        alike[key].append(at)
+    for key, group in alike.items():
+        if len(group) > 1:
+            told = _labels([settings[at] for at in group], [names[at] for at in group])
+            notes.append(
+                f"{' on '.join(key[:2])}: {len(group)} evaluations, each an arm of its own: {'; '.join(told)}"
+            )
+            for at, label in zip(group, told, strict=True):
+                found[at] = label
+    return found, notes
+
+
+def _labels(settings: Sequence[Layers], names: Sequence[object]) -> list[str]:
+    """What differs in the first layer that tells all of them apart."""
     for layers in zip(*settings, strict=True):
         keys = sorted({key for layer in layers for key in layer})
         differing = [key for key in keys if any(layer.get(key) != layers[0].get(key) for layer in layers)]
