@@ -3,8 +3,11 @@
 import json
 import resource
 import shutil
+import subprocess
+import sys
 import zipfile
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -258,25 +261,30 @@ def test_two_real_logs_of_headers_and_summaries(scalinglab, tmp_path):
     }
 
 
-def test_inspect_itself_writes_what_is_read(tmp_path):
-    inspect = pytest.importorskip("inspect_ai")
-    from inspect_ai.dataset import Sample
-    from inspect_ai.model import ModelOutput, ModelUsage, get_model
-    from inspect_ai.scorer import match
+WRITTEN = """
+import sys, inspect_ai
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.scorer import match
+outputs = [ModelOutput.from_content("mockllm/small", text) for text in ("4", "9", "4", "8")]
+for one in outputs:
+    one.usage = ModelUsage(input_tokens=11, output_tokens=3, total_tokens=14)
+data = [Sample(input="2+2", target="4", id="two"), Sample(input="3+5", target="8", id="three")]
+task = inspect_ai.Task(dataset=data, scorer=match(), epochs=2, name="sums")
+model = get_model("mockllm/small", custom_outputs=outputs)
+form, folder = sys.argv[1:]
+inspect_ai.eval(task, model=model, log_dir=folder, log_format=form, max_samples=1, display="none")
+"""
+"""A log of scripted answers: three of four are right."""
 
-    outputs = [ModelOutput.from_content("mockllm/small", text) for text in ("4", "9", "4", "8")]
-    for one in outputs:
-        one.usage = ModelUsage(input_tokens=11, output_tokens=3, total_tokens=14)
-    task = inspect.Task(
-        dataset=[Sample(input="2+2", target="4", id="two"), Sample(input="3+5", target="8", id="three")],
-        scorer=match(),
-        epochs=2,
-        name="sums",
-    )
-    model = get_model("mockllm/small", custom_outputs=outputs)
-    inspect.eval(task, model=model, log_dir=str(tmp_path), max_samples=1, display="none")
+
+@pytest.mark.skipif(find_spec("inspect_ai") is None, reason="needs inspect_ai")
+@pytest.mark.parametrize("form", ["eval", "json"])
+def test_inspect_itself_writes_what_is_read(form, tmp_path):
+    line = [sys.executable, "-c", WRITTEN, form, str(tmp_path)]
+    subprocess.run(line, check=True, capture_output=True, cwd=tmp_path)
     log = read_logs(tmp_path, "inspect")
-    assert len(log.rows) == 4
-    assert (log.rows["grade"] == "right").sum() == 3
+    assert shares(log.rows) == {"two": "2/2", "three": "1/2"}
+    assert set(log.rows["prompt_tokens"]) == {11}
     assert set(log.rows["generated_tokens"]) == {3}
     assert log.notes == ()
