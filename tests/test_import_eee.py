@@ -1,12 +1,19 @@
-"""Records of Every Eval Ever: each recorded trap with its right values."""
+"""Records of Every Eval Ever: each recorded trap with its right values, and runs written as records."""
 
 import json
+import subprocess
+import sys
+from hashlib import sha256
+from importlib.util import find_spec
 
+import pandas as pd
 import pytest
-from importing import CASES, cases, graded, imported, known, refused
+from commands import assert_refused
+from importing import CASES, cases, graded, imported, known, refused, rows_of
 
 from scalinglab.errors import DataError
-from scalinglab.samples import Asked, read_logs
+from scalinglab.samples import Asked, read_logs, read_references, read_run
+from scalinglab.study import RECORDED
 
 KIND = "every-eval-ever"
 ERRORS = CASES / KIND / "errors" / "errors_samples.jsonl"
@@ -87,3 +94,75 @@ def test_the_usage_of_several_turns_may_be_of_the_last_one(tmp_path):
 def test_a_model_that_is_not_there_is_refused():
     with pytest.raises(DataError, match="expected one of org/tiny-1B"):
         read_logs(ERRORS, KIND, Asked(model="other"))
+
+
+# A run written as records
+
+
+def exported(scalinglab, run, out):
+    """The files of a run's records, and the rows that they are read back as."""
+    done = scalinglab("export SOURCE --out OUT --as every-eval-ever --json", SOURCE=run, OUT=out)
+    assert (done.code, done.err) == (0, "")
+    back = out.with_name("back")
+    done = scalinglab("import auto OUT --out BACK", OUT=out, BACK=back)
+    assert done.code == 0, done.err
+    return sorted(path for path in (out / "data").rglob("*") if path.is_file()), rows_of(back)
+
+
+SAME = ["model", "task", "strategy", "effort", "problem", "sample", "grade", "value", "answer", "text"]
+
+
+def same(rows, columns):
+    return rows[columns].sort_values(columns[:6]).reset_index(drop=True).astype(object).fillna("nothing")
+
+
+@pytest.mark.parametrize("case", ["epochs4.eval", "values.eval", "two_prompts", "errors.eval", "two_models"])
+def test_what_was_imported_is_the_same_after_records_and_back(case, scalinglab, tmp_path):
+    rows, _ = imported(scalinglab, tmp_path, "inspect", f"inspect/{case}")
+    _, back = exported(scalinglab, tmp_path / "run", tmp_path / "records")
+    columns = [*SAME, "prompt_tokens", "generated_tokens", "cached_tokens", "thinking_tokens"]
+    pd.testing.assert_frame_equal(same(back, columns), same(rows, columns))
+    assert read_references(tmp_path / "back") == read_references(tmp_path / "run")
+
+
+def test_what_was_collected_keeps_its_arms_and_the_tokens_of_single_samples(scalinglab, tmp_path):
+    _, back = exported(scalinglab, RECORDED, tmp_path / "records")
+    run = read_run(RECORDED)
+    units = run.units.set_index("key")[["model", "strategy"]]
+    calls = run.calls[run.calls["role"].isin(["policy", "large"])].drop(columns="model").join(units, on="unit")
+    for (model, strategy), mine in run.solutions.join(units, on="unit").groupby(["model", "strategy"]):
+        again = back[(back["model"] == model) & (back["strategy"] == strategy)]
+        spent = calls.loc[(calls["model"] == model) & (calls["strategy"] == strategy), "generated_tokens"].sum()
+        assert sorted(again["grade"]) == sorted(mine["grade"])
+        single = strategy in ("parallel", "greedy")
+        assert again["generated_tokens"].sum() == (spent if single else 0)
+        assert again["generated_tokens"].isna().all() == (not single)  # a search's are no single answer's
+
+
+def test_records_have_what_the_schema_asks_for_and_their_checksum(scalinglab, tmp_path):
+    imported(scalinglab, tmp_path, "inspect", "inspect/epochs4.eval")
+    (about, lines), _ = exported(scalinglab, tmp_path / "run", tmp_path / "records")
+    aggregate, content = json.loads(about.read_text()), lines.read_bytes()
+    details = aggregate["detailed_evaluation_results"]
+    assert tmp_path / "records" / details["file_path"] == lines
+    assert details["checksum"] == sha256(content).hexdigest()
+    assert details["total_rows"] == len(content.splitlines()) == 12
+    result = aggregate["evaluation_results"][0]
+    assert result["score_details"]["score"] == pytest.approx(7 / 12)
+    for line in map(json.loads, content.splitlines()):
+        assert line["evaluation_id"] == aggregate["evaluation_id"]
+        assert line["evaluation_result_id"] == result["evaluation_result_id"]
+        assert line["token_usage"]["total_tokens"] == 11 + line["token_usage"]["output_tokens"]
+
+
+@pytest.mark.skipif(find_spec("every_eval_ever") is None, reason="needs every-eval-ever (Python 3.12)")
+def test_every_eval_ever_itself_finds_nothing_wrong(scalinglab, tmp_path):
+    imported(scalinglab, tmp_path, "inspect", "inspect/values.eval")
+    files, _ = exported(scalinglab, tmp_path / "run", tmp_path / "records")
+    line = [sys.executable, "-m", "every_eval_ever", "validate", *map(str, files)]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert "2 passed, 0 warning-only, 0 failed" in done.stdout, done.stdout
+
+
+def test_a_folder_that_is_there_is_not_written_over(scalinglab, tmp_path):
+    assert_refused(scalinglab("export RUN --out OUT --as every-eval-ever", OUT=tmp_path), "there already")

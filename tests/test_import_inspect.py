@@ -126,8 +126,10 @@ def test_a_retry_counts_each_sample_once(scalinglab, tmp_path):
 
 def test_tasks_of_one_folder_are_kept_apart(scalinglab, tmp_path):
     rows, _ = imported(scalinglab, tmp_path, "inspect", "inspect/two_tasks")
-    assert graded(rows, "right") == ["products/1", "products/2", "sums/1", "sums/3"]
-    assert graded(rows, "wrong") == ["products/3", "sums/2"]
+    right = dict(cases("inspect", "import"))["inspect/two_tasks"]["by_task"]
+    for task, grades in right.items():
+        mine = rows[rows["task"] == task]
+        assert {one.problem: int(one.grade == "right") for one in mine.itertuples()} == grades
 
 
 def test_prompts_of_one_task_are_arms_of_their_own(scalinglab, tmp_path):
@@ -259,6 +261,14 @@ def test_two_real_logs_of_headers_and_summaries(scalinglab, tmp_path):
         "mistral/magistral-small-2506": (Fraction(108, 360), 1_851_297),  # .300; 5,142 a sample
         "mistral/mistral-large-2411": (Fraction(56, 720), 666_278),  # .0778; 925 a sample
     }
+
+
+def test_what_came_in_is_graded_anew_by_its_own_right_answers(scalinglab, tmp_path):
+    before, _ = imported(scalinglab, tmp_path, "inspect", "inspect/two_tasks")
+    done = scalinglab("regrade OUT --json", OUT=tmp_path / "run")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["changed"] == 0
+    assert list(rows_of(tmp_path / "run")["grade"]) == list(before["grade"])
 
 
 WRITTEN = """

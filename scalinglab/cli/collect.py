@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -62,12 +62,17 @@ def status(case: Case, as_json: Json = False) -> None:
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    form: Annotated[
+        Literal["run", "every-eval-ever"],
+        typer.Option("--as", help="A run of Parquet, or records of Every Eval Ever (schema 0.3.0)."),
+    ] = "run",
     as_json: Json = False,
 ) -> None:
-    """Write a run's samples as Parquet, with the study and the specs that price them."""
-    from scalinglab.study import export_run
+    """Write a run's samples as Parquet, with the study and the specs that price them; or as others' records."""
+    from scalinglab.study import export_records, export_run
 
-    print_files(export_run(run, out, command=command()), as_json)
+    write = export_run if form == "run" else export_records
+    print_files(write(run, out, command=command()), as_json)
 
 
 def demo(

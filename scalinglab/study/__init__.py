@@ -7,6 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.samples import PLAN, Cell, Plan, read_plan
     from scalinglab.study.demo import RECORDED, demo_report, demo_study
+    from scalinglab.study.eval_records import export_records
     from scalinglab.study.export import export_run
     from scalinglab.study.importing import graded, imported_table, write_imported
     from scalinglab.study.plan import STORE, Probe, plan_of, priced
@@ -37,6 +38,7 @@ __all__ = [
     "Study",
     "demo_report",
     "demo_study",
+    "export_records",
     "export_run",
     "forecast",
     "frames",

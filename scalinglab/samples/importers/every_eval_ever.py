@@ -76,10 +76,13 @@ def _row(record: Mapping[str, Any], asked: Asked, path: Path) -> dict[str, Any]:
 
 def _arm(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What our own records tell of how an answer came to be; of others' the epoch."""
+    if "strategy" not in metadata:
+        return {"sample": _number(metadata.get("epoch"))}
     names = ("strategy", "effort", "verifier")
     told = {name: metadata[name] for name in names if text(metadata.get(name))}
     numbers = {name: _number(metadata[name]) for name in ("budget", "seed") if name in metadata}
-    return told | numbers | {"sample": _number(metadata.get("sample", metadata.get("epoch")))}
+    scores = {"score": metadata["score"]} if "score" in metadata else {}
+    return told | numbers | scores | {"sample": _number(metadata.get("sample"))}
 
 
 def _usage(record: Mapping[str, Any]) -> Mapping[str, int]:
