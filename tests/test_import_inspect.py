@@ -265,7 +265,7 @@ def test_two_real_logs_of_headers_and_summaries(scalinglab, tmp_path):
 
 def test_what_came_in_is_graded_anew_by_its_own_right_answers(scalinglab, tmp_path):
     before, _ = imported(scalinglab, tmp_path, "inspect", "inspect/two_tasks")
-    done = scalinglab("regrade OUT --json", OUT=tmp_path / "run")
+    done = scalinglab("regrade OUT --answers text --json", OUT=tmp_path / "run")
     assert done.code == 0, done.err
     assert json.loads(done.out)["changed"] == 0
     assert list(rows_of(tmp_path / "run")["grade"]) == list(before["grade"])

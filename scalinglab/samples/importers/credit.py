@@ -44,6 +44,6 @@ def _number(value: Any, where: str) -> float:
                 "C, I, P, N, yes, no, true, false or a number",
                 "choose another --score",
             ) from None
-    if isinstance(value, (int, float)):
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
         return float(value)
     raise DataError(f"{where} has the score {cut(value)}", "a grade or a number", "choose another --score")

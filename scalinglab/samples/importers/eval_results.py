@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.apart import Layers, kept_apart
 from scalinglab.samples.importers.jsons import inner, loaded_file, loaded_lines, mapping, objects, text, whole
 from scalinglab.samples.importers.record import Asked, choice
-from scalinglab.samples.importers.settings import Layers, kept_apart
 
 _KEYS = ("model_id", "evaluation_id", "evaluation_name", "evaluation_result_id")
 

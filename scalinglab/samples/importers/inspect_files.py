@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from scalinglab.errors import DataError
+from scalinglab.samples.importers.apart import Layers
 from scalinglab.samples.importers.archives import Archive
 from scalinglab.samples.importers.inspect_samples import Sample, Solver, sample_of
 from scalinglab.samples.importers.jsons import inner, loaded, loaded_file, mapping, objects, text, whole
-from scalinglab.samples.importers.settings import Layers
 from scalinglab.samples.importers.usage import tokens_of
 
 HEADER, SUMMARIES = "header.json", "summaries.json"

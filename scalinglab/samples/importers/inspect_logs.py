@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.samples.importers.apart import kept_apart
 from scalinglab.samples.importers.credit import credit
 from scalinglab.samples.importers.inspect_files import SUMMARIES, Evaluation, inspect_files, opened_log
 from scalinglab.samples.importers.inspect_samples import Sample
 from scalinglab.samples.importers.jsons import inner
 from scalinglab.samples.importers.reading import first_bytes
 from scalinglab.samples.importers.record import Asked, Importer, Log, choice, register
-from scalinglab.samples.importers.settings import kept_apart
 
 
 def read(paths: Sequence[Path], asked: Asked) -> Log:

@@ -102,8 +102,8 @@ def _reference(target: Any) -> str | None:
 def _finish(found: Mapping[str, Any]) -> str:
     limit, choices = found.get("limit"), objects(inner(found, "output", "choices"))
     if limit:
-        value = inner(limit, "limit")
-        at = f" ({value:g})" if isinstance(value, (int, float)) else ""
+        value = whole(inner(limit, "limit"))
+        at = "" if value is None else f" ({value})"
         return f"{inner(limit, 'type') or limit} limit{at}"
     reason = text(choices[0].get("stop_reason")) if choices else None
     return "error" if found.get("error") else "length" if reason in _CUT else reason or "unknown"
