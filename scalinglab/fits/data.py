@@ -24,8 +24,9 @@ class Points:
     An outcome of shape (n,) is resampled by ``groups`` (n,), where rows of one run belong together. Without them
     rows of one N are taken together, as they may be checkpoints of one run, and so are the points of one curve in
     k, which share their problems: give each row a group of its own where all are independent. An outcome of shape
-    (problems, n) is fitted by its mean and resampled by problem. ``together``: what the groups are, where the fit
-    made them.
+    (problems, n) is fitted by its mean and resampled by problem, and by ``groups`` as well where they are given:
+    checkpoints share their problems, and problems their training runs. ``together``: what the groups are, where
+    the fit made them.
     """
 
     inputs: Mapping[str, Floats]
@@ -39,16 +40,17 @@ class Points:
 
     @property
     def units(self) -> int:
-        """How many things are resampled."""
-        if self.outcome.ndim == 2:
+        """How many things are resampled; of problems and groups, the fewer."""
+        if self.groups is None:
             return len(self.outcome)
-        return len(self.outcome) if self.groups is None else len(np.unique(self.groups))
+        runs = len(np.unique(self.groups))
+        return runs if self.outcome.ndim == 1 else min(runs, len(self.outcome))
 
     @property
     def unit(self) -> str:
         """What is resampled."""
         if self.outcome.ndim == 2:
-            return "problems"
+            return "problems" if self.groups is None else "groups, and problems"
         return "rows" if self.groups is None else self.together or "groups"
 
     @property

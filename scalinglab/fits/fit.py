@@ -159,20 +159,29 @@ def _where_good(law: Law, ends: Minima, theta: Floats) -> Floats:
 
 def _resampled(law: Law, data: Sequence[Points], draws: int, seed: int) -> Residuals:
     """The objectives of each data's resampled units: rows or groups weighted, or problems averaged anew."""
-    parts = [_resample(law, one, _picks(one.units, draws, seed)) for one in data]
+    parts = [_resample(law, one, draws, seed) for one in data]
     target, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Residuals(law, data[0].inputs, target, weight, np.array([[law.delta]]))
 
 
-def _resample(law: Law, data: Points, picks: Floats) -> tuple[Floats, Floats]:
-    """Targets and weights (draws, n)."""
-    if data.outcome.ndim == 2:
-        target = _target(law, picks @ data.outcome / data.units)
-        weight = np.isfinite(target).astype(float)
-        return np.where(weight > 0, target, 0.0), weight
-    if data.groups is not None:
-        picks = picks[:, np.unique(data.groups, return_inverse=True)[1]]
-    return np.broadcast_to(_target(law, data.mean[None]), picks.shape), picks
+def _resample(law: Law, data: Points, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """Targets and weights (draws, n): problems are averaged anew, rows or groups weighted."""
+    weight = _row_weights(data, draws, seed)
+    if data.outcome.ndim == 1:
+        return np.broadcast_to(_target(law, data.mean[None]), weight.shape), weight
+    problems = len(data.outcome)
+    target = _target(law, _picks(problems, draws, seed) @ data.outcome / problems)
+    known = np.isfinite(target)
+    return np.where(known, target, 0.0), np.where(known, weight, 0.0)
+
+
+def _row_weights(data: Points, draws: int, seed: int) -> Floats:
+    """How often each row is drawn, (draws, n), of groups each whole; once each where problems alone are drawn."""
+    rows = data.outcome.shape[-1]
+    if data.groups is None:
+        return _picks(rows, draws, seed) if data.outcome.ndim == 1 else np.ones((draws, rows))
+    names, of = np.unique(data.groups, return_inverse=True)
+    return _picks(len(names), draws, seed + (data.outcome.ndim - 1))[:, of]  # not as problems are drawn
 
 
 def _picks(units: int, draws: int, seed: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from scalinglab.laws.accuracy import COMPUTE_COVERAGE, COVERAGE, DRIFTING, LOG_LOGISTIC, SATURATING
 from scalinglab.laws.law import Floats, Inputs, Ints, Law, Parameter
-from scalinglab.laws.lifetime import Allocation, cheapest
+from scalinglab.laws.lifetime import Allocation, allocate, cheapest
 from scalinglab.laws.mixtures import BETA, KUMARASWAMY, SCALED_BETA
 from scalinglab.laws.pretraining import CHINCHILLA, GADRE, KAPLAN, T2, T2_BETA
 
@@ -12,5 +12,5 @@ LAWS = {law.name: law for law in (*_ALL, BETA, SCALED_BETA, KUMARASWAMY)}
 __all__ = [
     "BETA", "CHINCHILLA", "COMPUTE_COVERAGE", "COVERAGE", "DRIFTING", "GADRE", "KAPLAN", "KUMARASWAMY", "LAWS",
     "LOG_LOGISTIC", "SATURATING", "SCALED_BETA", "T2", "T2_BETA",
-    "Allocation", "Floats", "Inputs", "Ints", "Law", "Parameter", "cheapest",
+    "Allocation", "Floats", "Inputs", "Ints", "Law", "Parameter", "allocate", "cheapest",
 ]  # fmt: skip

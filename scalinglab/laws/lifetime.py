@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from scalinglab.errors import DataError
-from scalinglab.laws.law import Law
+from scalinglab.laws.law import Floats, Law
 from scalinglab.laws.pretraining import CHINCHILLA, GADRE
 
 _LARGEST = 600.0  # of a number's logarithm
+_HALVINGS = 80  # of a range of log N of 20 or so, to the last digit
 
 
 @dataclass(frozen=True)
@@ -40,32 +44,60 @@ def cheapest(
             f"ask for what {law.name} can reach",
         )
     smallest = math.log(known["A"] / above) / known["alpha"]  # the log size that needs endless data
-    low, high = smallest + 1e-9, smallest + 20
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _still_falls(middle, known, above, inference_tokens) else (low, middle)
-    tokens = _tokens(low, known, above)
-    if not (low < _LARGEST and math.isfinite(tokens)):
+    log_n, log_d = allocate(
+        known, above, training=6.0, answers=2 * inference_tokens, sizes=(smallest + 1e-9, smallest + 20)
+    )
+    if not (log_n < _LARGEST and log_d < _LARGEST):
         raise DataError(f"parameters {known}", "a law that a model of finite size meets", "mend the parameters")
-    size = math.exp(low)
+    size, tokens = math.exp(log_n), math.exp(log_d)
     return Allocation(size, tokens, 6 * size * tokens + 2 * size * inference_tokens)
 
 
-def _tokens(log_size: float, known: Mapping[str, float], above: float) -> float:
-    """D at which a model of this size reaches the loss, so far above E."""
-    left = above - known["A"] * math.exp(-known["alpha"] * log_size)
-    exponent = math.log(known["B"] / left) / known["beta"] if left > 0 else math.inf
-    return math.exp(exponent) if exponent < _LARGEST else math.inf
+def allocate(
+    known: Mapping[str, Any],
+    above: Any,
+    *,
+    training: float,
+    answers: Any,
+    sizes: tuple[Any, Any],
+    tokens: tuple[Any, Any] = (-math.inf, math.inf),
+) -> tuple[Floats, Floats]:
+    """Logs of the N and D of least N (training D + answers) at which A / N^alpha + B / D^beta is at most ``above``.
+
+    ``known``: A, B, alpha and beta; with ``above``, ``answers`` (inference FLOPs a parameter) and the ends of
+    log N (``sizes``) and of log D (``tokens``) they broadcast. ``training``: FLOPs a parameter and token. NaN
+    where no N and D between the ends get there.
+    """
+    with np.errstate(all="ignore"):
+        low = np.maximum(sizes[0], _log_size(tokens[1], known, above))
+        reached = (low <= sizes[1]) & (np.asarray(above) > 0)
+        high = np.maximum(low, np.minimum(sizes[1], _log_size(tokens[0], known, above)))
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            falls = _still_falls(middle, known, above, answers / training)
+            low, high = np.where(falls, middle, low), np.where(falls, high, middle)
+        log_d = np.fmin(np.fmax(_log_tokens(low, known, above), tokens[0]), tokens[1])
+    return np.where(reached, low, np.nan), np.where(reached, log_d, np.nan)
 
 
-def _still_falls(log_size: float, known: Mapping[str, float], above: float, inference_tokens: float) -> bool:
+def _log_size(log_tokens: Any, known: Mapping[str, Any], above: Any) -> Floats:
+    """Log N at which a model trained on so many tokens is so far above E; infinite where none is."""
+    left = above - known["B"] * np.exp(-known["beta"] * log_tokens)
+    return np.where(left > 0, np.log(known["A"] / left) / known["alpha"], np.inf)
+
+
+def _log_tokens(log_size: Floats, known: Mapping[str, Any], above: Any) -> Floats:
+    """Log D at which a model of this size is so far above E; infinite where it never is."""
+    left = above - known["A"] * np.exp(-known["alpha"] * log_size)
+    return np.where(left > 0, np.log(known["B"] / left) / known["beta"], np.inf)
+
+
+def _still_falls(log_size: Floats, known: Mapping[str, Any], above: Any, answers: Any) -> Floats:
     """Whether a larger model would cost less: the sign of the derivative by log N, which changes once."""
-    missed = known["A"] * math.exp(-known["alpha"] * log_size)
-    tokens = _tokens(log_size, known, above)
-    if math.isinf(tokens):
-        return True
+    missed = known["A"] * np.exp(-known["alpha"] * log_size)
+    tokens = np.exp(_log_tokens(log_size, known, above))
     saved = known["alpha"] * missed / (known["beta"] * (above - missed))  # % of D that 1 % more N saves
-    return 6 * tokens * (saved - 1) > 2 * inference_tokens
+    return np.isinf(tokens) | (tokens * (saved - 1) > answers)
 
 
 def _checked(values: Mapping[str, float], law: Law) -> dict[str, float]:
