@@ -43,7 +43,7 @@ Columns = Annotated[str, typer.Option("--map", help=_MAP)]
 Model = Annotated[str | None, typer.Option(help="The model, where the data are counts of several.")]
 Groups = Annotated[str | None, typer.Option(help=_GROUPS)]
 UpTo = Annotated[float | None, typer.Option(help="Fit to budgets k (or C) up to this, forecast those above.")]
-_HELD = "largest-size, largest-budget or last-checkpoints: what to leave out; repeatable; default all there are."
+HELD = "largest-size, largest-budget or last-checkpoints: what to leave out; repeatable; default all there are."
 
 
 def fit(
@@ -75,7 +75,7 @@ def compare(
     data: Data,
     columns: Columns = "",
     model: Model = None,
-    hold_out: Annotated[list[str] | None, typer.Option(metavar="WHAT", help=_HELD)] = None,
+    hold_out: Annotated[list[str] | None, typer.Option(metavar="WHAT", help=HELD)] = None,
     up_to: UpTo = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples that are fitted to, of counts.")] = 0,
     as_json: Json = False,

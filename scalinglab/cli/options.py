@@ -84,13 +84,17 @@ class Case:
     mapping: Map = None
     task: OneTask = None
 
-    def evidence(self) -> Evidence:
-        """The evidence with its cast and specs."""
+    def sources(self) -> list[Path | pd.DataFrame]:
+        """The data, standard input read."""
+        return [_read_in(source) for source in self.data]
+
+    def evidence(self, sources: Sequence[Path | pd.DataFrame] | None = None) -> Evidence:
+        """The evidence with its cast and specs; of ``sources``, where they have been read."""
         from scalinglab.evidence import open_evidence
 
         specs = read_specs(self.spec) | self._by_ratio()
         found = open_evidence(
-            [_read_in(source) for source in self.data],
+            self.sources() if sources is None else sources,
             small=self.small,
             large=self.large,
             specs=specs,

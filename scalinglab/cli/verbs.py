@@ -20,6 +20,7 @@ from scalinglab.cli import (
     findings,
     fit,
     importing,
+    joint,
     laws,
     ledger,
     models,
@@ -66,6 +67,7 @@ app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=fit.COMPARED)(fit.compare)
 app.command(epilog=sizes.CHEAPEST)(sizes.cheapest)
 app.command(epilog=sizes.ISOFLOP)(sizes.isoflop)
+app.command(epilog=joint.EXAMPLE)(comparing(joint.joint, only=joint.SHARED))
 app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
     collect.collect
 )

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from scipy import special
 
-from scalinglab.fits.minimise import TOLERANCE, Floats, Minima, minimise
+from scalinglab.fits.minimise import NEAR, TOLERANCE, Floats, Minima, minimise
 from scalinglab.fits.residuals import Residuals, project, searched
 from scalinglab.laws import Inputs, Law
 
@@ -39,12 +39,14 @@ def solve(residuals: Residuals, starts: Floats, *, damping: float = 1.0, toleran
 def solve_gradually(residuals: Residuals, starts: Floats) -> Minima:
     """As ``solve``, but from further away: a Huber loss of a hundred and of ten times the threshold comes before.
 
-    Wider quadratic parts make smoother objectives, whose minima lead most starts to the same one.
+    Wider quadratic parts make smoother objectives, whose minima lead most starts to the same one. Those that have
+    not converged go on as from next to a minimum: along a narrow valley undamped steps go to and fro for ever.
     """
     point = starts
     for wider in (100.0, 10.0) if np.isfinite(residuals.delta).all() else ():
         point = solve(replace(residuals, delta=residuals.delta * wider), point).point
-    return solve(residuals, point)
+    ends = solve(residuals, point)
+    return ends if ends.converged[ends.value.argmin()] else solve(residuals, ends.point, damping=NEAR)
 
 
 def solve_with_scale(residuals: Residuals, starts: Floats) -> tuple[Minima, Floats]:

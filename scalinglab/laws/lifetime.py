@@ -62,7 +62,7 @@ def allocate(
     sizes: tuple[Any, Any],
     tokens: tuple[Any, Any] = (-math.inf, math.inf),
 ) -> tuple[Floats, Floats]:
-    """Logs of the N and D of least N (training D + answers) at which A / N^alpha + B / D^beta is at most ``above``.
+    """Logs of N and D of least N (training D + answers) at which A / N^alpha + B / D^beta is at most ``above``.
 
     ``known``: A, B, alpha and beta; with ``above``, ``answers`` (inference FLOPs a parameter) and the ends of
     log N (``sizes``) and of log D (``tokens``) they broadcast. ``training``: FLOPs a parameter and token. NaN
@@ -97,7 +97,7 @@ def _still_falls(log_size: Floats, known: Mapping[str, Any], above: Any, answers
     missed = known["A"] * np.exp(-known["alpha"] * log_size)
     tokens = np.exp(_log_tokens(log_size, known, above))
     saved = known["alpha"] * missed / (known["beta"] * (above - missed))  # % of D that 1 % more N saves
-    return np.isinf(tokens) | (tokens * (saved - 1) > answers)
+    return np.asarray(np.isinf(tokens) | (tokens * (saved - 1) > answers))
 
 
 def _checked(values: Mapping[str, float], law: Law) -> dict[str, float]:
