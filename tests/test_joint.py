@@ -27,7 +27,7 @@ RUN = np.repeat(np.arange(20), 4)
 """Each N and D of the grid was trained on its own."""
 LIFE = Lifetime(target=0.5, queries=1e10, training=6.0, once=0.0, each=512.0)
 LADDER = Path(__file__).parents[1] / "results" / "testbed" / "ladder.csv"
-NAMED = ["--map", "N=non_embedding", "--map", "D=tokens", "--generate", "69"]
+NAMED = ["--map", "N=non_embedding", "--map", "D=tokens", "--generate", "25"]
 
 
 def planted(law):
@@ -177,6 +177,16 @@ def test_cells_are_read_from_long_and_wide_tables_and_from_specs():
         cells_in(long[long["D"] == long["D"].min()])
     with pytest.raises(DataError, match="without D"):
         cells_in(long.drop(columns="D"))
+    with pytest.raises(DataError, match="without N and D, and no spec of model"):
+        cells_in(named.drop(columns="N"))
+
+
+def test_several_tasks_are_never_pooled():
+    long = pd.DataFrame({**GRID, "accuracy": planted(T2).mean})
+    both = pd.concat([long.assign(task="easy"), long.assign(task="hard", accuracy=long["accuracy"] / 2)])
+    with pytest.raises(DataError, match="2 tasks; expected one of easy, hard"):
+        cells_in(both)
+    assert cells_in(both, task="hard").points.mean == pytest.approx(long["accuracy"] / 2)
 
 
 def test_samples_of_several_models_are_cells_of_their_coverage():

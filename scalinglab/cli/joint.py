@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scalinglab.fits import Answer, Cells
 
 EXAMPLE = (
-    "Example: scalinglab joint results/testbed/ladder.csv --map N=non_embedding --map D=tokens --generate 69 "
+    "Example: scalinglab joint results/testbed/ladder.csv --map N=non_embedding --map D=tokens --generate 25 "
     "--queries 1e5 --target 0.6    scalinglab joint cells.csv --queries 1e9 --target 0.6 --runs N,D --json"
 )
 SHARED = ("data", "spec", "convention", "axes", "prompt", "generate", "seed", "mapping", "task")
@@ -53,6 +53,7 @@ def joint(
         *_first(found[0]),
         f"N (training D + queries (once + each k)) FLOPs: {life.training:g}, {life.once:g} and {life.each:g} "
         f"under {rule}",
+        "pass@k is a perfect verifier's, whom nobody pays; rules that count attention need a shape: no N has one",
         f"an answer reads {tokens.prompt} tokens and writes {tokens.generated}, {told}",
         *_notes(found, cells),
     ]
@@ -69,15 +70,16 @@ def _read(case: Case, runs: Sequence[str], non_embedding: bool) -> tuple[Cells, 
 
     sources = case.sources()
     first = sources[0]
+    how: dict[str, Any] = {"runs": runs, "non_embedding": non_embedding}
     if len(sources) == 1 and not (isinstance(first, Path) and is_run(first)):
         frame, _ = opened(first, read_map(case.mapping))
         if is_cells(frame):
             given = {"prompt": case.prompt, "generated": case.generate}
             tokens = Tokens(**{name: value for name, value in given.items() if value is not None})
-            cells = cells_in(frame, specs=read_specs(case.spec), runs=runs, non_embedding=non_embedding)
+            cells = cells_in(frame, specs=read_specs(case.spec), task=case.task, **how)
             return cells, tokens, "taken to be so (--prompt, --generate)"
     evidence = case.evidence(sources)
-    return cells_of(evidence, runs=runs, non_embedding=non_embedding), *_tokens(evidence)
+    return cells_of(evidence, **how), *_tokens(evidence)
 
 
 def _tokens(evidence: Evidence) -> tuple[Tokens, str]:
@@ -147,6 +149,8 @@ def _notes(found: Sequence[Answer], cells: Cells) -> Iterator[str]:
             if choice.missed and choice.N.value is not None:
                 share = f"{100 * choice.missed:.1f} % of resamples do not reach the target"
                 yield f"{fit.law.name}, {choice.name}: {share}"
+    nearest = ", ".join(f"{name} {error:.3g}" for name, error in found[0].nearest.items())
+    yield f"the nearest cell that was not left out, in its place: {nearest} points"
     inputs = cells.points.inputs
     measured = ", ".join(f"{name} {values.min():g} to {values.max():g}" for name, values in inputs.items())
     yield f"measured: {measured}; what lies outside is extrapolated, and no more than the law's guess"
@@ -154,7 +158,8 @@ def _notes(found: Sequence[Answer], cells: Cells) -> Iterator[str]:
     if len(noise):
         yield f"sampled problems leave each cell's accuracy a standard error of {100 * noise.mean():.2g} points"
     fit = found[0].ranked.fit
-    yield f"intervals: 95 %, bootstrap over {fit.units} {fit.unit}; an end that is missing lies beyond the search"
+    if fit.draws is not None:
+        yield f"intervals: 95 %, bootstrap over {fit.units} {fit.unit}; a missing end lies beyond the search"
     yield from cells.notes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalinglab.curves import coverage_pools, pass_at_k
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence, find_spec
 from scalinglab.fits.data import Floats, Points
 from scalinglab.fits.tables import points_of
@@ -47,13 +47,18 @@ def cells_in(
     specs: Mapping[str, ModelSpec] | None = None,
     runs: Sequence[str] = RUNS,
     non_embedding: bool = False,
+    task: str | None = None,
 ) -> Cells:
     """The cells of a table: k and accuracy in columns, or a column pass@k for each k; N and D in columns too, or
     those of each ``model``'s spec. Optional n: problems behind a row's accuracy.
 
     ``runs``: the columns that tell training runs apart; rows of one run are resampled together. ``non_embedding``:
-    what N counts of a spec. Raises DataError for a column that is missing, and for accuracies that are none.
+    what N counts of a spec. ``task``: the one of a column task. Raises DataError for a column that is missing, for
+    accuracies that are none, and for several tasks.
     """
+    if "task" in frame:
+        tasks = frame["task"].astype(str)
+        frame = frame[tasks == _one(tasks.unique(), task)].reset_index(drop=True)
     wide = _wide(frame)
     if wide and "accuracy" not in frame:
         frame = frame.drop(columns="n", errors="ignore")  # there n would be samples, not problems
@@ -61,7 +66,7 @@ def cells_in(
         frame["k"] = frame["k"].str.removeprefix("pass@").astype(float)
     if "model" in frame and not {"N", "D"} <= set(frame):
         named = frame["model"].astype(str)
-        known = {name: _size(find_spec(name, specs or {}), name, non_embedding) for name in named.unique()}
+        known = {name: _size(_spec(name, specs or {}), name, non_embedding) for name in named.unique()}
         size, tokens = np.array([known[name] for name in named]).T
         frame = pd.DataFrame({"N": size, "D": tokens}).set_index(frame.index).combine_first(frame)
     _needed(frame, runs)
@@ -74,8 +79,9 @@ def cells_in(
 def cells_of(evidence: Evidence, *, runs: Sequence[str] = RUNS, non_embedding: bool = False) -> Cells:
     """The coverage of every model with a spec at k = 1, 2, 4 ..., by problem. ``runs`` of N, D and model.
 
-    Raises DataError for models of different problems, and for a model without training tokens.
+    Raises DataError for several tasks, for models of different problems or without training tokens.
     """
+    _one(evidence.tasks(), None)
     pools = {name: pool for name, pool in coverage_pools(evidence).items() if name not in evidence.lacking}
     if len({pool.problems for pool in pools.values()}) != 1:
         raise DataError("models of different problems, or none with a spec", "the same problems", "keep those")
@@ -100,6 +106,24 @@ def cells_of(evidence: Evidence, *, runs: Sequence[str] = RUNS, non_embedding: b
 
 def _wide(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in frame if _WIDE.fullmatch(str(name))]
+
+
+def _one(tasks: Iterable[str], task: str | None) -> str:
+    """The task asked for, or the only one."""
+    known = sorted(tasks)
+    if task in known or (task is None and len(known) == 1):
+        return task or known[0]
+    given = f"{len(known)} tasks" if task is None else f"no task {task!r}"
+    raise DataError(given, f"one of {', '.join(known)}", "name it with --task")
+
+
+def _spec(name: str, specs: Mapping[str, ModelSpec]) -> ModelSpec:
+    try:
+        return find_spec(name, specs)
+    except SpecError as error:
+        given = f"a table without N and D, and no spec of model {name!r}"
+        do = "map N and D (--map N=COLUMN), or add --spec MODEL=N@TOKENS"
+        raise DataError(given, "columns N and D, or a spec a model", do) from error
 
 
 def _size(spec: ModelSpec, name: str, non_embedding: bool) -> tuple[float, float]:

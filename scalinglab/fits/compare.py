@@ -50,7 +50,9 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class _Split:
+class Split:
+    """What is fitted, and what is left out and forecast."""
+
     name: str
     fitted: Points | Counts
     left_out: Points
@@ -90,14 +92,14 @@ def compare_all(
     if not laws:
         raise DataError("no laws to compare", "one or more", "name some")
     given = [entered(laws[0], one) for one in data]
-    splits = [_chosen(one, hold_out, up_to, seed) for one in given]
+    asked = [splits(one, hold_out, up_to, seed) for one in given]
     ranked: list[list[Ranked]] = [[] for _ in given]
     for law in laws:
         wholes = fit_all(law, given, bootstrap=bootstrap, seed=seed)
-        parts = iter(fit_all(law, [split.fitted for each in splits for split in each], bootstrap=0))
+        parts = iter(fit_all(law, [split.fitted for each in asked for split in each], bootstrap=0))
         for i, whole in enumerate(wholes):
-            errors = {split.name: _error(next(parts), split) for split in splits[i]}
-            rows = {split.name: len(split.left_out.mean) for split in splits[i]}
+            errors = {split.name: _error(next(parts), split) for split in asked[i]}
+            rows = {split.name: len(split.left_out.mean) for split in asked[i]}
             ranked[i].append(_ranked(whole, given[i], errors, rows))
     return [sorted(each, key=lambda one: np.inf if one.error is None else one.error) for each in ranked]
 
@@ -114,18 +116,20 @@ def _ranked(
     return Ranked(whole, mean, errors, rows, aicc)
 
 
-def _error(found: Fit, split: _Split) -> float | None:
+def _error(found: Fit, split: Split) -> float | None:
     if found.objective is None:
         return None
     apart = np.abs(found.predict(split.left_out.inputs) - split.left_out.mean)
     return float(apart.mean() * (100 if found.law.outcome == "accuracy" else 1))
 
 
-def _chosen(data: Points | Counts, hold_out: Sequence[str], up_to: float | None, seed: int) -> list[_Split]:
-    """The splits that were asked for: those named, that at a budget, or all there are."""
-    splits = [] if up_to is None else [_up_to(data, up_to, seed)]
-    if splits and not hold_out:
-        return splits
+def splits(
+    data: Points | Counts, hold_out: Sequence[str] = (), up_to: float | None = None, seed: int = 0
+) -> list[Split]:
+    """The splits that were asked for: those named, that at a budget, or all there are; see ``compare``."""
+    above = [] if up_to is None else [_up_to(data, up_to, seed)]
+    if above and not hold_out:
+        return above
     possible = {
         split.name: split for split in (_of_counts(data, seed) if isinstance(data, Counts) else _of_points(data))
     }
@@ -134,10 +138,10 @@ def _chosen(data: Points | Counts, hold_out: Sequence[str], up_to: float | None,
     absent = [name for name in hold_out if name not in possible]
     if absent:
         raise DataError(f"{absent[0]} to leave out", f"{', '.join(possible)} of these data", "choose among these")
-    return splits + [possible[name] for name in possible if name in (hold_out or possible)]
+    return above + [possible[name] for name in possible if name in (hold_out or possible)]
 
 
-def _of_points(data: Points) -> list[_Split]:
+def _of_points(data: Points) -> list[Split]:
     kinds = {"N": LARGEST_SIZE, "k": LARGEST_BUDGET, "C": LARGEST_BUDGET}
     left = {kind: _largest(data.inputs[x]) for x, kind in kinds.items() if x in data.inputs}
     if {"N", "D"} <= set(data.inputs):
@@ -145,7 +149,7 @@ def _of_points(data: Points) -> list[_Split]:
         left[LAST_CHECKPOINTS] = np.array(
             [d == tokens[size == n].max() for n, d in zip(size, tokens, strict=True)]
         )
-    return [_Split(name, data.where(~rows), data.where(rows)) for name, rows in left.items() if not rows.all()]
+    return [Split(name, data.where(~rows), data.where(rows)) for name, rows in left.items() if not rows.all()]
 
 
 def _largest(values: Floats) -> npt.NDArray[np.bool_]:
@@ -154,7 +158,7 @@ def _largest(values: Floats) -> npt.NDArray[np.bool_]:
     return values == values.max() if rows.all() else rows
 
 
-def _up_to(data: Points | Counts, most: float, seed: int) -> _Split:
+def _up_to(data: Points | Counts, most: float, seed: int) -> Split:
     """What is above a budget, left out."""
     name = f"above {most:g}"
     if isinstance(data, Counts):
@@ -169,22 +173,22 @@ def _up_to(data: Points | Counts, most: float, seed: int) -> _Split:
     if rows.all() or not rows.any():
         ends = f"from {budget.min():g} to below {budget.max():g}"
         raise DataError(f"up to {most:g}", f"a budget {ends}", "choose another")
-    return _Split(name, data.where(~rows), data.where(rows))
+    return Split(name, data.where(~rows), data.where(rows))
 
 
-def _of_counts(counts: Counts, seed: int) -> list[_Split]:
+def _of_counts(counts: Counts, seed: int) -> list[Split]:
     some = counts.n // _SHARE
     if some.min() < 1:
         raise DataError(f"{counts.n.min()} samples a problem", f"{_SHARE} or more", "collect more samples")
     return [_thinned(counts, LARGEST_BUDGET, some, seed)]
 
 
-def _thinned(counts: Counts, name: str, some: npt.NDArray[np.int64], seed: int) -> _Split:
+def _thinned(counts: Counts, name: str, some: npt.NDArray[np.int64], seed: int) -> Split:
     """So many random samples of each problem to fit to; the budgets above them, from all samples, left out."""
     hits = np.random.default_rng(seed).hypergeometric(counts.correct, counts.n - counts.correct, some)
     most = int(counts.n.min())
     budgets = [2**i for i in range(most.bit_length()) if 2**i > some.min()]
-    return _Split(name, Counts(some, hits), counts.curve(budgets or [most]))
+    return Split(name, Counts(some, hits), counts.curve(budgets or [most]))
 
 
 def _aicc(residual: Floats, parameters: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scalinglab.curves import tails
 from scalinglab.errors import DataError, SpecError
 from scalinglab.fits.cells import Cells
-from scalinglab.fits.compare import Ranked, compare
+from scalinglab.fits.compare import Ranked, Split, compare, splits
 from scalinglab.fits.data import Floats, Points
 from scalinglab.fits.minimise import Ints
 from scalinglab.fits.record import Estimate, Fit
@@ -76,15 +76,20 @@ class Choice:
 
 @dataclass(frozen=True)
 class Answer:
-    """A law's fit, how it forecasts what was left out of it, and its choices: none where the fit failed."""
+    """A law's fit, how it forecasts what was left out of it, and its choices: none where the fit failed.
+
+    ``nearest``: the error, as ``ranked`` has it, of taking the nearest cell that was not left out in its place.
+    """
 
     ranked: Ranked
     choices: tuple[Choice, ...]
+    nearest: Mapping[str, float]
 
     def document(self) -> dict[str, Any]:
         """As one JSON-ready record."""
         parameters = {name: asdict(estimate) for name, estimate in self.ranked.fit.parameters.items()}
-        told = {"formula": self.ranked.fit.law.text, "why": self.ranked.fit.why, "parameters": parameters}
+        told: dict[str, Any] = {"formula": self.ranked.fit.law.text, "why": self.ranked.fit.why}
+        told |= {"parameters": parameters, "nearest": dict(self.nearest)}
         return self.ranked.document() | told | {"choices": [asdict(choice) for choice in self.choices]}
 
 
@@ -119,7 +124,19 @@ def joint(
     hold_out, bootstrap, seed: as ``compare`` has them. Raises DataError as it does.
     """
     ranked = compare(laws, cells.points, hold_out=hold_out, bootstrap=bootstrap, seed=seed)
-    return [Answer(one, choices(one.fit, cells.points, life) if one.fit.objective else ()) for one in ranked]
+    nearest = {split.name: _nearest(split) for split in splits(cells.points, hold_out)}
+    return [
+        Answer(one, () if one.fit.objective is None else choices(one.fit, cells.points, life), nearest)
+        for one in ranked
+    ]
+
+
+def _nearest(split: Split) -> float:
+    """Mean absolute error in accuracy points of the fitted cell that is nearest in log N, D and k."""
+    assert isinstance(split.fitted, Points)
+    known, asked = (np.log(np.stack([one.inputs[x] for x in T2.inputs])) for one in (split.fitted, split.left_out))
+    at = np.abs(asked[:, :, None] - known[:, None]).sum(axis=0).argmin(axis=1)
+    return float(100 * np.abs(split.fitted.mean[at] - split.left_out.mean).mean())
 
 
 def choices(found: Fit, points: Points, life: Lifetime) -> tuple[Choice, ...]:
