@@ -175,6 +175,10 @@ def test_cells_are_read_from_long_and_wide_tables_and_from_specs():
     assert sorted(cells_in(wide).points.mean) == pytest.approx(sorted(long["accuracy"]))
     with pytest.raises(DataError, match="cells of one D"):
         cells_in(long[long["D"] == long["D"].min()])
+    gaps = wide.astype(float).mask(wide > 0.6)
+    assert len(cells_in(gaps.assign(N=wide["N"], D=wide["D"])).points.mean) == (long["accuracy"] <= 0.6).sum()
+    with pytest.raises(DataError, match="divide percents by 100"):
+        cells_in(long.assign(accuracy=100 * long["accuracy"]))
     with pytest.raises(DataError, match="without D"):
         cells_in(long.drop(columns="D"))
     with pytest.raises(DataError, match="without N and D, and no spec of model"):
@@ -206,6 +210,19 @@ def test_samples_of_several_models_are_cells_of_their_coverage():
     assert cells.points.mean[first] == pytest.approx(np.minimum(np.arange(20), 16).mean() / 16)
     (best, other) = joint(cells, LIFE, bootstrap=0)
     assert {best.ranked.law, other.ranked.law} == {"t2", "t2-beta"}
+
+
+def test_counts_of_several_models_are_asked_on_the_command_line(tmp_path):
+    rows = [f"{n}-{d},p{i},8,{min(8, i * (a + b) // 8)}" for a, n in enumerate((1, 4, 16)) for b, d in
+            enumerate((2, 8, 32)) for i in range(9)]  # fmt: skip
+    (tmp_path / "counts.csv").write_text("model,problem,n,correct\n" + "\n".join(rows))
+    specs = [f"--spec={n}-{d}={n}e8@{d}e9" for n in (1, 4, 16) for d in (2, 8, 32)]
+    how = ["--queries", "1e6", "--target", "0.5", "--bootstrap", "0", "--json", "--generate", "100"]
+    document = json.loads(asked(tmp_path / "counts.csv", *specs[1:], *how))
+    assert document["tokens"] == {"prompt": 256, "generated": 100}
+    notes = " ".join(document["notes"])
+    assert "measured: N 1e+08 to 1.6e+09, D 2e+09 to 3.2e+10, k 1 to 8" in notes
+    assert "left out, without a spec: 1-2" in notes
 
 
 def asked(*arguments):

@@ -64,6 +64,7 @@ def cells_in(
         frame = frame.drop(columns="n", errors="ignore")  # there n would be samples, not problems
         frame = frame.melt([name for name in frame if name not in wide], wide, var_name="k", value_name="accuracy")
         frame["k"] = frame["k"].str.removeprefix("pass@").astype(float)
+        frame = frame.dropna(subset="accuracy", ignore_index=True)  # budgets that this row was not measured at
     if "model" in frame and not {"N", "D"} <= set(frame):
         named = frame["model"].astype(str)
         known = {name: _size(_spec(name, specs or {}), name, non_embedding) for name in named.unique()}
@@ -151,6 +152,9 @@ def _labels(frame: pd.DataFrame, runs: Sequence[str]) -> npt.NDArray[np.int64]:
 def _sound(points: Points, noise: Floats, notes: tuple[str, ...]) -> Cells:
     """Without the cells in which all or none are right, of which T^2 has no logarithm; refused where N, D or k has
     one value."""
+    bad = np.flatnonzero(~((points.mean >= 0) & (points.mean <= 1)))
+    if len(bad):
+        raise DataError(f"an accuracy of {points.mean[bad[0]]:g}", "a share from 0 to 1", "divide percents by 100")
     inside = (points.mean > 0) & (points.mean < 1)
     points = points.where(inside)
     for name in T2.inputs:
