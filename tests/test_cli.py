@@ -129,7 +129,7 @@ BAD = {
     "binary.csv": (bytes(range(256)), "cannot be read"),
     "utf-16.csv": ((HEAD + "A,1,2,1\n").encode("utf-16"), "cannot be read"),
     "broken.jsonl": ("{nope\n", "cannot be read"),
-    "list.jsonl": ("[1, 2]\n", "no column 'model'"),
+    "list.jsonl": ("[1, 2]\n", "line 1 is no object"),
     "empty.jsonl": ("", "has no rows"),
     "cut-off-run.jsonl": ('{"unit": {"key"', "line 1 is no unit of work"),
     "binary-run.jsonl": (b'{"unit"\xff\xfe', "cannot read"),

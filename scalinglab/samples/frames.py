@@ -118,7 +118,7 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _csv(file: IO[bytes]) -> pd.DataFrame:
-    header = pd.read_csv(file, nrows=0, sep="\x00", engine="python", encoding="utf-8-sig").columns[0]
+    header = file.readline().decode("utf-8-sig", "replace")
     by = max(_SEPARATORS, key=header.count)
     file.seek(0)
     names = pd.read_csv(file, nrows=0, sep=by, encoding="utf-8-sig").columns
