@@ -6,7 +6,7 @@ import pytest
 
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import compare, compare_tasks, over_tasks
+from scalinglab.exchange import compare, compare_tasks, curves, over_tasks
 from scalinglab.flops import CONVENTIONS
 from scalinglab.specs import parse
 
@@ -55,6 +55,18 @@ def test_the_compute_optimal_strategy_mixes_efforts_and_no_perfect_verifier():
     head = found[found["strategy"] == "compute-optimal"].set_index("R")
     assert head.loc[0.1, "small"] == pytest.approx(0.75, abs=0.01)  # dear enough for most thought
     assert head.loc[1e9, "small"] == pytest.approx(0.25 + 0.25 * 2 + 0.25 * 0, abs=0.35)
+
+
+def test_a_curve_over_efforts_counts_tokens_and_prices_them():
+    evidence = open_evidence(rates(), small="thinker", large="large", specs=SPECS)
+    table, _ = curves(evidence, models=["thinker"], selector="think", rule=PAPER[0])
+    assert table["k"].tolist() == [100, 400, 1600]
+    assert table["accuracy"].tolist() == pytest.approx([0.25, 0.5, 0.75])
+    assert table["flops_per_query"].tolist() == pytest.approx([2e9 * n for n in (100, 400, 1600)], rel=0.011)
+    apart, _ = curves(evidence, models=["thinker"], k=[1], rule=PAPER[0])
+    assert dict(zip(apart["effort"], apart["accuracy"], strict=True)) == pytest.approx(
+        {"none": 0.25, "low": 0.5, "high": 0.75}
+    )
 
 
 def test_a_mean_of_tokens_is_kept_to_the_token_over_all_samples():

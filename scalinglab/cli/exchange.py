@@ -181,7 +181,10 @@ def _surface(case: Case, k: str, as_json: bool) -> None:
 
 def curve(
     case: Case,
-    selector: Annotated[str, typer.Option(help="coverage, majority, best-of-n or weighted.")] = "coverage",
+    selector: Annotated[
+        str,
+        typer.Option(help="coverage, majority, best-of-n, weighted; think: an answer at each effort."),
+    ] = "coverage",
     k: Annotated[str | None, typer.Option("--k", help="Budgets, by commas; default powers of two.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="A model of the data; default all.")] = None,
     as_json: Json = False,

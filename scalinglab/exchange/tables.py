@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, Group, Way, accuracy, coverage_pools, doubt, interval, ways_of
+from scalinglab.curves import THINK, Floats, Group, Way, accuracy, coverage_pools, doubt, interval, ways_of
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.headline import OPTIMAL, configurations
@@ -31,19 +32,21 @@ def curves(
     One row a model, verifier and budget: model, selector, verifier ("" for none), k, accuracy with its 95 %
     interval over problems (low, high), flops_per_query (missing where it cannot be priced), convention, problems,
     sampling_error (the standard error that comes from subsampling votes; 0: exact). Budgets default to the powers
-    of two within the samples. Raises DataError for a model or selector that the evidence has not, or k > n.
+    of two within the samples. selector "think": one answer at each effort, k being the tokens of an answer.
+    effort: of parallel samples, where any have one. Raises DataError for a model or selector that the evidence has
+    not, or k > n.
     """
     notes, parts = [], []
     for name in models or evidence.models():
         ways, why = _ways(evidence, name, rule, seed)
         if why:
             notes.append(f"{name} is not priced: {why}")
-        parts += [
-            _curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == ("parallel", selector)
-        ]
+        wanted = (THINK, "recorded") if selector == THINK else ("parallel", selector)
+        parts += [_curve(way, k, rule, seed) for way in ways if (way.strategy, way.selector) == wanted]
     if not parts:
         raise unchosen(evidence, models or evidence.models(), selector)
-    return pd.concat(parts, ignore_index=True), notes
+    table = pd.concat(parts, ignore_index=True)
+    return (table if table["effort"].any() else table.drop(columns="effort")), notes
 
 
 def unchosen(evidence: Evidence, models: Sequence[str], selector: str) -> DataError:
@@ -71,11 +74,10 @@ def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[
 
 
 def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd.DataFrame:
-    budgets, rows = (
-        doublings(way.reader.fewest) if k is None else np.asarray(k, dtype=np.int64),
-        len(way.reader.problems),
-    )
-    if budgets.min() < 1 or budgets.max() > way.reader.fewest:
+    rows = len(way.reader.problems)
+    usual = doublings(way.reader.fewest) if way.reader.step else way.reader.budgets
+    budgets = usual if k is None or not way.reader.step else np.asarray(k, dtype=np.int64)
+    if way.reader.step and (budgets.min() < 1 or budgets.max() > way.reader.fewest):
         raise DataError(
             f"k = {', '.join(map(str, budgets))} of model {way.model}",
             f"budgets from 1 to n = {way.reader.fewest}, the samples of its least sampled problem",
@@ -90,6 +92,7 @@ def _curve(way: Way, k: Sequence[int] | None, rule: Convention, seed: int) -> pd
         "accuracy": values.mean(axis=0), "low": np.maximum(low, 0), "high": np.minimum(high, 1),
         "flops_per_query": way.prices[0].flops(budgets).mean(axis=0) if way.prices else np.nan,
         "convention": rule.name, "problems": rows, "sampling_error": np.sqrt(variance),
+        "effort": str(json.loads(way.setting).get("effort", "")),
     })  # fmt: skip
 
 
