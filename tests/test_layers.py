@@ -25,6 +25,7 @@ ROWS = {
 }
 HOMES = {
     "matplotlib": "plots",
+    "statsmodels": "fits",
     "vllm": "collect",
     "httpx": "collect",
     "torch": "testbed",

@@ -28,9 +28,6 @@ Sizes = Annotated[
     str | None,
     typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
 ]
-Surface = Annotated[
-    str | None, typer.Option(metavar="K", help="Fit accuracy over size and k samples: local rate, iso-accuracy.")
-]
 
 
 def exchange(
@@ -40,7 +37,6 @@ def exchange(
     thinking: Thinking = False,
     weak_verifier: Weak = None,
     sizes: Sizes = None,
-    surface: Surface = None,
     as_json: Json = False,
 ) -> None:
     """Small model with test-time compute against the large one: a verdict per difficulty bin and R.
@@ -52,8 +48,6 @@ def exchange(
 
     if sizes is not None:
         return _sizes(case, sizes, selector or "coverage", as_json)
-    if surface is not None:
-        return _surface(case, surface, as_json)
     evidence = case.evidence()
     if len(evidence.tasks()) > 1:
         return _tasks(case, evidence, as_json, sunk=sunk, thinking=thinking, weak=weak_verifier)
@@ -164,19 +158,6 @@ def _sizes(case: Case, k: str, selector: str, as_json: bool) -> None:
     budgets = read_numbers(k, "--sizes", int)
     table, notes = sizes_of(case.evidence(), k=budgets, rule=case.rule(), selector=selector, seed=case.seed)
     print_rows(rows(table), {"rows": rows(table), "notes": notes}, as_json, notes)
-
-
-def _surface(case: Case, k: str, as_json: bool) -> None:
-    from scalinglab.exchange import surface_of
-    from scalinglab.report import rows, text
-
-    fit, rates, iso, notes = surface_of(case.evidence(), read_numbers(k, "--surface", int), seed=case.seed)
-    found = {name: vars(estimate) for name, estimate in fit.parameters.items()}
-    if not as_json:
-        typer.echo(text(rates) + "\n\n" + text(iso) + "\n")
-        return print_rows([{"parameter": name, **ends} for name, ends in found.items()], None, as_json, notes)
-    document = {"law": fit.law.text, "status": fit.status, "parameters": found, "rates": rows(rates)}
-    return print_rows([], document | {"iso": rows(iso), "notes": notes}, as_json)
 
 
 def curve(

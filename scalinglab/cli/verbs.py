@@ -25,6 +25,7 @@ from scalinglab.cli import (
     ledger,
     models,
     optimal,
+    rate,
     regrade,
     sizes,
     testbed,
@@ -52,6 +53,7 @@ app.command(epilog="Example: scalinglab exchange run    scalinglab exchange coun
 app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'Pythia 1B'")(
     comparing(exchange.curve)
 )
+app.command(epilog=rate.EXAMPLE)(comparing(rate.rate, only=rate.OPTIONS))
 app.command(epilog="Example: scalinglab optimal run --verifier prm --convention exact")(comparing(optimal.optimal))
 app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(comparing(advise.advise))
 app.command(epilog="Example: scalinglab findings run --verifier prm")(comparing(findings.findings))

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
         sensitivity,
     )
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
+    from scalinglab.exchange.rates import Rates, rates
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
     from scalinglab.exchange.summary import breakeven_table, verdict_table
-    from scalinglab.exchange.surface import fit_surface, iso_accuracy, local_rates, surface_of
+    from scalinglab.exchange.surface import fit_surface, surface_rate
     from scalinglab.exchange.tables import curves, line_table, unchosen
     from scalinglab.exchange.tasks import compare_tasks, over_tasks
     from scalinglab.exchange.views import ALL, View, views
@@ -49,6 +50,7 @@ __all__ = [
     "Comparison",
     "Lifetime",
     "Match",
+    "Rates",
     "View",
     "breakeven",
     "breakeven_table",
@@ -60,9 +62,7 @@ __all__ = [
     "effective_sizes",
     "findings",
     "fit_surface",
-    "iso_accuracy",
     "line_table",
-    "local_rates",
     "match_ratio",
     "match_specs",
     "once_name",
@@ -70,9 +70,10 @@ __all__ = [
     "published",
     "published_bars",
     "published_lines",
+    "rates",
     "sensitivity",
     "sizes_of",
-    "surface_of",
+    "surface_rate",
     "unchosen",
     "verdict_table",
     "verdicts",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab import flops
 from scalinglab.curves import DRAWS, Floats, Pool, accuracy, coverage_pools, first_reach, resampled, tails
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
+from scalinglab.exchange.lifetime import training_flops
 from scalinglab.exchange.paired import FEWEST_PROBLEMS
 from scalinglab.flops import Convention
 
@@ -63,10 +63,7 @@ def sizes_of(
     pools = coverage_pools(evidence)
     for name in pools:
         try:
-            spec = evidence.spec(name)
-            if spec.training_tokens is None:
-                raise SpecError(f"{name}: training tokens unknown", "a spec with training tokens", "give them")
-            training[name] = float(flops.total(flops.training(spec, spec.training_tokens, convention=rule)))
+            training[name] = training_flops(evidence.spec(name), rule)
         except SpecError as error:
             notes.append(f"{name} left out: {error}")
     priced = {name: pools[name] for name in training}
