@@ -13,8 +13,8 @@ from scipy import special
 from scalinglab.errors import DataError, FitError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import rates
-from scalinglab.exchange.pairs import BORNE_OUT, CONTRADICTED, OPEN, pairs_of, said_by
 from scalinglab.exchange.paths import grid_of
+from scalinglab.exchange.smaller import BORNE_OUT, CONTRADICTED, OPEN, pairs_of, said_by
 from scalinglab.files import SHIPPED
 from scalinglab.fits import Answered, fit_rate
 from scalinglab.flops import CONVENTIONS

@@ -58,7 +58,7 @@ def lifetimes(
 
 def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
     small, large = (evidence.spec(name) for name in evidence.pair())
-    ours, theirs = (0.0 if sunk else training_flops(spec, rule) for spec in (small, large))
+    ours, theirs = (0.0 if sunk else training_of(spec, rule) for spec in (small, large))
     used = {*evidence.pair(), *evidence.helpers()}
     unmeasured = sorted({one.model for one in evidence.unreported if one.what == "cached" and one.model in used})
     if unmeasured and rule.reuse == "measured":
@@ -84,7 +84,7 @@ def _helpers(evidence: Evidence, rule: Convention) -> list[ModelSpec]:
     return [replace(evidence.specs[name], name=name) for name in names]
 
 
-def training_flops(spec: ModelSpec, rule: Convention) -> float:
+def training_of(spec: ModelSpec, rule: Convention) -> float:
     """FLOPs of a model's pretraining. Raises SpecError where its tokens are unknown."""
     if spec.training_tokens is None:
         raise SpecError(

@@ -27,7 +27,7 @@ from scalinglab.curves import (
 )
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.lifetime import training_flops
+from scalinglab.exchange.lifetime import training_of
 from scalinglab.exchange.splits import DIFFICULTY
 from scalinglab.fits import Answered
 from scalinglab.flops import Convention
@@ -151,7 +151,7 @@ def _priced(evidence: Evidence, rule: Convention) -> tuple[dict[str, ModelSpec],
     for name in evidence.models():
         try:
             specs[name] = evidence.spec(name)
-            training[name] = training_flops(specs[name], rule)
+            training[name] = training_of(specs[name], rule)
         except SpecError as error:
             notes.append(f"{name} {'has no rate in FLOPs' if name in specs else 'left out'}: {error}")
     return specs, training, notes

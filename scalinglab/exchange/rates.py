@@ -15,8 +15,8 @@ import pandas as pd
 from scalinglab.curves import DRAWS
 from scalinglab.errors import DataError, FitError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.pairs import CONTRADICTED, pairs_of, said_by
 from scalinglab.exchange.paths import SAMPLES, Grid, grid_of
+from scalinglab.exchange.smaller import CONTRADICTED, pairs_of, said_by
 from scalinglab.exchange.surface import fit_surface, surface_rate
 from scalinglab.fits import Answered, Fit, Rate, fit_rate
 from scalinglab.flops import Convention

@@ -11,7 +11,7 @@ import pandas as pd
 from scalinglab.curves import DRAWS, Floats, Pool, accuracy, coverage_pools, first_reach, resampled, tails
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.lifetime import training_flops
+from scalinglab.exchange.lifetime import training_of
 from scalinglab.exchange.paired import FEWEST_PROBLEMS
 from scalinglab.flops import Convention
 
@@ -63,7 +63,7 @@ def sizes_of(
     pools = coverage_pools(evidence)
     for name in pools:
         try:
-            training[name] = training_flops(evidence.spec(name), rule)
+            training[name] = training_of(evidence.spec(name), rule)
         except SpecError as error:
             notes.append(f"{name} left out: {error}")
     priced = {name: pools[name] for name in training}
