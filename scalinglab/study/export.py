@@ -9,7 +9,7 @@ from pathlib import Path
 from scalinglab.errors import DataError
 from scalinglab.files import save
 from scalinglab.report import manifest
-from scalinglab.samples import PLAN, REFERENCES, read_plan, read_run, write_parquet
+from scalinglab.samples import PLAN, REFERENCES, find_plan, noted, read_plan, read_run, write_parquet
 from scalinglab.study.plan import COLLECTED
 from scalinglab.study.reading import read_collected
 
@@ -17,20 +17,22 @@ SAMPLES = "samples"
 
 
 def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
-    """Write the run in ``folder`` to ``out``: its samples as tables, the study, its plan, and a manifest.
+    """Write the run in ``folder`` to ``out``: its samples as tables, a manifest, and its study and plan if any.
 
     What is written is a run too: all that reads the one reads the other. Raises DataError where it is no run's
     folder, or ``out`` cannot be written.
     """
     folder, out = Path(folder), Path(out)
-    plan = read_plan(folder)
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
-    write_parquet(read_run(folder), out / SAMPLES)
+    run = read_run(folder)
+    write_parquet(run, out / SAMPLES)
     kept = ("study.toml", PLAN, COLLECTED, REFERENCES)
     files = {name: (folder / name).read_bytes() for name in kept if (folder / name).is_file()}
     tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
-    seeds, collected = sorted({cell.seed for cell in plan.cells}), read_collected(folder)
+    planned = [] if find_plan(folder) is None else [cell.seed for cell in read_plan(folder).cells]
+    seeds, collected = sorted({*planned, *map(int, run.units["seed"])}), read_collected(folder)
     about = manifest(command, [*sorted(files), *tables], seed=seeds[0]) | {"seeds": seeds, "collected": collected}
+    about |= {"notes": list(noted(folder))} if noted(folder) else {}
     files["manifest.json"] = (json.dumps(about, indent=1) + "\n").encode()
     return [*(out / name for name in tables), *(save(out / name, content) for name, content in files.items())]

@@ -15,7 +15,7 @@ from scalinglab.errors import DataError
 from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
-from scalinglab.samples import Call, Plan, Run, Solution, Unit, read_plan, read_run
+from scalinglab.samples import Call, Plan, Run, Solution, Unit, filled, find_plan, read_plan, read_run
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
 from scalinglab.study.plan import COLLECTED, Probe
@@ -97,19 +97,21 @@ def read_collected(out: str | Path) -> list[dict[str, Any]]:
 def status_of(
     out: str | Path, *, rule: Convention = CONVENTIONS["paper"], specs: Mapping[str, ModelSpec] | None = None
 ) -> Status:
-    """How far the run in a folder is; ``specs`` price models beside the plan's. Raises DataError without a run."""
+    """How far the run in a folder is; ``specs`` price models beside the plan's. Raises DataError without a run.
+
+    A run without a plan, such as an imported one, is done: what it holds is all that was wanted.
+    """
     out, chosen = Path(out), rule
-    plan = read_plan(out)
+    plan = None if find_plan(out) is None else read_plan(out)
     run = read_run(out)
-    wanted = {unit.key: unit for unit in plan.units()}
-    known = run.units["key"].isin(list(wanted))
+    known = run.units["key"].isin([unit.key for unit in plan.units()] if plan else list(run.units["key"]))
     generated = run.calls[run.calls["generated_tokens"] > 0]
     return Status(
-        plan.run,
+        plan.run if plan else out.name,
         int(known.sum()),
-        plan.total,
+        plan.total if plan else len(run.units),
         _cells(plan, run),
-        roles(run, plan_specs(out) | dict(specs or {}), chosen),
+        roles(run, (plan_specs(out) if plan else {}) | dict(specs or {}), chosen),
         truncated=_share(generated["finish_reason"] == "length"),
         unparsed=_share(run.solutions["grade"] == "unparsed"),
         error=_share(run.solutions["grade"] == "error"),
@@ -118,14 +120,19 @@ def status_of(
 
 
 def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[dict[str, Any]]:
-    """Calls, tokens and FLOPs by role and model; pretraining is left out. FLOPs are None without a spec."""
+    """Calls, tokens and FLOPs by role and model; pretraining is left out.
+
+    Tokens that were not reported of every call are None, and so are FLOPs then, or without a spec.
+    """
     calls = run.calls.assign(calls=1)
     spent = _spent(run, specs, rule)
     found = []
     for role, model in calls[["role", "model"]].drop_duplicates().itertuples(index=False):
-        sums = calls.loc[(calls["role"] == role) & (calls["model"] == model), list(WORK)].sum()
-        flops = spent.get((role, model), 0) if model in specs else None
-        found.append({"role": role, "model": model, **{k: int(sums[k]) for k in WORK}, "flops": flops})
+        mine = calls[(calls["role"] == role) & (calls["model"] == model)]
+        sums = {k: None if mine[k].isna().any() else int(mine[k].sum()) for k in WORK}
+        known = model in specs and all(sums[k] is not None for k in _priced_by(rule))
+        flops = spent.get((role, model), 0) if known else None
+        found.append({"role": role, "model": model, **sums, "flops": flops})
     return found
 
 
@@ -143,12 +150,19 @@ def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> R
     return Run(*(pd.DataFrame(rows) for rows in (units, calls, found)))
 
 
+def _priced_by(rule: Convention) -> list[str]:
+    """The counts that every call must tell to be priced."""
+    return ["prompt_tokens", "generated_tokens", *(["cached_tokens"] if rule.reuse == "measured" else [])]
+
+
 def _spent(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> dict[tuple[str, str], int]:
     """FLOPs by role and model of the calls that specs can price."""
-    priced = run.calls[run.calls["model"].isin(list(specs))]
+    known = run.calls[_priced_by(rule)].notna().all(axis=1)
+    priced = run.calls[run.calls["model"].isin(list(specs)) & known]
     if priced.empty:
         return {}
-    entries = price(Run(run.units, priced, run.solutions), specs, convention=rule).entries
+    whole, _ = filled(Run(run.units, priced, run.solutions), {})  # what this rule does not read
+    entries = price(whole, specs, convention=rule).entries
     entries = entries[~entries["phase"].isin(["pretrain", "tune"])]
     spent: Counter[tuple[str, str]] = Counter()
     for role, model, flops in entries[["role", "model", "flops"]].itertuples(index=False):
@@ -156,16 +170,16 @@ def _spent(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> dict[t
     return spent
 
 
-def _cells(plan: Plan, run: Run) -> list[dict[str, Any]]:
+def _cells(plan: Plan | None, run: Run) -> list[dict[str, Any]]:
     """Units done and left, and the share of right solutions, by model, strategy and budget."""
     keys = ["model", "strategy", "budget"]
-    wanted = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells)
     named = list(zip(*(run.units[key] for key in keys), strict=True))
+    wanted = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells) if plan else Counter(named)
     rows = []
     for cell, count in wanted.items():
         done = run.units["key"][[name == cell for name in named]]
         solved = run.solutions["grade"][run.solutions["unit"].isin(done)]
-        left = max(0, count * len(plan.problems) - len(done))
+        left = max(0, count * len(plan.problems) - len(done)) if plan else 0
         rows.append(
             dict(zip(keys, cell, strict=True))
             | {"done": len(done), "left": left, "right": _share(solved == "right")}
