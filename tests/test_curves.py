@@ -611,6 +611,7 @@ def test_every_selector_says_what_it_needs_and_among_which_samples_it_chooses():
         "best-of-n": (False, True),
         "weighted": (True, True),
         "hierarchical": (True, True),
+        "recorded": (False, False),
     }
     assert all(name == s.name and s.text for name, s in SELECTORS.items())
     assert SELECTORS["coverage"].kinds == ()

@@ -195,7 +195,6 @@ def _named(group: Graded) -> Floats:
 _EVERYWHERE = (INDEPENDENT, FINALS, CHAINS)
 _VOTES = {"needs_answers": True, "needs_verifier": True}
 for _record in (
-    Selector("recorded", _recorded, "what was answered: one recorded outcome, or the mean of several", (FINALS,)),
     Selector("coverage", _coverage, "any answer is right: what a perfect verifier would choose"),
     Selector(
         "majority", _voting(_alike), "the answer most samples give", (INDEPENDENT, CHAINS), needs_answers=True
@@ -205,5 +204,6 @@ for _record in (
     Selector(
         "hierarchical", _voting(_named), "by score within each chain, then across chains", (CHAINS,), **_VOTES
     ),
+    Selector("recorded", _recorded, "what was answered: one recorded outcome, or the mean of several", (FINALS,)),
 ):
     SELECTORS[_record.name] = _record

@@ -9,7 +9,7 @@ from pathlib import Path
 from scalinglab.errors import DataError
 from scalinglab.files import save
 from scalinglab.report import manifest
-from scalinglab.samples import PLAN, REFERENCES, find_plan, noted, read_plan, read_run, write_parquet
+from scalinglab.samples import PLAN, REFERENCES, find_plan, is_run, noted, read_plan, read_run, write_parquet
 from scalinglab.study.plan import COLLECTED
 from scalinglab.study.reading import read_collected
 
@@ -23,6 +23,8 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     folder, or ``out`` cannot be written.
     """
     folder, out = Path(folder), Path(out)
+    alone = is_run(folder) and find_plan(folder) is None
+    planned = [] if alone else [cell.seed for cell in read_plan(folder).cells]
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
     run = read_run(folder)
@@ -30,7 +32,6 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     kept = ("study.toml", PLAN, COLLECTED, REFERENCES)
     files = {name: (folder / name).read_bytes() for name in kept if (folder / name).is_file()}
     tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
-    planned = [] if find_plan(folder) is None else [cell.seed for cell in read_plan(folder).cells]
     seeds, collected = sorted({*planned, *map(int, run.units["seed"])}), read_collected(folder)
     about = manifest(command, [*sorted(files), *tables], seed=seeds[0]) | {"seeds": seeds, "collected": collected}
     about |= {"notes": list(noted(folder))} if noted(folder) else {}

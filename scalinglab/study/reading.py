@@ -15,7 +15,7 @@ from scalinglab.errors import DataError
 from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
-from scalinglab.samples import Call, Plan, Run, Solution, Unit, filled, find_plan, read_plan, read_run
+from scalinglab.samples import Call, Plan, Run, Solution, Unit, filled, find_plan, is_run, read_plan, read_run
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
 from scalinglab.study.plan import COLLECTED, Probe
@@ -102,7 +102,7 @@ def status_of(
     A run without a plan, such as an imported one, is done: what it holds is all that was wanted.
     """
     out, chosen = Path(out), rule
-    plan = None if find_plan(out) is None else read_plan(out)
+    plan = None if is_run(out) and find_plan(out) is None else read_plan(out)
     run = read_run(out)
     known = run.units["key"].isin([unit.key for unit in plan.units()] if plan else list(run.units["key"]))
     generated = run.calls[run.calls["generated_tokens"] > 0]
@@ -161,7 +161,9 @@ def _spent(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> dict[t
     priced = run.calls[run.calls["model"].isin(list(specs)) & known]
     if priced.empty:
         return {}
-    whole, _ = filled(Run(run.units, priced, run.solutions), {})  # what this rule does not read
+    whole, _ = filled(
+        Run(run.units, priced, run.solutions), {"prompt": 0, "generated": 0}
+    )  # what is left, no rule of these reads
     entries = price(whole, specs, convention=rule).entries
     entries = entries[~entries["phase"].isin(["pretrain", "tune"])]
     spent: Counter[tuple[str, str]] = Counter()
