@@ -81,15 +81,28 @@ def demo(
     ),
     as_json: Json = False,
 ) -> None:
-    """Run a small study of the shipped models on vLLM, and compare them at equal compute."""
+    """What recorded real models say; then a small study of the shipped models on vLLM, at equal compute."""
     from scalinglab.study import demo_report, read_collected
 
+    shown = _real(out / "real-models", as_json)
     folder, note = _demo_run(out)
     made = demo_report(folder)
     written = made.write(out, command=command(), collected=read_collected(folder))
     if not as_json:
         typer.echo(f"{made.text()}\n\n{note}\n")
-    print_files(written, as_json)
+    print_files([*shown, *written], as_json)
+
+
+def _real(folder: Path, as_json: bool) -> list[Path]:
+    """The evidence on real models that comes with the package, written; its first sentence and figure said."""
+    from scalinglab.report import first_sentence, write_real
+
+    if not as_json:
+        typer.echo(f"{first_sentence()}\n")
+    written = write_real(folder, command=["scalinglab", "atlas", "--shipped", "--out", str(folder)])
+    if not as_json:
+        typer.echo(f"Figure: {folder / 'claims.png'}; in words: {folder / 'README.md'}\n")
+    return written
 
 
 def _demo_run(out: Path) -> tuple[Path, str]:

@@ -15,6 +15,7 @@ import typer
 from scalinglab import __version__
 from scalinglab.cli import (
     advise,
+    atlas,
     collect,
     exchange,
     findings,
@@ -64,6 +65,7 @@ app.command(
     epilog="Example: scalinglab report run --out results/run    "
     "scalinglab report counts.csv --small 'Pythia 1B' --large 'Pythia 12B' --out results/pythia"
 )(comparing(exchange.report))
+app.command(epilog=atlas.EXAMPLE)(atlas.atlas)
 app.command(epilog=laws.EXAMPLE)(comparing(laws.laws))
 app.command(epilog=fit.EXAMPLE)(fit.fit)
 app.command(epilog=fit.COMPARED)(fit.compare)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from scalinglab.curves.selectors import CHAINS, FINALS, INDEPENDENT, SELECTORS, Selector, accuracy
     from scalinglab.curves.votes import vote_at_k
     from scalinglab.curves.way import Way
-    from scalinglab.curves.ways import coverage_pools, ways_of
+    from scalinglab.curves.ways import coverage_pools, singles_of, ways_of
 
 __all__ = [
     "ARM",
@@ -114,6 +114,7 @@ __all__ = [
     "scanned",
     "shares",
     "simultaneous",
+    "singles_of",
     "spec_cost",
     "tails",
     "values_of",

@@ -51,15 +51,60 @@ def coverage_pools(evidence: Evidence) -> dict[str, Pool]:
     }
 
 
-def _of_counts(evidence: Evidence, rules: Sequence[Convention], models: Sequence[str], seed: int) -> Iterator[Way]:
+def singles_of(
+    evidence: Evidence, rules: Sequence[Convention], *, models: Sequence[str], role: str = "policy",
+    perfect: bool = False, seed: int = 0,
+) -> list[Way]:  # fmt: skip
+    """How these models answered as a whole: one sample at each effort, a greedy answer, an outcome of a search.
+
+    Each of one budget, or of those that were run. What only a perfect verifier could pick is left out, but with
+    ``perfect``: then it is there with all samples. role: of the side that pays, "policy" or "large". Raises as
+    ``ways_of``.
+    """
+    if evidence.run is None:
+        once = [
+            _whole(way, 1) for way in _of_counts(evidence, rules, models, seed, role=role, selector="recorded")
+        ]
+        most = _of_counts(evidence, rules, models, seed, role=role) if perfect else ()
+        return [*once, *(_whole(way, way.reader.fewest) for way in most)]
+    run = _in_role(evidence.run, role)
+    found = []
+    for group in _groups(replace(evidence, run=run), run, rules, models, seed):
+        if group.independent:
+            found.append(_whole(group.single(), 1))
+            ways = [way for way in group.ways() if perfect and way.selector == "coverage"]
+            found += [_whole(way, way.reader.fewest) for way in ways if way.reader.fewest > 1]
+        else:
+            found += [way for way in group.ways() if not way.reader.step and way.selector != "coverage"]
+    return found
+
+
+def _in_role(run: Run, role: str) -> Run:
+    """The run as if all models that answered stood on one side."""
+    sides = run.units["role"].isin(["policy", "large"])
+    return Run(run.units.assign(role=run.units["role"].astype(object).mask(sides, role)), run.calls, run.solutions)
+
+
+def _whole(way: Way, k: int) -> Way:
+    """The way at one budget alone."""
+    at = np.array([k], dtype=np.int64)
+    values, _ = way.reader.at(at, np.arange(len(way.reader.problems)))
+    return replace(way, reader=Finals(way.reader.problems, at, values, fewest=max(1, way.reader.fewest // k)))
+
+
+def _of_counts(
+    evidence: Evidence, rules: Sequence[Convention], models: Sequence[str], seed: int, *, role: str | None = None,
+    selector: str = "coverage",
+) -> Iterator[Way]:  # fmt: skip
     for model in models:
         pool = pools_from_counts(evidence.counted[model])[model]
-        role, size = _role(evidence, model), len(pool.n)
+        side, size, spec = role or _role(evidence, model), len(pool.n), evidence.spec(model)
+        checked = [selector == "coverage" and pays(rule, side) for rule in rules]
         prices = tuple(
-            from_tokens(evidence.spec(model), None, evidence.tokens, size, rule=rule, verified=pays(rule, role))
-            for rule in rules
+            from_tokens(spec, None, evidence.tokens, size, rule=rule, verified=verified)
+            for rule, verified in zip(rules, checked, strict=True)
         )
-        yield Way(role, model, "parallel", "{}", "", "coverage", None, Sampled(pool, "coverage", seed), prices)
+        yield Way(side, model, "parallel", "{}", "", selector, None, Sampled(pool, selector, seed), prices)
 
 
 def _role(evidence: Evidence, model: str) -> str:
@@ -69,6 +114,18 @@ def _role(evidence: Evidence, model: str) -> str:
 def _of_run(
     evidence: Evidence, run: Run, rules: Sequence[Convention], models: Sequence[str], seed: int
 ) -> Iterator[Way]:
+    groups = _groups(evidence, run, rules, models, seed)
+    for group in groups:
+        yield from group.ways()
+    single = [group for group in groups if group.independent]
+    thinking = {group.model for group in single if "effort" in group.options}
+    yield from efforts([group.single() for group in single if group.model in thinking], run)
+
+
+def _groups(
+    evidence: Evidence, run: Run, rules: Sequence[Convention], models: Sequence[str], seed: int
+) -> list[_Group]:
+    """Units that differ in budget and seed alone, of these models."""
     units = run.units.assign(place=np.arange(len(run.units)))
     costs = charged(evidence, run, rules, models=models) if rules and len(run.calls) else None
     samples, called = Samples(run), frozenset(run.calls["model"].unique())
@@ -78,15 +135,10 @@ def _of_run(
     units = units[np.array([known(name).answers for name in units["strategy"]], dtype=bool)]
     families = {id(o): json.dumps(known(s).family(o), sort_keys=True) for s, o in _distinct(units)}
     units = units.assign(family=[families[id(o)] for o in units["options"]])
-    groups = [
+    return [
         _Group(evidence, rules, rows, samples, called, costs, seed)
         for _, rows in units.groupby(["role", "model", "strategy", "family", "verifiers"], sort=False)
     ]
-    for group in groups:
-        yield from group.ways()
-    single = [group for group in groups if known(group.strategy).independent(group.options)]
-    thinking = {group.model for group in single if "effort" in group.options}
-    yield from efforts([group.single() for group in single if group.model in thinking], run)
 
 
 def _distinct(units: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
@@ -122,6 +174,10 @@ class _Group:
         """The parameters of the first unit; those of others differ in budget."""
         found: Mapping[str, Any] = self.rows.iloc[0]["options"]
         return found
+
+    @property
+    def independent(self) -> bool:
+        return known(self.strategy).independent(self.options)
 
     def single(self) -> Way:
         """One answer, which nobody chose or checked."""

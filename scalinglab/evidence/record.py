@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -66,8 +66,19 @@ class Evidence:
             assert self.counts is not None
             mine = self.counts[self.counts["task"] == task] if "task" in self.counts else self.counts
             return replace(self, counts=mine.reset_index(drop=True))
-        units = self.run.units[self.run.units["task"] == task].reset_index(drop=True)
-        kept = (frame[frame["unit"].isin(units["key"])] for frame in (self.run.calls, self.run.solutions))
+        return self._of_units(self.run, self.run.units["task"] == task)
+
+    def of_problems(self, problems: Iterable[str]) -> Evidence:
+        """The evidence on some of the problems."""
+        wanted = set(problems)
+        if self.run is None:
+            assert self.counts is not None
+            return replace(self, counts=self.counts[self.counts["problem"].isin(wanted)].reset_index(drop=True))
+        return self._of_units(self.run, self.run.units["problem"].isin(wanted))
+
+    def _of_units(self, run: Run, chosen: pd.Series) -> Evidence:
+        units = run.units[chosen].reset_index(drop=True)
+        kept = (frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions))
         return replace(self, run=Run(units, *(frame.reset_index(drop=True) for frame in kept)))
 
     def models(self) -> list[str]:

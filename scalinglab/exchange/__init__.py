@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.exchange.atlas import Atlas, atlas
     from scalinglab.exchange.breakeven import SIDES, breakeven
     from scalinglab.exchange.charges import charged_to
     from scalinglab.exchange.chosen import Chosen, choose
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         UNDECIDED,
         sensitivity,
     )
+    from scalinglab.exchange.pairs import LIFETIME, SAME, SUNK, Charges
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
     from scalinglab.exchange.rates import Rates, rates
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
@@ -37,21 +39,27 @@ __all__ = [
     "ALL",
     "CANNOT_PAY",
     "FIXED",
+    "LIFETIME",
     "OPTIMAL",
     "OUTSIDE",
     "PAPER_R",
     "PRETRAINING",
     "R_COLUMNS",
+    "SAME",
     "SIDES",
     "SIMULTANEOUS",
+    "SUNK",
     "TEST_TIME",
     "UNDECIDED",
+    "Atlas",
+    "Charges",
     "Chosen",
     "Comparison",
     "Lifetime",
     "Match",
     "Rates",
     "View",
+    "atlas",
     "breakeven",
     "breakeven_table",
     "charged_to",

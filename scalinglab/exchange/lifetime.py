@@ -44,7 +44,7 @@ def lifetimes(
     found, unpriced, written = {}, {}, evidence.written()
     for rule in rules:
         try:
-            found[rule] = _lifetime(evidence, rule, sunk, written)
+            found[rule] = lifetime(evidence, rule, sunk=sunk, written=written)
         except SpecError as error:
             unpriced[rule.name] = str(error)
     if not found:
@@ -56,7 +56,11 @@ def lifetimes(
     return found, unpriced
 
 
-def _lifetime(evidence: Evidence, rule: Convention, sunk: bool, written: float) -> Lifetime:
+def lifetime(evidence: Evidence, rule: Convention, *, sunk: bool, written: float) -> Lifetime:
+    """The lifetime of the pair under one rule. written: tokens of a sample of the small model.
+
+    Raises SpecError where the rule cannot price it.
+    """
     small, large = (evidence.spec(name) for name in evidence.pair())
     ours, theirs = (0.0 if sunk else training_of(spec, rule) for spec in (small, large))
     used = {*evidence.pair(), *evidence.helpers()}

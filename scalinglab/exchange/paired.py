@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats, Ints, interval, ratio_interval, simultaneous
+from scalinglab.curves import DRAWS, Floats, Ints, interval, ratio_interval, simultaneous
 
 PAPER_R = (0.16, 0.79, 22.0)
 TEST_TIME, PRETRAINING, UNDECIDED = "test-time", "pretraining", "undecided"
@@ -26,16 +26,16 @@ COMPARED = ("small", "large", "difference", "low", "high", "relative", "relative
 
 
 def pointwise(
-    small: Floats, large: Floats, fewest: Floats, noise: Floats, *, problems: int, seed: int
+    small: Floats, large: Floats, fewest: Floats, noise: Floats, *, problems: int, seed: int, draws: int = DRAWS
 ) -> list[dict[str, Any]]:
     """Paired columns (members, points) compared one by one: see ``COMPARED``, and a verdict.
 
-    problems: of a group, by its size. fewest: samples behind any rate of each column; noise: the variance of its
-    mean that comes from subsampling votes. Where every problem of a group agrees, resampling sees no doubt: with
-    one sample a problem, equal models then differ "significantly" in a third of the bins. Two pseudo-problems
-    above and below the mean bring that to the 5 % it should be. They stand off by the spread of the group and by
-    1 / sqrt(n), what n samples, the fewest behind any rate, leave open (after Agresti & Min 2005, who add
-    pseudo-observations to matched proportions).
+    problems: of a group, by its size; draws: resamples of them. fewest: samples behind any rate of each column;
+    noise: the variance of its mean that comes from subsampling votes. Where every problem of a group agrees,
+    resampling sees no doubt: with one sample a problem, equal models then differ "significantly" in a third of
+    the bins. Two pseudo-problems above and below the mean bring that to the 5 % it should be. They stand off by
+    the spread of the group and by 1 / sqrt(n), what n samples, the fewest behind any rate, leave open (after
+    Agresti & Min 2005, who add pseudo-observations to matched proportions).
     """
     means, references = small.mean(axis=0), large.mean(axis=0)
     rows = _means(means, references)
@@ -43,8 +43,8 @@ def pointwise(
         return rows
     off = np.array([[1.0], [-1.0]]) * np.sqrt((small - large).var(axis=0, ddof=1) + 1 / fewest)
     above, below = np.concatenate([small, means + off]), np.concatenate([large, references + 0 * off])
-    ends = widened(means - references, interval(above - below, seed=seed), noise)
-    ratios = ratio_interval(above, below, seed=seed)
+    ends = widened(means - references, interval(above - below, draws=draws, seed=seed), noise)
+    ratios = ratio_interval(above, below, draws=draws, seed=seed)
     level = np.where(references > 0, references, np.nan)
     relative = widened(means / level, ratios, noise / level**2)
     return _ended(rows, ends, (relative[0] - 1, relative[1] - 1))

@@ -212,7 +212,7 @@ def views(
     groups = (Group(ALL, np.arange(len(arms[0].problems))), *found.groups)
     made = [
         View(one, paid[rule], groups, small, large, evidence.verifiers, evidence.helpers(), found.halves,
-             checks=_checks(one, evidence, rule, large))
+             checks=checks_of(one, evidence, rule, large))
         for one, rule in zip(arms, used, strict=True)
     ]  # fmt: skip
     return _chosen(made, found, used, seed), unpriced
@@ -269,7 +269,7 @@ def _menus(
     return [Menu(models, tuple(split[i] for split in splits), whole[i]) for i in range(len(made))]
 
 
-def _checks(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:
+def checks_of(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:
     """What verifying the large model's one answer takes, (problems,), by verifier; "" stands for a perfect one.
 
     As its own samples recorded it, else by the tokens of its answer.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.plots.atlas import claims, gain_by_cost
     from scalinglab.plots.drawing import (
         COLOURS,
         HATCHES,
@@ -31,9 +32,11 @@ __all__ = [
     "Drawn",
     "break_even",
     "breakdown",
+    "claims",
     "cost_ratio",
     "figure",
     "frontier",
+    "gain_by_cost",
     "gains",
     "grouped_bars",
     "lines_by",

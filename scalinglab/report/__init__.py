@@ -5,20 +5,30 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.report.atlas import atlas_report, atlas_text
     from scalinglab.report.cells import table_of
+    from scalinglab.report.claims import Claim, shipped_evidence
     from scalinglab.report.compared import comparison_report
     from scalinglab.report.page import Report, Section, manifest, rows, text
     from scalinglab.report.paper import paper_report
+    from scalinglab.report.real import first_sentence, readme, write_real
 
 __all__ = [
+    "Claim",
     "Report",
     "Section",
+    "atlas_report",
+    "atlas_text",
     "comparison_report",
+    "first_sentence",
     "manifest",
     "paper_report",
+    "readme",
     "rows",
+    "shipped_evidence",
     "table_of",
     "text",
+    "write_real",
 ]
 
 lazy(__name__)

@@ -1,0 +1,117 @@
+"""The verb atlas: every pair of models in a body of evidence, at equal compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalinglab.cli.options import (
+    Case,
+    Generate,
+    Json,
+    Prompt,
+    Rs,
+    Rule,
+    Seed,
+    Specs,
+    With,
+    read_numbers,
+    read_specs,
+)
+from scalinglab.cli.render import command, print_files, print_rows
+from scalinglab.errors import DataError
+
+if TYPE_CHECKING:
+    from scalinglab.evidence import Body
+    from scalinglab.exchange import Atlas, Charges
+
+EXAMPLE = "Example: scalinglab atlas runs --spec mine=7e9@2e12 --out atlas    scalinglab atlas --shipped"
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="FOLDER|RUN...", help="Runs, tables of samples or counts, or folders of them."),
+]
+Post = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODEL=FLOPS", help="What a model's post-training took, which nobody is charged else."),
+]
+Queries = Annotated[str | None, typer.Option(help="Verdicts at these numbers of queries too, by commas.")]
+Perfect = Annotated[
+    bool, typer.Option("--perfect", help="Answers can really be checked: count what a perfect verifier picks.")
+]
+
+
+def atlas(
+    sources: Sources = None,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="The real models that come with the package.")
+    ] = False,
+    spec: Specs = None,
+    r: Rs = "0.16,0.79,22",
+    queries: Queries = None,
+    convention: Rule = "paper",
+    axes: With = None,
+    posttraining: Post = None,
+    sunk: Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")] = False,
+    perfect: Perfect = False,
+    prompt: Prompt = None,
+    generate: Generate = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder to write: figures, tables, a page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every pair of models in both directions: gain, cost, verdicts, and what the unknown would have to be."""
+    from scalinglab.evidence import REAL_MODELS, bodies_of
+    from scalinglab.report import atlas_report, write_real
+
+    if shipped and not sources and out is not None:
+        return print_files(write_real(out, command=command(), seed=seed), as_json)
+    if not sources and not shipped:
+        raise DataError("no evidence", "runs, tables, folders of them, or --shipped", "name some")
+    paths = [*(sources or []), *([REAL_MODELS] if shipped else [])]
+    case = Case(data=paths, convention=convention, axes=axes, r=r)
+    bodies = bodies_of(paths, specs=read_specs(spec), perfect=perfect, prompt=prompt, generated=generate)
+    found = _atlases(bodies, _charges(case, queries, posttraining, bodies, sunk), seed)
+    if out is not None:
+        return print_files(atlas_report(found).write(out, command=command(), seed=seed), as_json)
+    return _print(found, as_json)
+
+
+def _charges(case: Case, queries: str | None, given: list[str] | None, bodies: list[Body], sunk: bool) -> Charges:
+    from scalinglab.exchange import Charges
+
+    at = [] if queries is None else read_numbers(queries, "--queries", float)
+    known = {name for body in bodies for name in body.evidence.models()}
+    return Charges(case.rule(), case.at(), at, _posttraining(given or [], known), sunk)
+
+
+def _posttraining(given: list[str], known: set[str]) -> dict[str, float]:
+    found = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        if name not in known:
+            raise DataError(f"--posttraining {text}", f"MODEL=FLOPS of {', '.join(sorted(known))}", "mend it")
+        (found[name],) = read_numbers(value, "--posttraining", float)
+        if not 0 <= found[name] < float("inf"):
+            raise DataError(f"--posttraining {text}", "FLOPs of 0 or more", "mend it")
+    return found
+
+
+def _atlases(bodies: list[Body], charges: Charges, seed: int) -> list[Atlas]:
+    from scalinglab.exchange import atlas as made
+
+    return [made(body, charges, seed=seed) for body in bodies]
+
+
+def _print(found: list[Atlas], as_json: bool) -> None:
+    from scalinglab.report import atlas_text, rows
+
+    if not as_json:
+        return typer.echo("\n\n".join(map(atlas_text, found)))
+    document: list[dict[str, Any]] = [
+        {"task": one.task, "convention": one.convention, "pairs": rows(one.pairs), "verdicts": rows(one.verdicts),
+         "left_out": dict(one.left_out), "notes": list(one.notes)}
+        for one in found
+    ]  # fmt: skip
+    return print_rows([], {"atlases": document}, as_json)

@@ -1,0 +1,113 @@
+"""An atlas as a report: its figure, every pair, every verdict; and a narrower table for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalinglab import plots
+from scalinglab.exchange import OUTSIDE, Atlas
+from scalinglab.report.page import Report, Section, text
+
+_PAIR = ["small", "small_arm", "large", "large_arm"]
+
+
+def atlas_report(found: Sequence[Atlas]) -> Report:
+    """Two sections a task: its pairs with their figure, and the verdicts on them."""
+    tasks = ", ".join(dict.fromkeys(one.task for one in found))
+    return Report(
+        f"Every pair of models on {tasks}", [section for one in found for section in atlas_sections(one)]
+    )
+
+
+def atlas_sections(found: Atlas, name: str | None = None) -> list[Section]:
+    """The pairs and the verdicts of one task; name: of their files."""
+    name = name or re.sub(r"[^a-z0-9]+", "_", found.task.lower()).strip("_")
+    head = f"{found.task}: every pair, each model as it answered once"
+    verdicts = f"{found.task}: verdicts under {found.convention}, and break-even in the unknown"
+    return [
+        Section(f"{name}_pairs", head, [*found.notes, *_left_out(found)], found.pairs, partial(_draw, found)),
+        Section(f"{name}_verdicts", verdicts, [], found.verdicts),
+    ]
+
+
+def atlas_text(found: Atlas) -> str:
+    """A row a pair for a terminal, with its notes."""
+    notes = "".join(f"\n  - {note}" for note in (*found.notes, *_left_out(found)))
+    return f"{found.task}, gain in accuracy points (95 %)\n\n{text(_compact(found))}{notes}"
+
+
+def points(share: float) -> str:
+    """A difference in accuracy points, with its sign."""
+    return f"{100 * share:+.1f}"
+
+
+def ends(low: Any, high: Any) -> str:
+    """An interval in accuracy points."""
+    return "no interval" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def affordable(row: pd.Series) -> str:
+    """Where the small arm costs no more over the lifetime, in words."""
+    r = "" if pd.isna(row["affordable_r"]) else f" R = {row['affordable_r']:.3f}"
+    return f"{row['affordable']}{r}" or "-"
+
+
+def _compact(found: Atlas) -> pd.DataFrame:
+    arms = {side: [_arm(row, side) for _, row in found.pairs.iterrows()] for side in ("small", "large")}
+    shown = pd.DataFrame({
+        **arms,
+        "gain": [f"{points(row['gain'])} ({ends(row['low'], row['high'])})" for _, row in found.pairs.iterrows()],
+        "N": [f"{value:.3g}" for value in found.pairs["n_ratio"]],
+        "FLOPs": [f"{value:.3g}" for value in found.pairs["flops_ratio"]],
+        "affordable": [affordable(row) for _, row in found.pairs.iterrows()],
+    })  # fmt: skip
+    cells = found.verdicts.assign(cell=[_cell(row) for row in found.verdicts.to_dict("records")], at=_at(found))
+    wide = cells.pivot_table(index=_PAIR, columns="at", values="cell", aggfunc="first", sort=False)
+    order = pd.MultiIndex.from_frame(found.pairs[_PAIR])
+    wide = wide.reindex(order).reset_index(drop=True).rename_axis(columns=None)
+    named = [at for at in dict.fromkeys(_at(found)) if at != "equal FLOPs"]
+    if named:
+        middle = named[len(named) // 2]
+        told = cells[cells["at"] == middle].set_index(_PAIR)["unknown"].reindex(order).reset_index(drop=True)
+        wide = wide.assign(**{f"unknown at {middle}": told})
+    return pd.concat([shown, wide.fillna("")], axis=1)
+
+
+def _arm(row: pd.Series, side: str) -> str:
+    arm = str(row[f"{side}_arm"])
+    return f"{row[side]}" if arm == "one sample" else f"{row[side]}: {arm}"
+
+
+def _at(found: Atlas) -> list[str]:
+    """Where each verdict stands."""
+    return [
+        f"R = {r:g}" if not np.isnan(r) else "equal FLOPs" if np.isnan(queries) else f"{queries:.3g} queries"
+        for r, queries in zip(found.verdicts["R"], found.verdicts["queries"], strict=True)
+    ]
+
+
+def _cell(row: dict[Any, Any]) -> str:
+    verdict = "outside" if row["verdict"] == OUTSIDE else str(row["verdict"])
+    if 0 < row["share"] < 1 and row["difference"] == row["difference"]:
+        return f"{verdict} ({points(row['difference'])} with {100 * row['share']:.0f} %)"
+    return verdict
+
+
+def _left_out(found: Atlas) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for name, why in found.left_out.items():
+        reasons.setdefault(why, []).append(name)
+    return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _draw(found: Atlas) -> plots.Drawn:
+    drawn, axes = plots.figure(width=10.5, height=5.2)
+    plots.gain_by_cost(axes[0], found.pairs)
+    axes[0].set_title(f"{found.task} ({found.convention})", fontsize=10)
+    return drawn

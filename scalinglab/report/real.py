@@ -1,0 +1,90 @@
+"""The shipped evidence on real models as a folder: claims in words, their figure, every pair, the paper's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from scalinglab import plots
+from scalinglab.files import save
+from scalinglab.report.atlas import atlas_sections
+from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
+from scalinglab.report.page import Report, Section
+from scalinglab.report.paper import paper_report
+
+_TITLE = "Real models: test-time compute of a small one against a larger one"
+_HOW = (
+    f"gain: of the small side, in accuracy points, with a 95 % paired bootstrap over problems ({DRAWS:,} "
+    "resamples); each stands alone",
+    "convention paper (2N a token, prompts and verifier free) where no other is named; R = D_inference / "
+    "D_pretrain",
+)
+
+
+def first_sentence(*, seed: int = 0) -> str:
+    """The first claim, in one sentence."""
+    (found,) = shipped_evidence(names=["openai-gsm8k"], seed=seed)
+    return found.claims[0].text
+
+
+def real_report(found: Sequence[Evidence]) -> Report:
+    """The claims first, then the pairs and verdicts of each source, then the paper's own figures."""
+    names = [
+        f"{one.body.evidence.tasks()[0].replace('-', '_')}{'' if at == 0 else '_' + _axis(atlas.convention)}"
+        for one in found
+        for at, atlas in enumerate(one.atlases)
+    ]
+    every = [atlas for one in found for atlas in one.atlases]
+    sections = [part for atlas, name in zip(every, names, strict=True) for part in atlas_sections(atlas, name)]
+    return Report(_TITLE, [_claims(found), *sections, paper_report().sections[0]])
+
+
+def write_real(folder: str | Path, *, command: Sequence[str], seed: int = 0) -> list[Path]:
+    """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
+    found = shipped_evidence(seed=seed)
+    written = real_report(found).write(folder, command=command, seed=seed)
+    return [save(Path(folder) / "README.md", readme(found)), *written]
+
+
+def readme(found: Sequence[Evidence]) -> str:
+    """The claims of all evidence as Markdown, with sources."""
+    parts = [f"# {_TITLE}", found[0].claims[0].text, "![Gains of the small side with 95 % intervals](claims.png)"]
+    parts.append("\n".join(f"- {note}" for note in _HOW))
+    for one in found:
+        parts.append(f"## {one.body.title}\n\nSource: {one.body.source} ({one.body.licence}).")
+        parts.append("\n".join(f"- {text}" for text in (*(claim.text for claim in one.claims), *one.caveats)))
+    parts.append(
+        "## The paper's own figures\n\nRe-derived in `who_wins.csv`, and at length in [../paper](../paper)."
+    )
+    parts.append(
+        "Every sentence here is made from the tables beside it by `scalinglab atlas --shipped --out "
+        "results/real-models`, from outcomes that come with the package. `*_pairs.csv`: every pair of models in "
+        "both directions; `*_verdicts.csv`: what is said of them at each R, and what the unknown would have to be."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _axis(convention: str) -> str:
+    return convention.rpartition("+")[2].replace("=", "_").replace("-", "_")
+
+
+def _claims(found: Sequence[Evidence]) -> Section:
+    every = [claim for one in found for claim in one.claims]
+    table = pd.DataFrame([
+        {"claim": claim.label.replace("\n", " "), "gain": claim.gain, "low": claim.low, "high": claim.high,
+         "remark": claim.remark.replace("\n", " "), "sentence": claim.text}
+        for claim in every
+    ])  # fmt: skip
+    caveats = [text for one in found for text in one.caveats]
+    return Section("claims", "What real models say", [*_HOW, *caveats], table, partial(_draw, every))
+
+
+def _draw(claims: Sequence[Claim]) -> plots.Drawn:
+    drawn, axes = plots.figure(width=10.5, height=0.9 + 0.52 * len(claims))
+    rows = pd.DataFrame([vars(claim) for claim in claims])
+    plots.claims(axes[0], [claim.label for claim in claims], rows)
+    axes[0].set_title("Right of 0 the small side, or the search, answers better", fontsize=10)
+    return drawn
