@@ -22,7 +22,7 @@ $(1)/bin/python $(PIP) --no-deps --requirement $(2)
 $(1)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 endef
 
-# A small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
+# What recorded real models say, then a small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
 demo:
 	@$(MAKE) --no-print-directory .venv-vllm/ready || echo "demo: vLLM could not be installed; going on without it"
 	@test -e .venv-vllm/ready || $(MAKE) --no-print-directory .venv/core
@@ -67,6 +67,7 @@ benchmarks: .venv/dev
 
 # What results/ holds; the second needs ../shared/data, which is not ours to ship.
 results: .venv/core
+	$(BIN)/scalinglab atlas --shipped --out results/real-models
 	$(BIN)/scalinglab paper --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
 

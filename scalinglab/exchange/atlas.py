@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from scalinglab.exchange.pairs import SAME, Charges, Costs, Pair
 from scalinglab.exchange.singles import Singles, singles
 from scalinglab.exchange.unknown import FIELDS
 
+_UNNAMED = ("", "table")
+"""Tasks of tables that name none."""
 _COLUMNS = 128
 """Pairs that are resampled together."""
 
@@ -55,7 +58,8 @@ def atlas(body: Body, charges: Charges, *, draws: int = DRAWS, seed: int = 0) ->
     r = [positive(at, "R") for at in charges.r]
     charges = replace(charges, r=r, queries=[positive(at, "queries") for at in charges.queries])
     parts, left = singles(body, charges.rule, seed=seed)
-    task = body.evidence.tasks()[0]
+    (task,) = body.evidence.tasks()
+    task = task if task not in _UNNAMED else body.title or Path(body.evidence.source).stem
     pairs, verdicts = [], []
     for part in parts:
         made = list(Costs(body.evidence, charges).pairs(part))

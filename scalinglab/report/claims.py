@@ -150,8 +150,8 @@ def _overall(found: Atlas) -> str:
     cheap = int((better & (rows["flops_ratio"] < 1)).sum())
     return (
         f"Of {len(rows)} pairs of open models the one with fewer active parameters is better in "
-        f"{int(better.sum())} ({cheap} of them at fewer inference FLOPs), worse in {int(worse.sum())} and undecided in "
-        f"{int((~better & ~worse).sum())} (95 %, each alone)."
+        f"{int(better.sum())} ({cheap} of them at fewer inference FLOPs), worse in {int(worse.sum())} and undecided "
+        f"in {int((~better & ~worse).sum())} (95 %, each alone)."
     )
 
 
@@ -174,9 +174,9 @@ def _search(body: Body, seed: int) -> Evidence:
         bound = ""
         if back["verdict"] == OUTSIDE and dear["flops_ratio"] > 1:
             bound = (
-                f" At the tree's cost more than 100 samples could be drawn: {_percent(row['large_accuracy'])} is a "
-                f"lower bound for sampling there, {points(row['gain'])} an upper bound of the gain, and the verdict "
-                "at equal compute is outside."
+                " At the tree's cost more than 100 samples could be drawn: "
+                f"{_percent(row['large_accuracy'])} is a lower bound for sampling there, {points(row['gain'])} an "
+                "upper bound of the gain, and the verdict at equal compute is outside."
             )
         text = (
             f"Tree of thoughts, by {name}, {_than(row, 'the best of 100 samples by a perfect verifier')}, which "
