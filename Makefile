@@ -22,11 +22,12 @@ $(1)/bin/python $(PIP) --no-deps --requirement $(2)
 $(1)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 endef
 
-# What recorded real models say, then a small live study on vLLM; where vLLM cannot be installed or does not run, the same analysis of a recorded one.
-demo:
+# What recorded real models say, then a small live study on vLLM; where vLLM cannot be installed or does not run, the
+# same analysis of a recorded one.
+demo: .venv/core
+	$(BIN)/scalinglab demo --only real --out results/demo
 	@$(MAKE) --no-print-directory .venv-vllm/ready || echo "demo: vLLM could not be installed; going on without it"
-	@test -e .venv-vllm/ready || $(MAKE) --no-print-directory .venv/core
-	$$(test -e .venv-vllm/ready && echo .venv-vllm/bin || echo $(BIN))/scalinglab demo --out results/demo
+	$$(test -e .venv-vllm/ready && echo .venv-vllm/bin || echo $(BIN))/scalinglab demo --only run --out results/demo
 
 test: .venv/dev
 	$(BIN)/python $(PYTEST)

@@ -1,4 +1,4 @@
-"""Every pair of a body of evidence: planted truths, the verdicts of ``compare``, the unknown, folders, the verb."""
+"""Every pair of a body of evidence: planted truths, verdicts as of ``compare``, the unknown, folders, a verb."""
 
 import json
 

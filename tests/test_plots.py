@@ -118,6 +118,16 @@ EVEN = pd.DataFrame(
     )
 )  # fmt: skip
 
+PAIRS = pd.DataFrame({
+    "small": ["a", "a", "b", "a"], "small_arm": "one sample", "large": ["b", "c", "c", "a"], "large_arm": "greedy",
+    "n_ratio": [2.0, 4.0, 2.0, 1.0], "flops_ratio": [0.5, 2.0, 0.9, 8.0], "gain": [0.1, 0.3, -0.2, 0.02],
+    "low": [0.05, 0.2, -0.3, -0.1], "high": [0.15, 0.4, -0.1, 0.14],
+})  # fmt: skip
+CLAIMS = pd.DataFrame({
+    "gain": [0.1, -0.1, 0.0], "low": [0.05, -0.2, -0.1], "high": [0.2, -0.05, 0.1],
+    "remark": ["dear", "cheap", "?"],
+})  # fmt: skip
+
 CHARTS = {
     "grouped_bars": lambda ax: plots.grouped_bars(ax, grouped()),
     "sensitivity": lambda ax: plots.sensitivity(ax, FLIPS),
@@ -130,6 +140,8 @@ CHARTS = {
     "optimal_curves": lambda ax: plots.optimal_curves(ax, CHOSEN, BASE),
     "gains": lambda ax: plots.gains(ax, GAINS),
     "break_even": lambda ax: plots.break_even(ax, EVEN),
+    "gain_by_cost": lambda ax: plots.gain_by_cost(ax, PAIRS),
+    "claims": lambda ax: plots.claims(ax, ["one", "two", "three"], CLAIMS),
     "lines_by": lambda ax: plots.lines_by(ax, ratios(), x="length", y="ratio", by="convention", log="xy"),
 }
 each_chart = pytest.mark.parametrize("name", CHARTS)
@@ -240,6 +252,15 @@ def test_every_chart_is_tested():
         if not name.startswith("_") and "ax" in inspect.signature(function).parameters
     }
     assert drawing == set(CHARTS)
+
+
+def test_the_front_of_an_atlas_is_numbered_and_a_claim_has_the_shape_of_its_sign(charts):
+    assert [text.get_text() for text in charts["gain_by_cost"].texts] == ["1", "2"]
+    assert labels(charts["gain_by_cost"])[-3:] == [
+        "small side better (2)", "undecided (1)", "large side better (1)"
+    ]  # fmt: skip
+    drawn = [line.get_marker() for line in charts["claims"].lines if line.get_marker() in ("o", "s", "^")]
+    assert drawn[:3] == ["o", "s", "^"]
 
 
 @each_chart

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -75,22 +76,32 @@ def export(
     print_files(write(run, out, command=command()), as_json)
 
 
+class Part(StrEnum):
+    """A part of the demonstration."""
+
+    REAL = "real"
+    RUN = "run"
+
+
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write; the run goes into its folder run.")] = Path(
         "results/demo"
     ),
+    only: Annotated[Part | None, typer.Option(help="One part: what real models say, or the live run.")] = None,
     as_json: Json = False,
 ) -> None:
     """What recorded real models say; then a small study of the shipped models on vLLM, at equal compute."""
     from scalinglab.study import demo_report, read_collected
 
-    shown = _real(out / "real-models", as_json)
+    shown = [] if only is Part.RUN else _real(out / "real-models", as_json)
+    if only is Part.REAL:
+        return print_files(shown, as_json)
     folder, note = _demo_run(out)
     made = demo_report(folder)
     written = made.write(out, command=command(), collected=read_collected(folder))
     if not as_json:
         typer.echo(f"{made.text()}\n\n{note}\n")
-    print_files([*shown, *written], as_json)
+    return print_files([*shown, *written], as_json)
 
 
 def _real(folder: Path, as_json: bool) -> list[Path]:

@@ -64,6 +64,9 @@ def claims(ax: Axes, labels: Sequence[str], rows: pd.DataFrame) -> None:
                     markeredgecolor="black", **look)  # fmt: skip
         ax.annotate(str(remark), (1.02, at), xycoords=("axes fraction", "data"), fontsize=8, va="center",
                     annotation_clip=False)  # fmt: skip
+    for name, look in _LOOKS.items():
+        ax.plot([], [], linestyle="", markersize=7, markeredgecolor="black", label=name, **look)
+    ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(_LOOKS))
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(place, labels, fontsize=8)
     ax.set_ylim(-len(rows) + 0.4, 0.6)

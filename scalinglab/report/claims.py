@@ -150,8 +150,8 @@ def _overall(found: Atlas) -> str:
     cheap = int((better & (rows["flops_ratio"] < 1)).sum())
     return (
         f"Of {len(rows)} pairs of open models the one with fewer active parameters is better in "
-        f"{int(better.sum())} ({cheap} of them at fewer inference FLOPs), worse in {int(worse.sum())} and undecided "
-        f"in {int((~better & ~worse).sum())} (95 %, each alone)."
+        f"{int(better.sum())} ({cheap} of them at fewer inference FLOPs), worse in {int(worse.sum())} and "
+        f"undecided in {int((~better & ~worse).sum())} (95 %, each alone)."
     )
 
 

@@ -86,5 +86,4 @@ def _draw(claims: Sequence[Claim]) -> plots.Drawn:
     drawn, axes = plots.figure(width=10.5, height=0.9 + 0.52 * len(claims))
     rows = pd.DataFrame([vars(claim) for claim in claims])
     plots.claims(axes[0], [claim.label for claim in claims], rows)
-    axes[0].set_title("Right of 0 the small side, or the search, answers better", fontsize=10)
     return drawn
