@@ -255,10 +255,9 @@ def test_every_chart_is_tested():
 
 
 def test_the_front_of_an_atlas_is_numbered_and_a_claim_has_the_shape_of_its_sign(charts):
-    assert [text.get_text() for text in charts["gain_by_cost"].texts] == ["1", "2"]
-    assert labels(charts["gain_by_cost"])[-3:] == [
-        "small side better (2)", "undecided (1)", "large side better (1)"
-    ]  # fmt: skip
+    texts = [text.get_text() for text in charts["gain_by_cost"].texts]
+    assert texts == ["1", "2", "1: a against b\n2: a against c"]
+    assert labels(charts["gain_by_cost"]) == ["small side better (2)", "undecided (1)", "large side better (1)"]
     drawn = [line.get_marker() for line in charts["claims"].lines if line.get_marker() in ("o", "s", "^")]
     assert drawn[:3] == ["o", "s", "^"]
 

@@ -148,7 +148,8 @@ def _notes(body: Body, charges: Charges, pairs: pd.DataFrame) -> Iterator[str]:
         yield f"size of {', '.join(body.nominal)} unknown: only what is free of N is said"
     known = {name: value for name, value in (charges.posttraining or {}).items() if name in used}
     if known:
-        yield "post-training charged: " + ", ".join(f"{name} {value:.3g} FLOPs" for name, value in known.items())
+        listed = ", ".join(f"{name} {value:.3g} FLOPs" for name, value in known.items())
+        yield f"post-training charged: {listed}; where D of the small side is unknown, at numbers of queries alone"
     free = [name for name in used if name not in known]
     if free:
         yield f"post-training of {len(free)} models unknown and charged to nobody (--posttraining MODEL=FLOPS)"

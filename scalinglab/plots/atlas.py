@@ -35,16 +35,18 @@ def gain_by_cost(ax: Axes, pairs: pd.DataFrame) -> None:
     for i, (name, look) in enumerate(_LOOKS.items()):
         at = kind == i
         reach = 100 * np.nan_to_num(np.stack([(y - low)[at], (high - y)[at]]))
-        ax.errorbar(x[at], 100 * y[at], reach, linestyle="", markersize=5, elinewidth=0.7, alpha=faint,
-                    markeredgecolor="black", markeredgewidth=0.4, label=f"{name} ({at.sum()})",
-                    **look)  # fmt: skip
+        look = look | {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 5, "linestyle": ""}
+        ax.errorbar(x[at], 100 * y[at], reach, elinewidth=0.7, alpha=faint, **look)
+        ax.plot([], [], label=f"{name} ({at.sum()})", **look)
+    told = []
     for number, at in enumerate(_front(x, y, kind), start=1):
         ax.plot(
             x[at], 100 * y[at], markersize=7, markeredgecolor="black", linestyle="", **_LOOKS["small side better"]
         )
         ax.annotate(str(number), (x[at], 100 * y[at]), xytext=(6, 4), textcoords="offset points", fontsize=9,
                     fontweight="bold")  # fmt: skip
-        ax.plot([], [], " ", label=f"{number}: {_named(shown.iloc[at])}")
+        told.append(f"{number}: {_named(shown.iloc[at])}")
+    ax.annotate("\n".join(told), (1.02, 0.02), xycoords="axes fraction", fontsize=8, annotation_clip=False)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set_xscale("log")
