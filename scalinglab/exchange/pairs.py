@@ -83,7 +83,7 @@ class Pair:
         large = part.large.accuracy[:, self.j]
         for point, found in zip(self.points, at, strict=True):
             nothing = point.status in (CANNOT, BELOW)
-            told = finished({"status": point.status}, large, None if nothing else found)
+            told = finished({"status": point.status}, float(large.mean()), None if nothing else found)
             decided = bool(gain.get("low") is not None and gain["low"] > 0)
             yield {
                 "R": point.r, "queries": point.queries if np.isfinite(point.queries) else None,
