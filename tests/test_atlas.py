@@ -1,10 +1,12 @@
 """Every pair of a body of evidence: planted truths, verdicts as of ``compare``, the unknown, folders, a verb."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import FIRST
 
 from scalinglab.curves import DRAWS
 from scalinglab.errors import DataError
@@ -200,3 +202,20 @@ def test_the_verb_prints_writes_and_refuses(folder, tmp_path, scalinglab):
         failed = scalinglab(bad)
         assert failed.code == 1
         assert why in failed.err
+
+
+def test_what_cannot_pay_for_one_answer_cannot_in_compare_either():
+    (otis,) = bodies_of([REAL_MODELS / "epoch-otis"])
+    pair = "magistral-small-2506", "mistral-large-2411"
+    kept = replace(otis.evidence, small=pair[0], large=pair[1])
+    said = compare(kept, rules=[PAPER], bins=1, sunk=True).verdicts
+    ours = atlas(otis, Charges(PAPER, sunk=True)).verdicts
+    one = ours[(ours["small"] == pair[0]) & (ours["large"] == pair[1])]
+    assert set(said["verdict"]) == set(one["verdict"]) == {"cannot pay"}
+
+
+def test_a_run_of_a_study_is_evidence_and_its_reviser_is_left_out():
+    (one,) = bodies_of([FIRST])
+    found = atlas(one, Charges(PAPER))
+    assert "revises" in found.left_out["reviser"]
+    assert {"one sample", "greedy", "beam_search at 16, width=4, weighted by prm"} <= set(found.pairs["small_arm"])

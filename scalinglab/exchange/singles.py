@@ -84,14 +84,24 @@ def singles(body: Body, rule: Convention, *, seed: int = 0) -> tuple[list[Single
 
 
 def _priced(body: Body, rule: Convention) -> tuple[list[str], dict[str, str]]:
-    found, left = [], {}
+    found, revisers = [], _revisers(body)
+    left = dict.fromkeys(revisers, "it revises another model's answers (scalinglab exchange)")
     for name in body.evidence.models():
+        if name in revisers:
+            continue
         try:
             flops.total(flops.decode(body.evidence.spec(name), 1, 1, convention=rule))
             found.append(name)
         except SpecError as error:
             left[name] = "no spec (--spec MODEL=7e9@2e12)" if name in body.evidence.lacking else str(error)
     return found, left
+
+
+def _revisers(body: Body) -> list[str]:
+    """The models that answer nothing of their own."""
+    run = body.evidence.run
+    own = set() if run is None else set(run.units.loc[run.units["role"] != "reviser", "model"])
+    return [name for name in body.evidence.revisers() if name not in own]
 
 
 def _pairs(models: Sequence[str], nominal: Sequence[str]) -> Iterator[tuple[str, str]]:
