@@ -98,10 +98,10 @@ def _of_counts(
 ) -> Iterator[Way]:  # fmt: skip
     for model in models:
         pool = pools_from_counts(evidence.counted[model])[model]
-        side, size, spec = role or _role(evidence, model), len(pool.n), evidence.spec(model)
+        side, size = role or _role(evidence, model), len(pool.n)
         checked = [selector == "coverage" and pays(rule, side) for rule in rules]
         prices = tuple(
-            from_tokens(spec, None, evidence.tokens, size, rule=rule, verified=verified)
+            from_tokens(evidence.spec(model), None, evidence.tokens, size, rule=rule, verified=verified)
             for rule, verified in zip(rules, checked, strict=True)
         )
         yield Way(side, model, "parallel", "{}", "", selector, None, Sampled(pool, selector, seed), prices)
