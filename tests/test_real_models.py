@@ -10,7 +10,7 @@ import pytest
 from scalinglab.evidence import REAL_MODELS, bodies_of
 from scalinglab.exchange import Charges, atlas
 from scalinglab.flops import CONVENTIONS
-from scalinglab.report import first_sentence, readme, shipped_evidence
+from scalinglab.report import first_sentence, readme, real_forecast, shipped_evidence
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("epoch-otis", "openai-gsm8k", "tot-game24")
@@ -171,7 +171,8 @@ def flat(text):
 
 def test_the_pages_hold_the_sentences_that_the_numbers_make(found, openai):
     page = (ROOT / "results" / "real-models" / "README.md").read_text(encoding="utf-8")
-    assert page == readme(list(found.values()))
+    every = list(found.values())
+    assert page == readme(every, real_forecast(every))
     assert openai.claims[0].text == first_sentence()
     assert flat(first_sentence()) in flat((ROOT / "README.md").read_text(encoding="utf-8"))
 

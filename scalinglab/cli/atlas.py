@@ -25,7 +25,7 @@ from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
     from scalinglab.evidence import Body
-    from scalinglab.exchange import Atlas, Charges
+    from scalinglab.exchange import Atlas, Charges, Forecast
 
 EXAMPLE = "Example: scalinglab atlas runs --spec mine=7e9@2e12 --out atlas    scalinglab atlas --shipped"
 Sources = Annotated[
@@ -39,6 +39,10 @@ Post = Annotated[
 Queries = Annotated[str | None, typer.Option(help="Verdicts at these numbers of queries too, by commas.")]
 Perfect = Annotated[
     bool, typer.Option("--perfect", help="Answers can really be checked: count what a perfect verifier picks.")
+]
+
+Forecasting = Annotated[
+    bool, typer.Option("--forecast", help="Forecast each pair from the others: errors and coefficients.")
 ]
 
 
@@ -55,6 +59,7 @@ def atlas(
     posttraining: Post = None,
     sunk: Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")] = False,
     perfect: Perfect = False,
+    forecast: Forecasting = False,
     prompt: Prompt = None,
     generate: Generate = None,
     seed: Seed = 0,
@@ -73,9 +78,10 @@ def atlas(
     case = Case(data=paths, convention=convention, axes=axes, r=r)
     bodies = bodies_of(paths, specs=read_specs(spec), perfect=perfect, prompt=prompt, generated=generate)
     found = _atlases(bodies, _charges(case, queries, posttraining, bodies, sunk), seed)
+    told = _forecast(found, seed) if forecast else None
     if out is not None:
-        return print_files(atlas_report(found).write(out, command=command(), seed=seed), as_json)
-    return _print(found, as_json)
+        return print_files(atlas_report(found, told).write(out, command=command(), seed=seed), as_json)
+    return _print(found, told, as_json)
 
 
 def _charges(case: Case, queries: str | None, given: list[str] | None, bodies: list[Body], sunk: bool) -> Charges:
@@ -104,14 +110,25 @@ def _atlases(bodies: list[Body], charges: Charges, seed: int) -> list[Atlas]:
     return [made(body, charges, seed=seed) for body in bodies]
 
 
-def _print(found: list[Atlas], as_json: bool) -> None:
-    from scalinglab.report import atlas_text, rows
+def _forecast(found: list[Atlas], seed: int) -> Forecast:
+    from scalinglab.exchange import forecast
+
+    return forecast(found, seed=seed)
+
+
+def _print(found: list[Atlas], told: Forecast | None, as_json: bool) -> None:
+    from scalinglab.report import atlas_text, forecast_sections, rows
 
     if not as_json:
-        return typer.echo("\n\n".join(map(atlas_text, found)))
+        parts = [*map(atlas_text, found), *(section.text() for section in forecast_sections(told))]
+        return typer.echo("\n\n".join(parts))
     document: list[dict[str, Any]] = [
         {"task": one.task, "convention": one.convention, "pairs": rows(one.pairs), "verdicts": rows(one.verdicts),
          "left_out": dict(one.left_out), "notes": list(one.notes)}
         for one in found
     ]  # fmt: skip
-    return print_rows([], {"atlases": document}, as_json)
+    whole: dict[str, Any] = {"atlases": document}
+    if told is not None:
+        tables = {"errors": rows(told.errors), "coefficients": rows(told.coefficients)}
+        whole["forecast"] = {"said": told.said, **tables, "notes": list(told.notes)}
+    return print_rows([], whole, as_json)

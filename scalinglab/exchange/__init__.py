@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.chosen import Chosen, choose
     from scalinglab.exchange.comparison import Comparison, compare
     from scalinglab.exchange.findings import findings
+    from scalinglab.exchange.forecast import Forecast, forecast
     from scalinglab.exchange.headline import FIXED, OPTIMAL
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
@@ -55,6 +56,7 @@ __all__ = [
     "Charges",
     "Chosen",
     "Comparison",
+    "Forecast",
     "Lifetime",
     "Match",
     "Rates",
@@ -70,6 +72,7 @@ __all__ = [
     "effective_sizes",
     "findings",
     "fit_surface",
+    "forecast",
     "line_table",
     "match_ratio",
     "match_specs",

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from scalinglab.fits.gee import Answered, Rate, fit_rate
     from scalinglab.fits.isoflop import Budget, IsoFlop, isoflop, read_runs
     from scalinglab.fits.joint import Answer, Choice, Lifetime, choices, joint, lifetime
+    from scalinglab.fits.meta import Meta, fit_meta, solve_meta
     from scalinglab.fits.record import Estimate, Fit, Status, document
     from scalinglab.fits.tables import find_law, points_of, read_model_counts, read_points
 
 __all__ = [
     "HOLD_OUTS", "Answer", "Answered", "Budget", "Cells", "Choice", "Counts", "Data", "Estimate", "Fit", "IsoFlop",
-    "Lifetime", "Points", "Ranked", "Rate", "Status", "cells_in", "cells_of", "choices", "compare", "compare_all",
-    "document", "find_law", "fit", "fit_all", "fit_rate", "is_cells", "isoflop", "joint", "lifetime", "points_of",
-    "read_model_counts", "read_points", "read_runs",
+    "Lifetime", "Meta", "Points", "Ranked", "Rate", "Status", "cells_in", "cells_of", "choices", "compare",
+    "compare_all", "document", "find_law", "fit", "fit_all", "fit_meta", "fit_rate", "is_cells", "isoflop",
+    "joint", "lifetime", "points_of", "read_model_counts", "read_points", "read_runs", "solve_meta",
 ]  # fmt: skip
 
 lazy(__name__)

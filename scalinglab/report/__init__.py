@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
-    from scalinglab.report.atlas import atlas_report, atlas_text
+    from scalinglab.report.atlas import atlas_report, atlas_text, forecast_sections
     from scalinglab.report.cells import table_of
     from scalinglab.report.claims import Claim, shipped_evidence
     from scalinglab.report.compared import comparison_report
     from scalinglab.report.page import Report, Section, manifest, rows, text
     from scalinglab.report.paper import paper_report
-    from scalinglab.report.real import first_sentence, readme, write_real
+    from scalinglab.report.real import first_sentence, readme, real_forecast, write_real
 
 __all__ = [
     "Claim",
@@ -21,9 +21,11 @@ __all__ = [
     "atlas_text",
     "comparison_report",
     "first_sentence",
+    "forecast_sections",
     "manifest",
     "paper_report",
     "readme",
+    "real_forecast",
     "rows",
     "shipped_evidence",
     "table_of",

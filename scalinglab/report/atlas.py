@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 
 from scalinglab import plots
-from scalinglab.exchange import OUTSIDE, Atlas
+from scalinglab.exchange import OUTSIDE, Atlas, Forecast
 from scalinglab.report.page import Report, Section, text
 
 _PAIR = ["small", "small_arm", "large", "large_arm"]
 
 
-def atlas_report(found: Sequence[Atlas]) -> Report:
-    """Two sections a task: its pairs with their figure, and the verdicts on them."""
+def atlas_report(found: Sequence[Atlas], told: Forecast | None = None) -> Report:
+    """Two sections a task: its pairs with their figure, and the verdicts on them; then the forecast's, if any."""
     tasks = ", ".join(dict.fromkeys(one.task for one in found))
     return Report(
-        f"Every pair of models on {tasks}", [section for one in found for section in atlas_sections(one)]
+        f"Every pair of models on {tasks}",
+        [*(section for one in found for section in atlas_sections(one)), *forecast_sections(told)],
     )
 
 
@@ -33,6 +34,18 @@ def atlas_sections(found: Atlas, name: str | None = None) -> list[Section]:
     return [
         Section(f"{name}_pairs", head, [*found.notes, *_left_out(found)], found.pairs, partial(_draw, found)),
         Section(f"{name}_verdicts", verdicts, [], found.verdicts),
+    ]
+
+
+def forecast_sections(found: Forecast | None) -> list[Section]:
+    """Errors of each forecaster on pairs left out, with the sentence, and the mixed model's coefficients."""
+    if found is None:
+        return []
+    head = "Forecasts of pairs left out: errors in accuracy points"
+    terms = "The mixed model of the gain at equal lifetime FLOPs: points a unit"
+    return [
+        Section("forecast", head, [found.said, *found.notes], found.errors),
+        Section("forecast_coefficients", terms, [], found.coefficients),
     ]
 
 

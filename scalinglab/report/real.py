@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from scalinglab import plots
+from scalinglab.exchange import Forecast, forecast
 from scalinglab.files import save
-from scalinglab.report.atlas import atlas_sections
+from scalinglab.report.atlas import atlas_sections, forecast_sections
 from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
 from scalinglab.report.page import Report, Section
 from scalinglab.report.paper import paper_report
@@ -30,8 +31,8 @@ def first_sentence(*, seed: int = 0) -> str:
     return found.claims[0].text
 
 
-def real_report(found: Sequence[Evidence]) -> Report:
-    """The claims first, then the pairs and verdicts of each source, then the paper's own figures."""
+def real_report(found: Sequence[Evidence], told: Forecast) -> Report:
+    """The claims first, then the pairs and verdicts of each source, what they forecast, and the paper's."""
     names = [
         f"{one.body.evidence.tasks()[0].replace('-', '_')}{'' if at == 0 else '_' + _axis(atlas.convention)}"
         for one in found
@@ -39,30 +40,39 @@ def real_report(found: Sequence[Evidence]) -> Report:
     ]
     every = [atlas for one in found for atlas in one.atlases]
     sections = [part for atlas, name in zip(every, names, strict=True) for part in atlas_sections(atlas, name)]
-    return Report(_TITLE, [_claims(found), *sections, paper_report().sections[0]])
+    return Report(_TITLE, [_claims(found), *sections, *forecast_sections(told), paper_report().sections[0]])
 
 
 def write_real(folder: str | Path, *, command: Sequence[str], seed: int = 0) -> list[Path]:
     """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
     found = shipped_evidence(seed=seed)
-    written = real_report(found).write(folder, command=command, seed=seed)
-    return [save(Path(folder) / "README.md", readme(found)), *written]
+    told = real_forecast(found, seed=seed)
+    written = real_report(found, told).write(folder, command=command, seed=seed)
+    return [save(Path(folder) / "README.md", readme(found, told)), *written]
 
 
-def readme(found: Sequence[Evidence]) -> str:
+def real_forecast(found: Sequence[Evidence], *, seed: int = 0) -> Forecast:
+    """What the pairs of all sources forecast, under each one's first convention."""
+    return forecast([one.atlases[0] for one in found], seed=seed)
+
+
+def readme(found: Sequence[Evidence], told: Forecast) -> str:
     """The claims of all evidence as Markdown, with sources."""
     parts = [f"# {_TITLE}", found[0].claims[0].text, "![Gains of the small side with 95 % intervals](claims.png)"]
     parts.append("\n".join(f"- {note}" for note in _HOW))
     for one in found:
         parts.append(f"## {one.body.title}\n\nSource: {one.body.source} ({one.body.licence}).")
         parts.append("\n".join(f"- {text}" for text in (*(claim.text for claim in one.claims), *one.caveats)))
+    notes = "\n".join(f"- {text}" for text in told.notes)
+    parts.append(f"## A pair that nobody measured\n\n{told.said}\n\n{notes}")
     parts.append(
         "## The paper's own figures\n\nRe-derived in `who_wins.csv`, and at length in [../paper](../paper)."
     )
     parts.append(
         "Every sentence here is made from the tables beside it by `scalinglab atlas --shipped --out "
         "results/real-models`, from outcomes that come with the package. `*_pairs.csv`: every pair of models in "
-        "both directions; `*_verdicts.csv`: what is said of them at each R, and what the unknown would have to be."
+        "both directions; `*_verdicts.csv`: what is said of them at each R, and what the unknown would have to "
+        "be; `forecast.csv`, `forecast_coefficients.csv`: errors on pairs left out, and the mixed model."
     )
     return "\n\n".join(parts) + "\n"
 
