@@ -177,6 +177,18 @@ def test_the_pages_hold_the_sentences_that_the_numbers_make(found, openai):
     assert flat(first_sentence()) in flat((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
+def test_the_forecast_of_a_pair_is_no_better_than_the_nearest_one_and_the_pages_say_so(found):
+    errors = pd.read_csv(ROOT / "results" / "real-models" / "forecast.csv")
+    told = real_forecast(list(found.values()))
+    numbers = errors.select_dtypes("number").columns
+    assert told.errors[numbers].to_numpy(float) == pytest.approx(errors[numbers].to_numpy(float), rel=1e-6)
+    assert told.unbeaten == ["nearest measured pair (pair left out)"]
+    first, *_, near, _ = (f"{value:.1f}" for value in errors.loc[errors["left_out"] == "pair", "rmse"])
+    text = flat((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert f"off by {first} points" in text
+    assert f"no better than the nearest measured pair ({near})" in text
+
+
 def test_the_first_picture_of_the_readme_is_of_real_models():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.index("results/real-models/claims.png") < text.index("results/paper/who_wins.png")

@@ -66,12 +66,11 @@ def forecast(atlases: Sequence[Atlas], *, draws: int = DRAWS, seed: int = 0) -> 
     Raises DataError where there are too few pairs of different models.
     """
     rows = measured(atlases)
-    members = np.column_stack([rows["small"].eq(m) | rows["large"].eq(m) for m in _models(rows)])
-    terms = list(_kept(rows))
-    pairs = rows["pair"].nunique()
-    if pairs < len(terms) + 3 or members.shape[1] < 4:
-        given = f"{pairs} pairs of {members.shape[1]} models that can be paid at an R"
+    terms, models, pairs = list(_kept(rows)), _models(rows), rows["pair"].nunique()
+    if pairs < len(terms) + 3 or len(models) < 4:
+        given = f"{pairs} pairs of {len(models)} models that can be paid at an R"
         raise DataError(given, f"{len(terms) + 3} pairs of 4 models, or more", "add runs, specs or --r")
+    members = np.column_stack([rows["small"].eq(m) | rows["large"].eq(m) for m in models])
     design, gain = _design(rows, terms), rows["gain"].to_numpy(np.float64)
     fitted = fit_meta(design, gain, _groups(rows), members)
     left = {PAIR: _by_pair(rows), SMALL: _by_small(rows)}
@@ -236,8 +235,9 @@ def _notes(rows: pd.DataFrame, terms: Sequence[str]) -> Iterator[str]:
         if term not in terms:
             yield f"{term}: left out, as it says nothing that the terms before it do not"
         elif term in ("thinking", "search", "verifier"):
-            alone = ", and is forecast without it where that is left out" if pairs == 1 else ""
-            yield f"{term} (1: of the small arm alone, -1: of the large one) differs in {pairs} pairs{alone}"
+            alone = ", forecast without it" if pairs == 1 else ""
+            yield f"{term} (1: of the small arm alone, -1: the large one) differs in {pairs} of the pairs{alone}"
+    yield "logit accuracy is of the small model's own single answers, which are often one side of the gain too"
     yield (
         "a random intercept a pair and direction, unweighted; pairs share models: coefficients have the jackknife "
         "over models, the bootstrap of errors is over pairs and too narrow"
@@ -246,9 +246,10 @@ def _notes(rows: pd.DataFrame, terms: Sequence[str]) -> Iterator[str]:
 
 def _told(left_out: object, rows: pd.DataFrame) -> str:
     others = ", ".join(f"{row.rmse:.1f} {row.forecaster}" for row in rows.iloc[1:].itertuples())
-    first = rows.iloc[0]
+    first, best = rows.iloc[0], rows.iloc[1:].sort_values("right_signs").iloc[-1]
     return (
         f"with its {left_out} left out the mixed model is off by {first['rmse']:.1f} points (RMSE, 95 % "
         f"{first['rmse_low']:.1f} to {first['rmse_high']:.1f}), against {others}, and has the right sign in "
-        f"{100 * first['right_signs']:.0f} % of {first['decided']} decided pairs"
+        f"{100 * first['right_signs']:.0f} % of {first['decided']} decided pairs "
+        f"({best['forecaster']}: {100 * best['right_signs']:.0f} %)"
     )
