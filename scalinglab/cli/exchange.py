@@ -86,10 +86,10 @@ def _by_ratio(found: Comparison, ratio: float) -> Comparison:
 
 def _tasks(case: Case, evidence: Evidence, as_json: bool, **options: Any) -> None:
     """A verdict a task, and one over all of them."""
-    from scalinglab.exchange import over_tasks, verdict_table
+    from scalinglab.exchange import over_tasks, shared_tasks, verdict_table
     from scalinglab.report import Section, rows
 
-    found = {task: compared(case, evidence.of_task(task), **options) for task in evidence.tasks()}
+    found = {task: compared(case, evidence.of_task(task), **options) for task in shared_tasks(evidence)}
     over = over_tasks(found)
     if as_json:
         each = {task: _document(one, one.verdicts, one.breakeven, case) for task, one in found.items()}
@@ -100,7 +100,9 @@ def _tasks(case: Case, evidence: Evidence, as_json: bool, **options: Any) -> Non
         typer.echo("")
     name = shown_rule(next(iter(found.values())), case.rule().name)
     heading = f"Over {len(found)} tasks, each weighing the same: accuracy points (95 %), verdict"
-    notes = ["problems are not pooled: means over tasks of the rows above, intervals over each task's problems"]
+    left = sorted(set(evidence.tasks()) - set(found))
+    notes = [f"left out, as one of the two did not answer them: {', '.join(left)}"] if left else []
+    notes += ["problems are not pooled: means over tasks of the rows above, intervals over each task's problems"]
     return typer.echo(Section("over", heading, notes, verdict_table(over.assign(bin="all"), name)).text())
 
 

@@ -18,17 +18,23 @@ def ledger(
     as_json: Json = False,
 ) -> None:
     """FLOPs of everything recorded, with pretraining and helpers' training, and what was not counted."""
-    from scalinglab.exchange import charged_to
+    from scalinglab.exchange import charged_to, unreported
     from scalinglab.ledger import left_out
     from scalinglab.report import rows
 
-    found = charged_to(case.evidence(), case.rule())
+    evidence = case.evidence()
+    found = charged_to(evidence, case.rule())
     sums = found.by(by)
     total = found.total()
     table = [
         {by: name, "FLOPs": int(spent), "share": int(spent) / total if total else None}
         for name, spent in sums.items()
     ]
-    notes = [f"convention: {case.rule()}", f"total: {total:.6g} FLOPs", left_out(found)]
+    notes = [
+        f"convention: {case.rule()}",
+        f"total: {total:.6g} FLOPs",
+        left_out(found),
+        *unreported(evidence, evidence.models()),
+    ]
     document = {"rows": table, "total": total, "not_counted": rows(found.not_counted), "notes": notes}
     print_rows([row | {"FLOPs": f"{row['FLOPs']:,}"} for row in table], document, as_json, notes)

@@ -36,9 +36,12 @@ def _line(role: str, model: str, known: Sequence[tuple[int, Way]]) -> Way:
     parts = [way.reader for _, way in known if isinstance(way.reader, Sampled)]
     problems = tuple(sorted(set.intersection(*(set(part.problems) for part in parts))))
     budgets = _apart([n for n, _ in known])
+    arms = tuple((way.strategy, way.setting) for _, way in known)
     rules = range(min(len(way.prices) for _, way in known))
     prices = tuple(_price([way for _, way in known], budgets, problems, rule) for rule in rules)
-    return Way(role, model, THINK, "{}", "", "recorded", None, Efforts(problems, budgets, tuple(parts)), prices)
+    return Way(
+        role, model, THINK, "{}", "", "recorded", None, Efforts(problems, budgets, tuple(parts), arms), prices
+    )
 
 
 def _price(ways: Sequence[Way], budgets: Ints, problems: Sequence[str], rule: int) -> Price:

@@ -95,11 +95,15 @@ class Finals:
 
 @dataclass(frozen=True)
 class Efforts:
-    """One answer at each effort to think, by the samples at that effort. budgets: tokens of an answer, rising."""
+    """One answer at each effort to think, by the samples at that effort.
+
+    budgets: tokens of an answer, rising. arms: the strategy and setting of each of the parts.
+    """
 
     problems: tuple[str, ...]
     budgets: Ints
     parts: tuple[Sampled, ...]
+    arms: tuple[tuple[str, str], ...]
     step: int = 0
 
     @property

@@ -29,6 +29,7 @@ from scalinglab.samples import (
     read_plan,
     read_run,
     read_samples,
+    tasks_in,
     unread,
 )
 from scalinglab.specs import ModelSpec
@@ -57,7 +58,7 @@ def open_evidence(
     sources = [source] if isinstance(source, (str, Path, pd.DataFrame)) else list(source)
     parts = [_part(one, mapping) for one in sources]
     name, told = " and ".join(part.name for part in parts), tuple(note for part in parts for note in part.told)
-    found = joined([part.found for part in parts], [part.name for part in parts])
+    found = joined(*zip(*((part.found, part.name, part.tasks) for part in parts), strict=True))
     if isinstance(found, Run):
         plan = _plan(sources[0]) if len(sources) == 1 else None
         return replace(_of_run(name, found, plan, small, large, given, prompt, generated), told=told)
@@ -79,23 +80,25 @@ def open_evidence(
 
 @dataclass(frozen=True)
 class _Part:
-    """One source: counts as a frame, samples as a Run; and what reading it left open."""
+    """One source: counts as a frame, samples as a Run; what reading it left open, and the tasks that it names."""
 
     name: str
     found: pd.DataFrame | Run
     told: tuple[str, ...]
+    tasks: frozenset[str] = frozenset()
 
 
 def _part(source: Source, mapping: Mapping[str, str] | None) -> _Part:
     if not isinstance(source, pd.DataFrame) and is_run(source):
-        return _Part(str(source), read_run(source), noted(source))
+        run = read_run(source)
+        return _Part(str(source), run, noted(source), frozenset(map(str, run.units["task"].unique())) - {"table"})
     name = "a DataFrame" if isinstance(source, pd.DataFrame) else str(source)
     frame, _ = opened(source, mapping)
+    tasks, left = tasks_in(frame), unread(frame)
     if kind_of(frame) == "counts":
-        return _Part(name, read_counts(frame), ())
-    left = unread(frame)
+        return _Part(name, read_counts(frame), (), tasks)
     told = (f"columns not read: {', '.join(left)} (--map NAME=COLUMN)",) if left else ()
-    return _Part(name, read_samples(frame), told)
+    return _Part(name, read_samples(frame), told, tasks)
 
 
 def _of_run(

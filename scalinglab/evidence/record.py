@@ -66,7 +66,8 @@ class Evidence:
             assert self.counts is not None
             mine = self.counts[self.counts["task"] == task] if "task" in self.counts else self.counts
             return replace(self, counts=mine.reset_index(drop=True))
-        return self._of_units(self.run, self.run.units["task"] == task)
+        unreported = tuple(one for one in self.unreported if one.task == task)
+        return replace(self._of_units(self.run, self.run.units["task"] == task), unreported=unreported)
 
     def of_problems(self, problems: Iterable[str]) -> Evidence:
         """The evidence on some of the problems."""
@@ -137,6 +138,8 @@ class Evidence:
             keys = own.loc[own["strategy"] == strategy, "key"]
             made = calls[calls["unit"].isin(keys) & (calls["role"] != "verifier")]
             solved = int(self.run.solutions["unit"].isin(keys).sum())
+            if strategy not in SAMPLED:  # an answer of these takes as many samples as its budget says
+                solved = int(own.loc[own["strategy"] == strategy, "budget"].sum())
             if solved and made["generated_tokens"].sum():
                 return float(made["generated_tokens"].sum()) / solved
         return float(self.tokens.generated)

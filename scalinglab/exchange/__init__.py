@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
     from scalinglab.exchange.matching import Match, match_ratio, match_specs
+    from scalinglab.exchange.notes import unreported
     from scalinglab.exchange.paired import (
         CANNOT_PAY,
         OUTSIDE,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.summary import breakeven_table, verdict_table
     from scalinglab.exchange.surface import fit_surface, surface_rate
     from scalinglab.exchange.tables import curves, line_table, unchosen
-    from scalinglab.exchange.tasks import compare_tasks, over_tasks
+    from scalinglab.exchange.tasks import compare_tasks, over_tasks, shared_tasks
     from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
 
@@ -83,9 +84,11 @@ __all__ = [
     "published_lines",
     "rates",
     "sensitivity",
+    "shared_tasks",
     "sizes_of",
     "surface_rate",
     "unchosen",
+    "unreported",
     "verdict_table",
     "verdicts",
     "views",

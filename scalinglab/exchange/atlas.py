@@ -14,6 +14,7 @@ from scalinglab.curves import DRAWS, Floats
 from scalinglab.errors import DataError
 from scalinglab.evidence import Body
 from scalinglab.exchange.matching import positive
+from scalinglab.exchange.notes import unreported
 from scalinglab.exchange.paired import PRETRAINING, TEST_TIME, pointwise
 from scalinglab.exchange.pairs import SAME, Charges, Costs, Pair
 from scalinglab.exchange.singles import Singles, singles
@@ -133,6 +134,7 @@ def _notes(body: Body, charges: Charges, pairs: pd.DataFrame) -> Iterator[str]:
     silent = [name for name in used if not evidence.recorded(name)]
     if silent:
         yield f"tokens of {', '.join(silent)} not recorded: answers taken to be equally long"
+    yield from unreported(evidence, used)
     yield "each interval stands alone: 95 %, paired bootstrap over problems; of many pairs some decide by chance"
     yield (
         "share: of queries for which the small arm can be paid at equal lifetime FLOPs, the others being answered "

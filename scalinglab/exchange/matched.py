@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,12 +83,12 @@ def rivals(view: View, *, thinking: bool, line: Line | None) -> list[Rival]:
 
 
 def once_name(view: View) -> str:
-    """What the large model's one answer is: greedy, or the mean of its single samples."""
+    """What the large model's one answer is: greedy, or the mean of its single samples; and at which effort."""
     line = view.once
-    if line.strategy == "greedy":
-        return "greedy"
     most = view.arms.readers[line.way].fewest
-    return f"pass@1 of {most} samples" if most > 1 else "one sample"
+    name = "greedy" if line.strategy == "greedy" else f"pass@1 of {most} samples" if most > 1 else "one sample"
+    effort = json.loads(line.setting).get("effort")
+    return name if effort is None else f"{name} at effort {effort}"
 
 
 def budget(view: View, group: Group, rival: Rival, role: str, models: Sequence[str], r: Sequence[float]) -> Floats:

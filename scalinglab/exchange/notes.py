@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalinglab.curves import MOST_UNITS, lines_of
@@ -35,7 +35,7 @@ def notes_of(
     ]
     paid = [_SUNK] if sunk else []
     return (
-        *_about(EVIDENCE, [_tokens(evidence), *_unreported(evidence), *evidence.told]),
+        *_about(EVIDENCE, [_tokens(evidence), *unreported(evidence, _used(evidence)), *evidence.told]),
         *_about(VERDICTS, once),
         *_about(EVIDENCE, [*_trained(evidence), *_missing(view), *_grades(evidence)]),
         *_about(VERDICTS, [*_READ, *fewer_draws(view.menus[0].optimal)]),
@@ -87,9 +87,12 @@ def _tokens(evidence: Evidence) -> str:
     )
 
 
-def _unreported(evidence: Evidence) -> Iterator[str]:
-    """Counts of the recorded calls of what is compared that nobody reported, and what stands for them."""
-    used = {*evidence.pair(), *evidence.helpers()}
+def _used(evidence: Evidence) -> Collection[str]:
+    return {*evidence.pair(), *evidence.helpers()}
+
+
+def unreported(evidence: Evidence, used: Collection[str]) -> Iterator[str]:
+    """Counts of the recorded calls of these models that nobody reported, and what stands for them."""
     told: dict[tuple[str, str], list[str]] = {}
     for one in evidence.unreported:
         share = "none" if one.missing == one.of else f"{one.of - one.missing:,} of {one.of:,}"
@@ -110,12 +113,13 @@ def _assumed(evidence: Evidence) -> tuple[list[str], bool]:
 
 
 def _once(view: View) -> str:
-    name = once_name(view)
+    name, _, effort = once_name(view).partition(" at effort ")
+    at = f" at effort {effort}, its dearest" if effort else ""
     if name == "greedy":
-        return "its greedy answer"
+        return f"its greedy answer{at}"
     if name == "one sample":
-        return "its one recorded answer"
-    return f"its mean single-sample accuracy ({name}); no greedy answer is recorded"
+        return f"its one recorded answer{at}"
+    return f"its mean single-sample accuracy ({name}){at}; no greedy answer is recorded"
 
 
 def _trained(evidence: Evidence) -> Iterator[str]:

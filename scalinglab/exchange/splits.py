@@ -145,16 +145,18 @@ def _halved(
 def _efforts(arms: Arms, later: Mapping[int, Sequence[Reader]]) -> dict[int, list[Reader]]:
     """Of each line over efforts that holds samples which set the bins: the line with the other half, by split."""
     found: dict[int, list[Reader]] = {}
-    placed = {way: reader for way, reader in arms.readers.items() if isinstance(reader, Placed)}
-    for way, mine in placed.items():
-        line = mine.reader
-        if not isinstance(line, Efforts):
+    named = arms.table.drop_duplicates("way").set_index("way")[["model", "strategy", "setting"]]
+    for way, mine in arms.readers.items():
+        line = mine.reader if isinstance(mine, Placed) else None
+        if not (isinstance(mine, Placed) and isinstance(line, Efforts)):
             continue
         for setter, scored in later.items():
-            if placed[setter].reader in line.parts:
-                at = line.parts.index(placed[setter].reader)
+            model, *arm = named.loc[setter]
+            if model == named.loc[way, "model"] and tuple(arm) in line.arms:
+                at = line.arms.index((str(arm[0]), str(arm[1])))
                 halved = [half for one in scored if isinstance(half := getattr(one, "reader", None), Sampled)]
-                parts = [(*line.parts[:at], half, *line.parts[at + 1 :]) for half in halved]
+                answers = [replace(half, selector="recorded", known={}) for half in halved]
+                parts = [(*line.parts[:at], half, *line.parts[at + 1 :]) for half in answers]
                 found[way] = [replace(mine, reader=replace(line, parts=own)) for own in parts]
     return found
 

@@ -84,7 +84,7 @@ class View:
     def once(self) -> Line:
         """The large model's one answer: greedy, or the mean of its single samples where it has no greedy one.
 
-        Raises DataError where it has neither.
+        Of several efforts at the dearest. Raises DataError where it has neither.
         """
         own = [line for line in self._side(large=True) if line.verifier == ""]
         for wanted in (
@@ -93,9 +93,10 @@ class View:
             ("greedy", "coverage"),
             ("parallel", "coverage"),
         ):
-            for line in own:
-                if (line.strategy, line.selector) == wanted:
-                    return replace(line, columns=line.columns[:1], budgets=line.budgets[:1])
+            found = [line for line in own if (line.strategy, line.selector) == wanted]
+            if found:
+                line = max(found, key=lambda one: self.arms.flops[:, int(one.columns[0])].mean())
+                return replace(line, columns=line.columns[:1], budgets=line.budgets[:1])
         raise DataError(f"no single answer of {self.large}", "a greedy or parallel sample", "collect one")
 
     def answered(self, line: Line | None) -> Floats:
@@ -167,7 +168,9 @@ class View:
         honest = [
             line for line in own if line.selector != "coverage" and self.judges.get(line.verifier, "") is not None
         ]
-        return honest or think or own
+        if any("effort" in line.setting for line in honest):
+            return honest
+        return [*honest, *think] or own
 
     @cached_property
     def _cheapest(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.samples.columns import tasks_in
     from scalinglab.samples.counts import kind_of, read_counts
     from scalinglab.samples.cuts import cut_solutions
     from scalinglab.samples.files import is_run, noted, read_run, update_solutions, write_jsonl, write_parquet
@@ -56,6 +57,7 @@ __all__ = [
     "read_table",
     "scored_by",
     "sound",
+    "tasks_in",
     "unread",
     "update_solutions",
     "write_jsonl",

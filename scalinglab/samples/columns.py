@@ -12,6 +12,8 @@ GRADED = ("correct", "is_correct", "grade")
 """Whether an answer is right, in a table of samples; or its grade, one of ``samples.GRADES``."""
 RATE = ("rate", "accuracy", "pass_rate")
 """The share of right ones among n samples."""
+INDEPENDENT = ("parallel", "greedy", "difficulty")
+"""Strategies whose answers are single samples."""
 ARM = ("strategy", "effort", "budget", "verifier")
 """How an answer came to be."""
 TOKENS = {
@@ -55,6 +57,12 @@ def whole_numbers(column: pd.Series, where: str, name: str) -> pd.Series:
         (numbers < 0) | (numbers % 1 != 0) | (numbers >= 2**63), where, f"has a bad {name}", "a whole number >= 0"
     )
     return numbers.astype("int64")
+
+
+def tasks_in(frame: pd.DataFrame) -> frozenset[str]:
+    """The tasks that a table names."""
+    name = name_of(frame, TASK)
+    return frozenset() if name is None else frozenset(frame[name].dropna().astype(str))
 
 
 def with_task(frame: pd.DataFrame, where: str, problem: pd.Series) -> pd.Series:

@@ -16,6 +16,7 @@ from scalinglab.samples.columns import (
     MEANS,
     RATE,
     TASK,
+    TOKENS,
     column_of,
     name_of,
     refuse,
@@ -42,6 +43,13 @@ def read_counts(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str]
             f"{path} has no column 'n': it holds a row an answer",
             "a table of counts, with n and correct",
             "read it with samples.read_samples, or count its answers",
+        )
+    unclear = [name for names in TOKENS.values() for name in names if name in frame]
+    if unclear:
+        raise DataError(
+            f"{path} counts samples and has {unclear[0]}: of one of them, or of all n?",
+            f"mean_{unclear[0]}, of one sample",
+            f"rename it, or divide it by n; --map mean_{unclear[0]}={unclear[0]} if it is of one",
         )
     counts = counted(frame, path)
     twice = counts.duplicated(["model", "problem"])

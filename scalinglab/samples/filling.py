@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scalinglab.errors import DataError
+from scalinglab.samples.columns import INDEPENDENT
 from scalinglab.samples.records import Run
 from scalinglab.samples.reported import REPORTED
 
@@ -15,11 +17,12 @@ from scalinglab.samples.reported import REPORTED
 class Unreported:
     """Counts of a model's calls that nobody reported.
 
-    what: prompt, generated or cached. missing, of: calls. taken: what stands for each of them: the mean of the
-    model's other calls of the same strategy, or of all; None where nothing can.
+    what: prompt, generated or cached. missing, of: calls on a task. taken: what stands for each of them: the mean
+    of the model's other calls of the same strategy, or of its single samples; None where nothing can.
     """
 
     model: str
+    task: str
     what: str
     missing: int
     of: int
@@ -29,23 +32,27 @@ class Unreported:
 def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, ...]]:
     """The run with whole numbers in every count, and what nobody had reported.
 
-    A prompt or an answer of unknown length is as long as the mean of the others by its model under the same
-    strategy, else of all; a prompt of a model that reports none is as long as ``taken["prompt"]`` says. Answers of
-    a model of which no length is known have no calls afterwards. Cached tokens that are unknown are 0 here, and
-    named: no rule that prices what was measured may use them.
+    A prompt or an answer of unknown length is as long as the mean of the others by its model on its task under
+    the same strategy, else of its single samples; a prompt of a model that reports none is as long as
+    ``taken["prompt"]`` says. Answers of a model of which no length is known on a task have no calls afterwards.
+    Cached tokens that are unknown are 0 here, and named: no rule that prices what was measured may use them.
+    Raises DataError where a model tells the lengths of some efforts or searches and nothing of another: no other
+    length stands for them.
     """
     calls = run.calls
     if calls.empty or not any(calls[name].isna().any() for name in REPORTED if name != "thinking_tokens"):
         return run, ()
-    known = calls["generated_tokens"].notna().groupby(calls["model"]).transform("any")
+    task = run.units.set_index("key")["task"].loc[calls["unit"]].to_numpy()
+    known = calls["generated_tokens"].notna().groupby([calls["model"], task]).transform("any")
     calls = calls[known].reset_index(drop=True)
-    units = run.units.set_index("key").loc[calls["unit"], ["strategy", "setting"]].reset_index(drop=True)
+    units = run.units.set_index("key").loc[calls["unit"], ["task", "strategy", "setting"]].reset_index(drop=True)
     alike = pd.concat([calls[["model", "role"]], units], axis=1)
+    _refuse_unlike(calls, alike)
     told: list[Unreported] = []
     for name in ("generated", "prompt"):
         calls, added = _completed(calls, alike, name, taken)
         told += added
-    told += _of_models(calls, "cached", calls["cached_tokens"].isna(), None)
+    told += _of_models(alike, "cached", calls["cached_tokens"].isna(), None)
     question = calls["question_tokens"].fillna(calls["prompt_tokens"] - calls["reusable_tokens"])
     calls = calls.assign(
         question_tokens=question.clip(lower=0, upper=calls["prompt_tokens"]).astype("int64"),
@@ -60,21 +67,38 @@ def _completed(
     name = f"{what}_tokens"
     column = calls[name].astype("Float64").astype("float64")
     lacking = column.isna()
-    for keys in ([alike[key] for key in alike], [alike["model"], alike["role"]]):
-        written = column.where(column > 0)  # nothing is read or written for a copy of another answer
-        column = column.fillna(written.groupby(keys).transform("mean"))
+    written = column.where(column > 0)  # nothing is read or written for a copy of another answer
+    column = column.fillna(written.groupby([alike[key] for key in alike]).transform("mean"))
+    single = written.where(alike["strategy"].isin(INDEPENDENT) | (alike["role"] == "verifier"))
+    column = column.fillna(single.groupby([alike[key] for key in ("model", "role", "task")]).transform("mean"))
     whole = column.fillna(taken[what]).round().astype("int64")
     if what == "prompt":
         held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"]
         whole = whole.clip(lower=held.astype("int64"))
-    return calls.assign(**{name: whole}), _of_models(calls, what, lacking, whole)
+    return calls.assign(**{name: whole}), _of_models(alike, what, lacking, whole)
 
 
-def _of_models(calls: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None) -> list[Unreported]:
+def _refuse_unlike(calls: pd.DataFrame, alike: pd.DataFrame) -> None:
+    """Refuse searches, outcomes and efforts of which nothing is known, where the model tells other lengths."""
+    told = calls["generated_tokens"].notna().groupby([alike[key] for key in alike]).transform("any")
+    own = ~alike["strategy"].isin(INDEPENDENT) | alike["setting"].str.contains('"effort"')
+    bad = ~told & own & (alike["role"] != "verifier")
+    if bad.any():
+        first = alike[bad].iloc[0]
+        setting = "" if first["setting"] == "{}" else f" {first['setting']}"
+        raise DataError(
+            f"no generated_tokens of {first['model']} / {first['strategy']}{setting}, but of its other answers",
+            "tokens of every effort and search of a model, or of none",
+            "give them, or drop its rows",
+        )
+
+
+def _of_models(alike: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None) -> list[Unreported]:
     found = []
-    for model, rows in calls.groupby("model").groups.items():
+    for key, rows in alike.groupby(["model", "task"]).groups.items():
+        model, task = key if isinstance(key, tuple) else (key, "")
         missing = lacking.loc[rows]
         if missing.any():
             mean = None if column is None else float(column.loc[rows][missing].mean())
-            found.append(Unreported(str(model), what, int(missing.sum()), len(missing), mean))
+            found.append(Unreported(str(model), str(task), what, int(missing.sum()), len(missing), mean))
     return found

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.samples.columns import refuse
+from scalinglab.samples.columns import INDEPENDENT, refuse
 from scalinglab.samples.counts import kind_of, spread
 from scalinglab.samples.frames import opened
 from scalinglab.samples.records import Run, canonical
 from scalinglab.samples.told import answers_of
 
-INDEPENDENT = ("parallel", "greedy", "difficulty")
-"""Strategies whose answers are single samples."""
-_UNIT = ["task", "model", "strategy", "effort", "budget", "seed", "problem"]
+_UNIT = ["task", "model", "strategy", "effort", "chosen_by", "budget", "seed", "problem"]
 
 
 def read_samples(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str] | None = None) -> Run:
@@ -41,11 +39,13 @@ def read_samples(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str
         frame = spread(frame, where)
     rows = answers_of(frame, where)
     outcome = ~rows["strategy"].isin(INDEPENDENT)
-    rows["sample"] = _numbers(rows)
+    rows["chosen_by"] = rows["verifier"].where(outcome & rows["verifier"].notna(), "")
+    rows["sample"] = _numbers(rows, where)
     _refuse_twice(rows, where)
     unit, firsts = _units_of(rows)
     rows = rows.assign(unit=unit, size=np.bincount(unit)[unit])
-    rows["budget"] = rows["budget"].where(rows["budget"] > 0, rows["size"])
+    rows["budget"] = rows["budget"].where(rows["budget"] > 0, rows["size"].where(~outcome, 1))
+    rows["judged"] = rows["score"].notna().groupby(unit).transform("any")
     _refuse_arms(rows, outcome, where)
     key = pd.Series([f"row {at + 1}" for at in firsts], dtype=object)
     ordered = rows.assign(key=key.to_numpy()[unit]).sort_values(["unit", "sample"], kind="stable")
@@ -53,11 +53,12 @@ def read_samples(source: str | Path | pd.DataFrame, *, mapping: Mapping[str, str
     return Run(_unit_frame(rows.iloc[firsts], key), _calls(ordered), _solutions(ordered))
 
 
-def _numbers(rows: pd.DataFrame) -> pd.Series:
-    """The number of each answer: as it is given, else by the order of rows."""
-    if rows["sample"].notna().all():
-        return rows["sample"].astype("int64")
-    return rows.groupby(_UNIT, observed=True, dropna=False).cumcount()
+def _numbers(rows: pd.DataFrame, where: str) -> pd.Series:
+    """The number of each answer: as it is given, else by the order of rows. Raises DataError for some of each."""
+    units, given = [rows[key] for key in _UNIT], rows["sample"].notna()
+    some = given.groupby(units, observed=True, dropna=False).transform("any") & ~given
+    refuse(some, where, "has no number in sample", "a number of each answer to a problem, or of none")
+    return rows["sample"].fillna(rows.groupby(_UNIT, observed=True, dropna=False).cumcount()).astype("int64")
 
 
 def _refuse_twice(rows: pd.DataFrame, where: str) -> None:
@@ -73,6 +74,8 @@ def _refuse_twice(rows: pd.DataFrame, where: str) -> None:
 def _refuse_arms(rows: pd.DataFrame, outcome: pd.Series, where: str) -> None:
     short = ~outcome & (rows["size"] > rows["budget"])
     refuse(short, where, "is one of more answers than its budget", "a budget of as many samples at least")
+    by = rows["verifier"].where(rows["score"].notna()).groupby(rows["unit"]).transform("nunique")
+    refuse(~outcome & (by > 1), where, "is of an answer that several verifiers score", "one verifier's scores")
     several = (rows["strategy"] == "greedy") & (rows["size"] > 1)
     refuse(several, where, "is one of several greedy answers", "one greedy answer of a model to a problem")
     priced = rows["generated_tokens"].notna() | rows["budgeted"]
@@ -91,7 +94,7 @@ def _units_of(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _unit_frame(first: pd.DataFrame, key: pd.Series) -> pd.DataFrame:
     first = first.reset_index(drop=True)
-    judged = first["score"].notna() | (first["verifier"].notna() & ~first["strategy"].isin(INDEPENDENT))
+    judged = first["judged"] | (first["verifier"].notna() & ~first["strategy"].isin(INDEPENDENT))
     told = zip(first["strategy"], first["budget"], first["effort"], first["verifier"], judged, strict=True)
     return pd.DataFrame(
         {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples.columns import GRADED, TASK, TOKENS, column_of, name_of, refuse, whole_numbers
+from scalinglab.samples.columns import GRADED, MEANS, TASK, TOKENS, column_of, name_of, refuse, whole_numbers
 from scalinglab.samples.frames import NAMES
 from scalinglab.samples.records import GRADES
 
@@ -48,7 +48,7 @@ def answers_of(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     rows["budget"] = _numbers(frame, where, "budget", 0)
     refuse((rows["budget"] == 0) & rows["budgeted"], where, "has budget 0", "a whole number above 0")
     rows["seed"] = _numbers(frame, where, "seed", 0)
-    rows["sample"] = whole_numbers(frame["sample"], where, "sample") if "sample" in frame else pd.NA
+    rows["sample"] = _joined(frame, where, "sample", ["sample"] if "sample" in frame else [])
     return rows.assign(**_tokens(frame, where))
 
 
@@ -83,7 +83,7 @@ def _texts(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _grades(frame: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
     """Each answer's grade, and the value of partial ones."""
-    if "grade" in frame and name_of(frame, GRADED[:2]) is None:
+    if "grade" in frame and (name_of(frame, GRADED[:2]) is None or frame["grade"].dropna().isin(GRADES).all()):
         grade = frame["grade"].astype(object).where(frame["grade"].notna(), "ungraded").astype(str)
         bad = ~grade.isin(GRADES)
         refuse(bad, where, f"has grade {_first(grade, bad)}", f"one of {', '.join(GRADES)}")
@@ -139,18 +139,32 @@ def _tokens(frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:
     """Token counts; NA where there are none. Of means, whole numbers with that mean."""
     found = {}
     for ours, names in TOKENS.items():
-        theirs, mean = name_of(frame, names), name_of(frame, tuple(f"mean_{name}" for name in names))
-        if theirs is not None:
-            known = frame[theirs].notna()
-            whole = whole_numbers(frame[theirs].where(known, 0), where, ours)
-            found[ours] = whole.astype("Int64").where(known)
+        present, mean = [n for n in names if n in frame], name_of(frame, tuple(f"mean_{name}" for name in names))
+        if present:
+            found[ours] = _joined(frame, where, ours, present)
         elif mean is not None:
             found[ours] = _of_mean(frame[mean], where, mean)
         else:
             found[ours] = pd.Series(pd.NA, frame.index, dtype="Int64")
+    if name_of(frame, MEANS) is not None:  # whole numbers round apart
+        found["thinking_tokens"] = found["thinking_tokens"].where(
+            ~(found["thinking_tokens"] == found["generated_tokens"] + 1).fillna(False), found["generated_tokens"]
+        )
     for part, whole_ in (("cached", "prompt"), ("thinking", "generated")):
         over = (found[f"{part}_tokens"] > found[f"{whole_}_tokens"]).fillna(False).astype(bool)
         refuse(over, where, f"has more {part} than {whole_} tokens", f"{whole_} tokens that count the {part} ones")
+    return found
+
+
+def _joined(frame: pd.DataFrame, where: str, ours: str, names: list[str]) -> pd.Series:
+    """A count under any of its names: of each row the one that is there."""
+    found = pd.Series(pd.NA, frame.index, dtype="Int64")
+    for name in names:
+        known = frame[name].notna()
+        whole = whole_numbers(frame[name].where(known, 0), where, ours).astype("Int64").where(known)
+        differ = (found != whole).fillna(False).astype(bool)
+        refuse(differ, where, f"has two different {ours} ({', '.join(names)})", "one number")
+        found = found.fillna(whole)
     return found
 
 

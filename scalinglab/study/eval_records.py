@@ -18,7 +18,7 @@ from scalinglab.errors import DataError
 from scalinglab.files import whole_folder
 from scalinglab.report import manifest
 from scalinglab.samples import read_references, read_run
-from scalinglab.samples.tables import INDEPENDENT
+from scalinglab.samples.columns import INDEPENDENT
 
 _SCHEMA = "0.3.0"
 _COUNTS = ["prompt_tokens", "generated_tokens", "cached_tokens", "thinking_tokens"]
