@@ -122,10 +122,14 @@ class ScriptedTask:
     name: str = "scripted"
     delimiters: tuple = (";",)
     ends: tuple = ()
+    closing: tuple = ()  # steps that complete a solution
 
     @property
     def problems(self):
         return {"p": Problem("p", QUESTION, QUESTION, "4", self.max_tokens)}
+
+    def complete(self, text):
+        return text.endswith(tuple(f";{step}" for step in self.closing)) or text in self.closing
 
     def split_steps(self, text):
         return re.findall(r"[^;]*;", text)

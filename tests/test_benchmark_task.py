@@ -219,6 +219,27 @@ def test_a_task_reads_its_file_and_words_its_prompts(task):
     assert task.verifier_prompt(problem, ["a\n\n", "b"]).text == "Half of one?\n\na\n\nb"
 
 
+@pytest.mark.parametrize(
+    ("text", "steps", "complete"),
+    [
+        ("So $x = 5$.\n\nThe answer is $\\boxed{5}$.\n\n", "paragraph", True),
+        ("So $\\boxed{5}$ is the first.\n\nNow the second.\n\n", "paragraph", False),  # it has gone on since
+        ("Put it in \\boxed{}.\n\n", "paragraph", False),
+        ("The answer is 5.\n\n", "paragraph", False),  # it may be the answer to a part
+        ("#### 2. Simplify\n\n", "paragraph", False),
+        ("#### Step 2\n\n", "paragraph", False),
+        ("That makes 1,200.\n#### 1,200\n\n", "paragraph", True),
+        ("48 / 2 = 24\n#### 24\n", "line", True),
+        ("48 / 2 = 24\n", "line", False),
+        ("Half of 8 is \\boxed{4}.\nStep ", "numbered", False),
+        ("", "paragraph", False),
+    ],
+)
+def test_a_step_that_marks_the_answer_completes_a_solution(task, text, steps, complete):
+    assert replace(task, steps=steps).complete(text) is complete
+    assert not replace(task, places=("said", "number")).complete(text), "no place where it is marked is looked at"
+
+
 def test_a_reviser_sees_the_last_four_answers_between_the_question_and_the_solution(task):
     problem = task.problems["a"]
     assert task.revision_prompt(problem, []).text == problem.prompt

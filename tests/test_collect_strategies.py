@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scripted import ScriptedEngine, ScriptedTask, opinion, shared
 
 from scalinglab import collect
+from scalinglab.collect import TestbedTask
 from scalinglab.collect.recording import Place, Prompt, Recorder, derived, together
 from scalinglab.collect.strategies import STRATEGIES, Policy, allocate
 from scalinglab.errors import DataError, EngineError
@@ -23,12 +24,22 @@ class Search:
     """A strategy at work on scripted engines: its drafts, its calls, and what the engines were asked."""
 
     def __init__(
-        self, strategy, writes, good=None, *, max_tokens=1000, waits=0, greedy=None, role="policy", **options
+        self,
+        strategy,
+        writes,
+        good=None,
+        *,
+        max_tokens=1000,
+        waits=0,
+        greedy=None,
+        role="policy",
+        task=None,
+        **options,
     ):
         self.unit = replace(UNIT, strategy=strategy, role=role, parameters=options)
         self.policy = ScriptedEngine(writes, greedy=greedy, waits=waits)
         self.judge = ScriptedEngine(good=good, model="prm", waits=waits)
-        self.task = ScriptedTask(max_tokens)
+        self.task = task or ScriptedTask(max_tokens)
         asyncio.run(self._run(strategy, good is not None, options))
 
     async def _run(self, strategy, judged, options):
@@ -156,9 +167,9 @@ BEAM_GOOD = {
 
 def test_beam_search_keeps_the_best_and_returns_n_finals():
     found = Search("beam_search", BEAM_WRITES, BEAM_GOOD, beams=4, width=2)
-    # Round 0 keeps b and d, round 1 bf and dg, round 2 bf4 (0.95) and the ended bf (0.8), which fills two places.
-    assert found.texts == ["b;f;4;", "b;f;4;", "b;f;", "b;f;"]
-    assert found.scores == [(0.9, 0.8, 0.95), (0.9, 0.8, 0.95), (0.9, 0.8), (0.9, 0.8)]
+    # Round 0 keeps b and d, round 1 bf and dg; in round 2 three end, and the one place that is left goes to bf4.
+    assert found.texts == ["b;f;", "b;f;4;", "d;g;", "d;g;"]
+    assert found.scores == [(0.9, 0.8), (0.9, 0.8, 0.95), (0.7, 0.6), (0.7, 0.6)]
     assert all(draft.ended for draft in found.drafts)
 
 
@@ -178,7 +189,6 @@ def test_beam_search_records_every_call_once_pruned_ones_too():
         (2, 0, 1, 6, 2, 4),
         (2, 0, 2, 6, 1, 4),
         (2, 0, 3, 6, 1, 4),
-        (3, 0, 0, 8, 1, 6),
         (3, 0, 1, 8, 1, 6),
     ]
     assert found.made("verifier") == [
@@ -193,8 +203,8 @@ def test_beam_search_records_every_call_once_pruned_ones_too():
         (2, 0, 1, 8, 0, 4),
     ]
     assert all(call.question_tokens == 2 for call in found.calls)
-    assert sum(call.generated_tokens for call in found.calls) == 23
-    assert sum(call.prompt_tokens for call in found.calls) == 64 + 48
+    assert sum(call.generated_tokens for call in found.calls) == 22
+    assert sum(call.prompt_tokens for call in found.calls) == 56 + 48
 
 
 def test_a_beam_is_kept_in_a_tie_by_its_place():
@@ -211,14 +221,81 @@ def test_samples_that_happen_to_be_alike_stay_candidates_of_their_own():
     assert len(found.made("verifier")) == 2
 
 
-def test_a_solution_that_has_ended_takes_one_place_among_those_kept():
-    writes = {"Q?": ["a;", "b;", "c;", "c;"], "Q?a;": ["", "d;"], "Q?b;": ["e;", "f;"]}
-    writes |= {"Q?b;e;": ["g;", "h;"], "Q?b;e;g;": ["", ""], "Q?a;d;": ["", ""]}
+def test_a_solution_that_has_ended_is_a_final_and_the_rest_share_the_places_left():
+    writes = {"Q?": ["a;", "b;", "c;", "c;"], "Q?a;": ["", "d;"], "Q?b;": ["e;", "f;"], "Q?b;f;": [""]}
+    writes |= {"Q?b;e;": ["g;", "h;"], "Q?b;e;g;": ["", ""]}
     good = {"Q?a;": 0.9, "Q?b;": 0.8, "Q?c;": 0.1, "Q?a;d;": 0.1, "Q?b;e;": 0.7, "Q?b;f;": 0.2}
     found = Search("beam_search", writes, {**good, "Q?b;e;g;": 0.6, "Q?b;e;h;": 0.5}, beams=4, width=2)
-    # Round 1 keeps the ended a (0.9) and be (0.7), round 2 a again, once, and beg (0.6).
-    assert found.texts == ["a;", "a;", "b;e;g;", "b;e;g;"]
-    assert [len([c for c in found.calls if c.role == "policy" and c.round == i]) for i in range(4)] == [4, 4, 2, 2]
+    # a ends in round 1. Of three places be gets two children and bf one, which ends; of two beg gets both.
+    assert found.texts == ["a;", "b;e;g;", "b;e;g;", "b;f;"]
+    depths = [call.round for call in found.calls if call.role == "policy"]
+    assert [depths.count(i) for i in range(5)] == [4, 4, 3, 2, 0]
+
+
+DISTINCT = {"Q?": ["a;", "b;", "c;", "d;"], "Q?b;": ["1;", "2;"], "Q?d;": ["3;", "4;"]}
+CLOSED = ScriptedTask(closing=("1;", "2;", "3;", "4;"))
+
+
+def test_the_n_solutions_that_one_step_completes_are_n_finals_and_are_asked_for_nothing_more():
+    good = {"Q?a;": 0.1, "Q?b;": 0.9, "Q?c;": 0.5, "Q?d;": 0.7}
+    good |= {"Q?b;1;": 0.3, "Q?b;2;": 0.2, "Q?d;3;": 0.9, "Q?d;4;": 0.8}
+    found = Search("beam_search", DISTINCT, good, task=CLOSED, beams=4, width=2)
+    assert found.texts == ["b;1;", "b;2;", "d;3;", "d;4;"]
+    assert [round(draft.scores[-1], 6) for draft in found.drafts] == [0.3, 0.2, 0.9, 0.8]
+    assert all(draft.ended and not draft.cut for draft in found.drafts)
+    assert [call[0] for call in found.made("policy")] == [0] * 4 + [1] * 4
+    assert min(call.generated_tokens for call in found.calls if call.role == "policy") == 2
+
+
+@SEARCHES
+def test_no_search_asks_for_more_after_a_solution_is_complete(strategy):
+    found = Search(strategy, babble, opinion, task=ScriptedTask(closing=("a;",)), **OPTIONS[strategy])
+    assert not [prompt for prompt in found.policy.prompts("generate") if prompt.endswith("a;")]
+    assert any(draft.text.endswith("a;") for draft in found.drafts)
+    assert all(draft.ended for draft in found.drafts)
+
+
+@SEARCHES
+def test_a_step_that_ends_where_the_next_begins_says_by_itself_that_it_was_the_last(strategy):
+    """Three steps of a digit, each call up to the digit of the next: none writes the end token alone."""
+
+    def three(prompt, seed):
+        luck, known = random.Random(f"{prompt} {seed}"), prompt.removeprefix("Q?")
+        whole = "".join(f"{luck.choice('0123456789')};" for _ in range(3))
+        return whole[len(known) :]
+
+    task = ScriptedTask(delimiters=TestbedTask(()).delimiters)
+    found = Search(strategy, three, opinion, task=task, greedy=three, **OPTIONS[strategy])
+    assert all(len(text) == 6 for text in found.texts)
+    assert {draft.place.round for draft in found.drafts} == {2}
+    assert min(call.generated_tokens for call in found.calls if call.role == "policy") == 2
+    sampled = {(c.round, c.sample) for c in found.calls if c.role == "policy"}
+    assert len(sampled) == 3 * OPTIONS[strategy]["beams"]
+    assert not {c.prompt_tokens for c in found.calls if c.role == "verifier"} - {4, 6, 8}, "whole steps are judged"
+
+
+@SEARCHES
+def test_a_final_has_the_place_of_the_call_that_wrote_it(strategy):
+    found = Search(strategy, babble, opinion, **OPTIONS[strategy])
+    assert [draft.place.sample for draft in found.drafts] == list(range(OPTIONS[strategy]["beams"]))
+    written = {(call.round, call.chain, call.sample) for call in found.calls if call.role == "policy"}
+    assert all((d.place.round, d.place.chain, d.place.sample) in written for d in found.drafts)
+
+
+@SEARCHES
+def test_no_round_samples_more_than_the_places_that_are_free(strategy):
+    found = Search(strategy, babble, opinion, **OPTIONS[strategy])
+    places = [(draft.place.chain, draft.place.sample, draft.place.round) for draft in found.drafts]
+    sampled = {(call.chain, call.sample, call.round) for call in found.calls if call.role == "policy"}
+    assert sampled == {(chain, sample, depth) for chain, sample, last in places for depth in range(last + 1)}
+
+
+@pytest.mark.parametrize(("beams", "width"), [(1, 1), (4, 2), (8, 2), (12, 3), (16, 4), (64, 8), (256, 16)])
+def test_a_width_may_be_the_square_root_of_the_beams(beams, width):
+    assert STRATEGIES["beam_search"].budget({"beams": beams, "width": "sqrt"}) == beams
+    if beams < 64:
+        one, other = (Search("dvts", babble, opinion, beams=beams, width=w) for w in ("sqrt", width))
+        assert [draft.place.chain for draft in one.drafts] == [draft.place.chain for draft in other.drafts]
 
 
 def test_a_step_is_judged_once_and_not_again_when_nothing_follows_it():
@@ -236,8 +313,9 @@ def test_a_step_is_judged_once_and_not_again_when_nothing_follows_it():
 
 
 def test_a_beam_that_ends_without_a_step_scores_0():
-    found = Search("beam_search", {"Q?": ["", "a;"], "Q?a;": ["", ""]}, {"Q?a;": 0.1}, beams=2, width=2)
-    assert found.texts == ["a;", "a;"]
+    found = Search("beam_search", {"Q?": ["", "a;"], "Q?a;": [""]}, {"Q?a;": 0.1}, beams=2, width=2)
+    assert found.texts == ["", "a;"]
+    assert found.scores == [(0.0,), (0.1,)]
     alone = Search("beam_search", {"Q?": ["", ""]}, {}, beams=2, width=1)
     assert alone.texts == ["", ""]
     assert alone.scores == [(0.0,), (0.0,)]
@@ -316,10 +394,10 @@ def look():
 
 def test_lookahead_scores_a_step_where_its_rollout_ends():
     found = look()
-    # Round 0: both a, 0.5 at a x y. Round 1: b (ends at once, 0.3) against c (0.6 at c z). Round 2: the ended c
-    # (its own score, 0.2) against c d (0.9), which then ends.
-    assert found.texts == ["a;c;d;", "a;c;d;"]
-    assert found.scores == [(0.5, 0.6, 0.9)] * 2
+    # Round 0: both a, 0.5 at a x y. Round 1: b (ends at once, 0.3) against c (0.6 at c z). Round 2: one c ends
+    # (its own score, 0.2), the other goes on to d (0.9), and ends.
+    assert found.texts == ["a;c;", "a;c;d;"]
+    assert found.scores == [(0.5, 0.2), (0.5, 0.6, 0.9)]
 
 
 def test_lookahead_records_a_rollout_once_and_the_same_one_of_a_duplicate_never():
@@ -337,7 +415,6 @@ def test_lookahead_records_a_rollout_once_and_the_same_one_of_a_duplicate_never(
         (2, 0, 0, 6, 1, 4),  # c -> end
         (2, 0, 1, 6, 2, 4),  # d
         (2, 0, 1, 8, 1, 6),  # d -> end, greedy
-        (3, 0, 0, 8, 1, 6),  # d -> end
         (3, 0, 1, 8, 1, 6),  # d -> end
     ]
     assert found.made("verifier") == [
@@ -372,21 +449,20 @@ def test_dvts_keeps_the_best_of_each_subtree():
     good = {"Q?a;": 0.9, "Q?b;": 0.8, "Q?c;": 0.2, "Q?d;": 0.1, "Q?a;e;": 0.95, "Q?c;f;": 0.3, "Q?c;g;": 0.4}
     found = Search("dvts", writes, good, beams=4, width=2)
     # A beam search would have kept a and b, and dropped the second subtree.
-    assert found.texts == ["a;e;", "a;e;", "c;g;", "c;g;"]
+    assert found.texts == ["a;e;", "a;", "c;g;", "c;g;"]
     assert [draft.place.chain for draft in found.drafts] == [0, 0, 1, 1]
     assert found.made("policy") == [
         (0, 0, 0, 2, 2, 0),
         (0, 0, 1, 2, 2, 0),
-        (0, 1, 0, 2, 2, 0),
-        (0, 1, 1, 2, 2, 0),
+        (0, 1, 2, 2, 2, 0),
+        (0, 1, 3, 2, 2, 0),
         (1, 0, 0, 4, 2, 2),
-        (1, 0, 1, 4, 1, 2),
-        (1, 1, 0, 4, 2, 2),
-        (1, 1, 1, 4, 2, 2),
+        (1, 0, 1, 4, 1, 2),  # a ends, and its other child has one place
+        (1, 1, 2, 4, 2, 2),
+        (1, 1, 3, 4, 2, 2),
         (2, 0, 0, 6, 1, 4),
-        (2, 0, 1, 6, 1, 4),
-        (2, 1, 0, 6, 1, 4),
-        (2, 1, 1, 6, 1, 4),
+        (2, 1, 2, 6, 1, 4),
+        (2, 1, 3, 6, 1, 4),
     ]
     assert len(found.made("verifier")) == 7
 
@@ -396,7 +472,7 @@ def test_dvts_of_one_subtree_is_the_beam_search_that_keeps_one():
     good = lambda prompt: {"Q?b;": 0.9, "Q?b;g;": 0.95}.get(prompt, 0.1)  # noqa: E731
     one, other = (Search(name, writes, good, beams=4, width=4) for name in ("dvts", "beam_search"))
     assert one.drafts == other.drafts
-    assert one.texts == ["b;g;"] * 4
+    assert one.texts == ["b;g;", "b;", "b;g;", "b;g;"]
     assert one.made("policy") == other.made("policy")
 
 
@@ -424,16 +500,16 @@ def test_rebase_shares_children_by_the_softmax_of_scores():
     # exp(score / 0.2) is 54.6, 20.1, 1, 1: of 4 children the shares are 2.85, 1.05, 0.05, 0.05, so 3 and 1.
     # One of a's ends and leaves 3 places; e, f, g weigh 33.1, 1, 33.1, shares 1.48, 0.04, 1.48: 2, 0 and 1.
     # One of e's ends, and g; the last place is that of e 4.
-    assert found.texts == ["a;", "a;e;", "b;g;", "a;e;4;"]
-    assert found.scores == [(0.8,), (0.8, 0.7), (0.6, 0.7), (0.8, 0.7, 0.1)]
+    assert found.texts == ["a;", "a;e;", "a;e;4;", "b;g;"]
+    assert found.scores == [(0.8,), (0.8, 0.7), (0.8, 0.7, 0.1), (0.6, 0.7)]
     assert found.made("policy") == [
         *[(0, 0, i, 2, 2, 0) for i in range(4)],
         (1, 0, 0, 4, 1, 2),
         *[(1, 0, i, 4, 2, 2) for i in (1, 2, 3)],
-        (2, 0, 0, 6, 1, 4),
-        (2, 0, 1, 6, 2, 4),
-        (2, 0, 2, 6, 1, 4),
-        (3, 0, 0, 8, 1, 6),
+        (2, 0, 1, 6, 1, 4),
+        (2, 0, 2, 6, 2, 4),
+        (2, 0, 3, 6, 1, 4),
+        (3, 0, 2, 8, 1, 6),
     ]
     assert [prompt for prompt, *_ in found.made("verifier")] == [0] * 4 + [1] * 3 + [2]
 
@@ -660,6 +736,7 @@ def test_budgets_are_in_samples(strategy, parameters, samples):
         ("revisions", {"chains": 4, "length": 1.5}),
         ("beam_search", {"beams": 16}),
         ("beam_search", {"beams": 16, "width": 3}),
+        ("beam_search", {"beams": 16, "width": "half"}),
         ("lookahead", {"beams": 16, "width": 4, "steps": 0}),
     ],
 )

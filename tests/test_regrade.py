@@ -6,9 +6,9 @@ import sqlite3
 
 import pytest
 from commands import FIRST, assert_refused
-from scripted import ScriptedEngine
+from scripted import ScriptedEngine, opinion
 
-from scalinglab.collect import collect, open_benchmark
+from scalinglab.collect import TokenVerifier, collect, open_benchmark
 from scalinglab.errors import DataError
 from scalinglab.samples import (
     Call,
@@ -169,12 +169,16 @@ def test_a_collected_run_knows_which_of_its_texts_were_cut(tmp_path):
         ("parallel", {"samples": 16}, 16),
         ("revisions", {"chains": 3, "length": 2}, 6),
         ("greedy", {}, 1),
+        ("beam_search", {"beams": 8, "width": 2, "verifier": "prm"}, 8),
+        ("dvts", {"beams": 8, "width": 2, "verifier": "prm"}, 8),
+        ("rebase", {"beams": 8, "verifier": "prm"}, 8),
     ]
+    prm = TokenVerifier(ScriptedEngine(good=opinion, model="prm"), task.verifier_prompt)
     units = [Unit("run", "mine", "1", "policy", "small", *strategy) for strategy in strategies]
 
     async def run():
         with RunStore(tmp_path / "run.sqlite") as store:
-            await collect(units, {"small": engine}, {}, task, store)
+            await collect(units, {"small": engine}, {"prm": prm}, task, store)
             return store.read()
 
     found = asyncio.run(run())

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from scalinglab import flops, specs, study
 from scalinglab.cli import app
-from scalinglab.collect import TestbedTask, draw_testbed
+from scalinglab.collect import STRATEGIES, TestbedTask, draw_testbed
 from scalinglab.curves import arms_of
 from scalinglab.errors import DataError, EngineError
 from scalinglab.evidence import open_evidence, specs_in
@@ -147,6 +147,20 @@ def test_a_study_becomes_units_with_one_pool_of_parallel_samples_and_a_search_a_
     assert plan.verifiers == {"prm": "prm", "noisy": "prm", "oracle": None}
 
 
+def test_a_search_is_as_wide_as_the_square_root_of_its_beams_and_looks_so_far_ahead_as_asked(tmp_path):
+    ahead = 'name = "lookahead"\nbudgets = [4]\n'
+    text = TEXT.replace("budgets = [2, 4]", 'budgets = [4, 16]\nwidth = "sqrt"')
+    text = text.replace(ahead, 'name = "lookahead"\nbudgets = [16, 64]\nsteps = 3\nwidth = "sqrt"\n')
+    cells = [(c.strategy, dict(c.parameters), c.budget) for c in planned(text, tmp_path).cells]
+    assert cells[3:7] == [
+        ("beam_search", {"beams": 4, "width": "sqrt", "verifier": "noisy"}, 4),
+        ("beam_search", {"beams": 16, "width": "sqrt", "verifier": "noisy"}, 16),
+        ("lookahead", {"beams": 4, "width": "sqrt", "steps": 3, "verifier": "oracle"}, 16),
+        ("lookahead", {"beams": 16, "width": "sqrt", "steps": 3, "verifier": "oracle"}, 64),
+    ]
+    assert len({json.dumps(STRATEGIES[name].family(own)) for name, own, _ in cells[3:5]}) == 1, "one line"
+
+
 def test_seeds_and_the_limit_of_problems_multiply(tmp_path):
     plan = planned(TEXT.replace('name = "few"', "seeds = [3, 5]") + "problems = 2\n", tmp_path)
     assert plan.total == 2 * 2 * 8
@@ -224,6 +238,7 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
             "revisions with budget 4; expected a multiple of one of the lengths 3",
         ),
         ('budgets = [4]\nverifier = "oracle"', 'budgets = [3]\nverifier = "oracle"', "lookahead with budget 3"),
+        ("budgets = [2, 4]", "budgets = [4]\nwidth = 'root'", 'width is .root.; expected .* >= 1, or "sqrt"'),
         ("budgets = [2, 4]", "budgets = [6]", "beam_search with budget 6; expected so many beams that width 4"),
         ("in_flight = 3", "in_fligt = 3", "limits.in_fligt is no key; expected one of in_flight, problems"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,14 @@ from scalinglab.collect.recording import Prompt
 from scalinglab.collect.task import CONTEXT, Problem
 from scalinglab.errors import DataError
 from scalinglab.tasks.benchmark import FORMATS, Format, Item, read_items
+from scalinglab.tasks.boxes import boxed
+from scalinglab.tasks.phrases import NUMBER
 from scalinglab.tasks.text import USUAL_PLACES, check_places
 from scalinglab.tasks.wording import STEPS, Wording, split_steps, word
 
 _STEPS = {"gsm8k": "line"}
 _END = "Problem:"
+_HASHED = re.compile(rf"(?:.*\n)?####\s*\$?{NUMBER}\.?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,17 @@ class BenchmarkTask:
     def split_steps(self, text: str) -> list[str]:
         """The steps so far; the string that ended the solution is none of it."""
         return split_steps(self._body(text), self.steps)
+
+    def complete(self, text: str) -> bool:
+        """Whether its last step marks the answer: in a box, or as a number after ####, else a heading.
+
+        Only where answers are looked for there. Never in numbered steps: what ends one begins the next.
+        """
+        if self.steps == "numbered":
+            return False
+        last = "".join(self.split_steps(text)[-1:])
+        hashed = "hash" in self.places and _HASHED.fullmatch(last.strip()) is not None
+        return hashed or ("boxed" in self.places and boxed(last) is not None)
 
     def revision_prompt(self, problem: Problem, answers: Sequence[str]) -> Prompt:
         """The problem's own prompt, with the last four answers after the question."""

@@ -46,7 +46,15 @@ class Task(Protocol):
 
     @property
     def delimiters(self) -> Sequence[str]:
-        """The strings that end a step; they stay part of it."""
+        """The strings that end a step; they stay in the text.
+
+        Best with what begins the next step, such as ";1": then a solution that ends there has ended, without one
+        more call that would write the end token alone.
+        """
+        ...
+
+    def complete(self, text: str) -> bool:
+        """Whether a solution is complete although it ends with a delimiter: no step need be asked for after it."""
         ...
 
     @property
@@ -85,12 +93,16 @@ class TestbedTask:
     __test__ = False  # pytest takes every class Test* for a test
     drawn: tuple[tasks.Problem, ...]
     name: str = "testbed"
-    delimiters: Sequence[str] = (";",)
+    delimiters: Sequence[str] = tuple(f";{digit}" for digit in "0123456789")
     ends: Sequence[str] = ()
 
     @cached_property
     def problems(self) -> Mapping[str, Problem]:
         return {p.question: _problem(p) for p in self.drawn}
+
+    def complete(self, text: str) -> bool:  # noqa: ARG002
+        """Never: the model alone says so, by its end token in place of the next step's first digit."""
+        return False
 
     def split_steps(self, text: str) -> list[str]:
         return tasks.split_steps(text)

@@ -53,8 +53,11 @@ class Table:
     def texts(self, key: str, default: Any = _NONE) -> Any:
         return self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
 
-    def number(self, key: str, default: Any = _NONE, *, least: int = 1) -> Any:
-        return self.take(key, _whole(least), f"a whole number >= {least}", default)
+    def number(self, key: str, default: Any = _NONE, *, least: int = 1, word: str | None = None) -> Any:
+        whole, some = _whole(least), f"a whole number >= {least}"
+        if word is None:
+            return self.take(key, whole, some, default)
+        return self.take(key, lambda v: v == word or whole(v), f'{some}, or "{word}"', default)
 
     def numbers(self, key: str, default: Any = _NONE, *, least: int = 1) -> tuple[int, ...]:
         return tuple(self.take(key, _list_of(_whole(least)), f"a list of whole numbers >= {least}", default))

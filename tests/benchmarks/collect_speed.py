@@ -176,10 +176,13 @@ async def lockstep(bench, task):
         )
         for (p, i, _), d, s in zip(alive, steps, scores, strict=True):
             drafts[p][i] = replace(d, scores=s if d.scores == s else (*d.scores, s[-1]))
-        for p, mine in drafts.items():
+        for mine in drafts.values():
             if not all(d.ended for d in mine):
-                best = sorted(dict.fromkeys(mine), key=lambda d: -d.scores[-1])[: BEAMS["beams"] // BEAMS["width"]]
-                drafts[p] = [d for d in best for _ in range(BEAMS["width"])]
+                left = [i for i, d in enumerate(mine) if not d.ended]
+                best = sorted((mine[i] for i in left), key=lambda d: -d.scores[-1])
+                # As many as there are left: zip drops the rest.
+                for i, d in zip(left, (d for d in best for _ in range(BEAMS["width"])), strict=False):
+                    mine[i] = d
     return time.perf_counter() - begun, sorted(d.text for mine in drafts.values() for d in mine)
 
 

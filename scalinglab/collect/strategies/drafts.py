@@ -15,8 +15,9 @@ from scalinglab.collect.verifiers import Verifier
 class Draft:
     """A solution, so far or complete.
 
-    tokens: generated for it. ended: the model closed it or its tokens ran out. scores: the verifier's, a step.
-    place: where it was last written to. cut: its tokens ran out before the model closed it.
+    tokens: generated for it. ended: it is complete, as the model or the task says, or its tokens ran out.
+    scores: the verifier's, a step. place: where it was last written to. cut: its tokens ran out
+    before the model closed it.
     """
 
     text: str = ""
@@ -66,8 +67,9 @@ class Policy:
             stop=(*delimiters, *self.task.ends),
         )
         tokens = draft.tokens + made.generated_tokens
-        ended = not made.text.endswith(delimiters) or tokens >= problem.max_tokens
-        return Draft(draft.text + made.text, tokens, ended, draft.scores, place, made.finish_reason == "length")
+        text, goes_on = draft.text + made.text, made.text.endswith(delimiters)
+        ended = not goes_on or tokens >= problem.max_tokens or self.task.complete(text)
+        return Draft(text, tokens, ended, draft.scores, place, made.finish_reason == "length")
 
 
 async def judge(

@@ -22,8 +22,8 @@ class Entry(Protocol):
     Each method raises DataError naming the key where it is not as it says, or is not there and has no default.
     """
 
-    def number(self, key: str, default: Any = ..., *, least: int = 1) -> Any:
-        """A whole number."""
+    def number(self, key: str, default: Any = ..., *, least: int = 1, word: str | None = None) -> Any:
+        """A whole number, or the word that may stand for one."""
         ...
 
     def numbers(self, key: str, default: Any = ..., *, least: int = 1) -> tuple[int, ...]:

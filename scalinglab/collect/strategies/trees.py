@@ -1,10 +1,16 @@
 """Searches step by step under a verifier: beams, lookahead, diverse subtrees, reward-balanced trees; and their
-records."""
+records.
+
+All of them have N places. A solution that is complete is a final and holds its place, whatever its score: it is
+asked for nothing more and is never pruned. The next step's candidates fill the other places, until N solutions are
+complete or the rounds end; the N, complete or not, are the finals that vote. What is charged is every call: N
+sampled steps in the first round, one a free place in each later one, their rollouts, and the verifier's.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain as chained
@@ -28,6 +34,8 @@ from scalinglab.errors import DataError
 
 ROUNDS = 40
 """Steps of a search at most (PAPER section 3)."""
+SQRT = "sqrt"
+"""A width of sqrt(N): the largest divisor of N up to there."""
 _WHOLE = 2**60
 
 
@@ -37,18 +45,19 @@ async def beam_search(
     verifier: Verifier,
     *,
     beams: int,
-    width: int,
+    width: int | str,
     rounds: int = ROUNDS,
     aggregate: str = "last",
 ) -> list[Draft]:
     """Sample N first steps; keep the best N / M; sample M next steps of each; and so on (PAPER section 3).
 
-    Returns the N finals. Stops when all have ended, or after ``rounds`` steps. The M continuations of a
-    solution that has ended are itself: it takes one place among those kept, M among the finals, and no call.
-    Raises DataError unless M (``width``) divides N (``beams``), EngineError where an engine fails.
+    N is ``beams``, M ``width``: a number, or "sqrt". Returns the N finals, each at the step that completed it, or
+    after ``rounds`` steps. Of n places that are free the best n / M unfinished, rounded up, are kept; where M does
+    not divide n the last one kept has the fewer children.
+    Raises DataError unless M divides N, EngineError where an engine fails.
     """
     search = _Search(problem, policy, verifier, aggregate)
-    return await search.beams(beams, width, rounds)
+    return await search.grow(range(beams), rounds, partial(search.best, width_of(beams, width)))
 
 
 async def lookahead(
@@ -57,17 +66,18 @@ async def lookahead(
     verifier: Verifier,
     *,
     beams: int,
-    width: int,
+    width: int | str,
     steps: int,
     rounds: int = ROUNDS,
     aggregate: str = "last",
 ) -> list[Draft]:
     """Beam search that scores a step at the end of a greedy rollout of up to ``steps`` further ones (section 3).
 
-    The rollout is charged and thrown away. Raises as ``beam_search`` does.
+    A round costs up to N (k + 1) generations. The rollout is charged and thrown away; a step that completes its
+    solution has none. Raises as ``beam_search`` does.
     """
     search = _Search(problem, policy, verifier, aggregate, ahead=steps)
-    return await search.beams(beams, width, rounds)
+    return await search.grow(range(beams), rounds, partial(search.best, width_of(beams, width)))
 
 
 async def dvts(
@@ -76,18 +86,20 @@ async def dvts(
     verifier: Verifier,
     *,
     beams: int,
-    width: int,
+    width: int | str,
     rounds: int = ROUNDS,
     aggregate: str = "last",
 ) -> list[Draft]:
     """Diverse verifier tree search (Beeching et al. 2024, Scaling test-time compute with open models).
 
     N / M independent subtrees, each keeping the best of its M candidates; a subtree is a chain in the records.
-    Returns the last M candidates of every subtree. Raises as ``beam_search`` does.
+    Returns the M finals of every subtree. Raises as ``beam_search`` does.
     """
-    search = _Search(problem, policy, verifier, aggregate)
-    trees = range(groups(beams, width))
-    grown = await together(search.beams(width, width, rounds, chain=tree) for tree in trees)
+    search, size = _Search(problem, policy, verifier, aggregate), width_of(beams, width)
+    grown = await together(
+        search.grow(range(first, first + size), rounds, partial(search.best, size), chain=first // size)
+        for first in range(0, beams, size)
+    )
     return list(chained.from_iterable(grown))
 
 
@@ -103,20 +115,10 @@ async def rebase(
 ) -> list[Draft]:
     """Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): children in proportion to a softmax of scores.
 
-    The softmax is of score / ``balance``, by default the authors' 0.2.
-    A solution that has ended leaves the tree and takes one off the N children of a round. Returns N solutions.
+    The softmax is of score / ``balance``, by default the authors' 0.2. Returns the N finals.
     """
     search = _Search(problem, policy, verifier, aggregate)
-    ended: list[Draft] = []
-    alive = await search.grow([Draft()], [beams], Place())
-    for depth in range(1, rounds):
-        ended += [draft for draft in alive if draft.ended]
-        alive = [draft for draft in alive if not draft.ended]
-        if not alive:
-            break
-        counts = allocate([search.value(draft) for draft in alive], beams - len(ended), balance=balance)
-        alive = await search.grow(alive, counts, Place(round=depth))
-    return ended + alive
+    return await search.grow(range(beams), rounds, partial(search.balanced, balance))
 
 
 def allocate(scores: Sequence[float], children: int, *, balance: float) -> list[int]:
@@ -136,11 +138,15 @@ def allocate(scores: Sequence[float], children: int, *, balance: float) -> list[
     return [whole + (i in lucky) for i, (whole, _) in enumerate(shares)]
 
 
-def groups(beams: int, width: int) -> int:
-    """N / M, the beams that are kept. Raises DataError where M does not divide N."""
-    if width < 1 or beams < 1 or beams % width:
-        raise DataError(f"{beams} beams of width {width}", "a width that divides the beams", "change one of them")
-    return beams // width
+def width_of(beams: int, width: int | str) -> int:
+    """M as a number. Raises DataError where it does not divide N, or is a text other than "sqrt"."""
+    if width == SQRT and beams > 0:
+        return next(m for m in range(math.isqrt(beams), 0, -1) if beams % m == 0)
+    if not isinstance(width, int) or width < 1 or beams < 1 or beams % width:
+        raise DataError(
+            f"{beams} beams of width {width}", f"a width that divides the beams, or {SQRT}", "change one of them"
+        )
+    return width
 
 
 @dataclass(frozen=True)
@@ -151,24 +157,30 @@ class _Search:
     aggregate: str
     ahead: int = 0
 
-    async def beams(self, beams: int, width: int, rounds: int, *, chain: int = 0) -> list[Draft]:
-        keep = groups(beams, width)
-        drafts = await self.grow([Draft()], [beams], Place(chain=chain))
-        for depth in range(1, rounds):
-            if all(draft.ended for draft in drafts):
+    async def grow(
+        self,
+        places: Sequence[int],
+        rounds: int,
+        parents: Callable[[Sequence[Draft]], list[Draft]],
+        *,
+        chain: int = 0,
+    ) -> list[Draft]:
+        """The final of each place, whose number its calls have as their sample.
+
+        parents: of n unfinished drafts, in the order of their places, whose children the next n shall be.
+        """
+        drafts = dict.fromkeys(places, Draft())
+        for depth in range(rounds):
+            alive = {place: draft for place, draft in drafts.items() if not draft.ended}
+            if not alive:
                 break
-            kept = self.best(drafts, keep)
-            drafts = await self.grow(kept, [width] * len(kept), Place(round=depth, chain=chain))
-        return drafts
-
-    async def grow(self, parents: Sequence[Draft], counts: Sequence[int], at: Place) -> list[Draft]:
-        """So many children of each parent, all in flight together; those of an ended one are itself."""
-
-        async def child(parent: Draft, sample: int) -> Draft:
-            return parent if parent.ended else await self.extend(parent, replace(at, sample=sample))
-
-        wanted = [parent for parent, count in zip(parents, counts, strict=True) for _ in range(count)]
-        return await together(child(parent, sample) for sample, parent in enumerate(wanted))
+            chosen = parents(list(alive.values())) if depth else list(alive.values())
+            grown = await together(
+                self.extend(parent, Place(depth, chain, place))
+                for place, parent in zip(alive, chosen, strict=True)
+            )
+            drafts |= dict(zip(alive, grown, strict=True))
+        return list(drafts.values())
 
     async def extend(self, parent: Draft, place: Place) -> Draft:
         """One more step, scored where its rollout ends."""
@@ -183,26 +195,33 @@ class _Search:
         scores = await judge(self.problem, seen, self.policy, self.verifier, place=place)
         return replace(draft, scores=(*parent.scores[: max(0, steps - 1)], scores[-1]))
 
-    def best(self, drafts: Sequence[Draft], keep: int) -> list[Draft]:
-        """The best by score, earlier ones first in a tie. Copies of an ended solution count as one."""
-        return sorted(dict.fromkeys(drafts), key=lambda draft: -self.value(draft))[:keep]
+    def best(self, width: int, drafts: Sequence[Draft]) -> list[Draft]:
+        """The best by score, earlier ones first in a tie, each ``width`` times but perhaps the last: n of n."""
+        ranked = sorted(drafts, key=lambda draft: -self.value(draft))
+        return [draft for draft in ranked for _ in range(width)][: len(drafts)]
+
+    def balanced(self, balance: float, drafts: Sequence[Draft]) -> list[Draft]:
+        """Each as often as its share of the n children."""
+        counts = allocate([self.value(draft) for draft in drafts], len(drafts), balance=balance)
+        return [draft for draft, count in zip(drafts, counts, strict=True) for _ in range(count)]
 
     def value(self, draft: Draft) -> float:
         return aggregated(draft.scores, self.aggregate)
 
 
 def _beams(name: str, ahead: bool, entry: Entry) -> list[Parameters]:
-    """N from the budget, M as asked for, or as many as N where it is less."""
-    width, own = entry.number("width", 4), given(rounds=entry.number("rounds", None))
+    """N from the budget, M as asked for (a number or "sqrt"), or as many as N where it is less."""
+    asked, own = entry.number("width", 4, word=SQRT), given(rounds=entry.number("rounds", None))
     steps = entry.number("steps", 1) if ahead else 0
     cells: list[Parameters] = []
     for budget in sorted(set(entry.numbers("budgets"))):
         beams, rest = divmod(budget, steps + 1)
         if rest or not beams:
             raise odd(name, budget, f"a multiple of steps + 1 = {steps + 1}")
-        if beams % min(width, beams):
+        width = asked if asked == SQRT else min(asked, beams)
+        if width != SQRT and beams % width:
             raise odd(name, beams, f"so many beams that width {width} divides them")
-        cells.append({"beams": beams, "width": min(width, beams), **({"steps": steps} if ahead else {}), **own})
+        cells.append({"beams": beams, "width": width, **({"steps": steps} if ahead else {}), **own})
     return cells
 
 
@@ -214,7 +233,7 @@ def _balanced(entry: Entry) -> list[Parameters]:
 def _size(name: str, ahead: bool, parameters: Parameters) -> int:
     """N, or N (k + 1) where each step looks k further ones ahead (PAPER section 3)."""
     beams = whole(name, parameters, "beams")
-    groups(beams, whole(name, parameters, "width"))
+    width_of(beams, SQRT if parameters.get("width") == SQRT else whole(name, parameters, "width"))
     whole(name, {"rounds": ROUNDS, **parameters}, "rounds")
     return beams * (whole(name, parameters, "steps") + 1 if ahead else 1)
 
