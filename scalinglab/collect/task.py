@@ -49,7 +49,7 @@ class Task(Protocol):
         """The strings that end a step; they stay in the text.
 
         Best with what begins the next step, such as ";1": then a solution that ends there has ended, without one
-        more call that would write the end token alone.
+        more call that would write the end token alone. What has begun is shared by all continuations.
         """
         ...
 
