@@ -254,8 +254,8 @@ def test_no_work_in_flight_is_refused(tmp_path):
 
 
 def test_killed_at_20_random_moments_nothing_is_lost_or_doubled(tmp_path):
-    path, one = tmp_path / "run.sqlite", study(problems=16)
-    code = "import sys, scripted; scripted.kill_again_and_again(sys.argv[1], 16, 20)"
+    path, one = tmp_path / "run.sqlite", study(problems=32)
+    code = "import sys, scripted; scripted.kill_again_and_again(sys.argv[1], 32, 20)"
     with script(code, path) as killer:
         done = [int(line) for line in killer.stdout]
     assert killer.returncode == 0

@@ -216,11 +216,9 @@ def test_from_a_folder_of_two_models_to_a_verdict_in_two_commands(kind, scalingl
     assert verdicts
 
 
-def test_a_mean_length_leaves_copies_out(imported):
+def test_no_length_of_another_search_stands_for_one_that_tells_none(imported):
     run, _ = imported("sal", CASES / "sal")
     whole, unreported = filled(run, {"prompt": 10, "generated": 10})
-    written = run.calls["generated_tokens"].astype("Float64")
-    assert next(one.taken for one in unreported if one.what == "generated") == pytest.approx(
-        round(float(written[written > 0].mean()))
-    )
+    assert [one.arm for one in unreported if one.arm] == ["dvts"]
+    assert sorted(whole.units["strategy"].unique()) == ["beam_search", "parallel"]
     assert np.isfinite(whole.calls["generated_tokens"]).all()

@@ -95,6 +95,9 @@ def unreported(evidence: Evidence, used: Collection[str]) -> Iterator[str]:
     """Counts of the recorded calls of these models that nobody reported, and what stands for them."""
     told: dict[tuple[str, str], list[str]] = {}
     for one in evidence.unreported:
+        if one.arm:
+            yield f"left out: {one.model} / {one.arm}, whose tokens nobody reported, though of its other answers"
+            continue
         share = "none" if one.missing == one.of else f"{one.of - one.missing:,} of {one.of:,}"
         mean = "" if one.taken is None else f"; taken to be {one.taken:.4g}"
         stands = f"{mean} (--prompt)" if one.missing == one.of and mean else f"{mean}, the mean of the others"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from scalinglab.errors import DataError
 from scalinglab.samples.columns import INDEPENDENT
 from scalinglab.samples.records import Run
 from scalinglab.samples.reported import REPORTED
+
+LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Unreported:
     """Counts of a model's calls that nobody reported.
 
     what: prompt, generated or cached. missing, of: calls on a task. taken: what stands for each of them: the mean
-    of the model's other calls of the same strategy, or of its single samples; None where nothing can.
+    of the model's other calls of the same strategy, or of its single samples; None where nothing can. arm: what
+    is left out, where what is LEFT_OUT.
     """
 
     model: str
@@ -27,6 +29,7 @@ class Unreported:
     missing: int
     of: int
     taken: float | None
+    arm: str = ""
 
 
 def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, ...]]:
@@ -36,8 +39,8 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
     the same strategy, else of its single samples; a prompt of a model that reports none is as long as
     ``taken["prompt"]`` says. Answers of a model of which no length is known on a task have no calls afterwards.
     Cached tokens that are unknown are 0 here, and named: no rule that prices what was measured may use them.
-    Raises DataError where a model tells the lengths of some efforts or searches and nothing of another: no other
-    length stands for them.
+    Where a model tells the lengths of some efforts or searches and nothing of another, that one is left out, and
+    named: no other length stands for it.
     """
     calls = run.calls
     if calls.empty or not any(calls[name].isna().any() for name in REPORTED if name != "thinking_tokens"):
@@ -47,8 +50,16 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
     calls = calls[known].reset_index(drop=True)
     units = run.units.set_index("key").loc[calls["unit"], ["task", "strategy", "setting"]].reset_index(drop=True)
     alike = pd.concat([calls[["model", "role"]], units], axis=1)
-    _refuse_unlike(calls, alike)
-    told: list[Unreported] = []
+    left = _unlike(calls, alike)
+    told = []
+    for arm in alike[left].drop_duplicates(["model", "task", "strategy", "setting"]).to_dict("records"):
+        count = int((alike[left] == pd.Series(arm)).all(axis=1).sum())
+        name = arm["strategy"] if arm["setting"] == "{}" else f"{arm['strategy']} {arm['setting']}"
+        told.append(Unreported(arm["model"], arm["task"], LEFT_OUT, count, count, None, name))
+    gone = set(calls.loc[left, "unit"])
+    kept = run.units[~run.units["key"].isin(gone)].reset_index(drop=True)
+    solved = run.solutions[~run.solutions["unit"].isin(gone)].reset_index(drop=True)
+    calls, alike = calls[~left].reset_index(drop=True), alike[~left].reset_index(drop=True)
     for name in ("generated", "prompt"):
         calls, added = _completed(calls, alike, name, taken)
         told += added
@@ -58,7 +69,7 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
         question_tokens=question.clip(lower=0, upper=calls["prompt_tokens"]).astype("int64"),
         cached_tokens=calls["cached_tokens"].fillna(0).astype("int64"),
     )
-    return Run(run.units, calls, run.solutions), tuple(told)
+    return Run(kept, calls, solved), tuple(told)
 
 
 def _completed(
@@ -78,19 +89,11 @@ def _completed(
     return calls.assign(**{name: whole}), _of_models(alike, what, lacking, whole)
 
 
-def _refuse_unlike(calls: pd.DataFrame, alike: pd.DataFrame) -> None:
-    """Refuse searches, outcomes and efforts of which nothing is known, where the model tells other lengths."""
+def _unlike(calls: pd.DataFrame, alike: pd.DataFrame) -> pd.Series:
+    """Calls of searches, outcomes and efforts of which no length is known, where the model tells other lengths."""
     told = calls["generated_tokens"].notna().groupby([alike[key] for key in alike]).transform("any")
     own = ~alike["strategy"].isin(INDEPENDENT) | alike["setting"].str.contains('"effort"')
-    bad = ~told & own & (alike["role"] != "verifier")
-    if bad.any():
-        first = alike[bad].iloc[0]
-        setting = "" if first["setting"] == "{}" else f" {first['setting']}"
-        raise DataError(
-            f"no generated_tokens of {first['model']} / {first['strategy']}{setting}, but of its other answers",
-            "tokens of every effort and search of a model, or of none",
-            "give them, or drop its rows",
-        )
+    return ~told & own & (alike["role"] != "verifier")
 
 
 def _of_models(alike: pd.DataFrame, what: str, lacking: pd.Series, column: pd.Series | None) -> list[Unreported]:
