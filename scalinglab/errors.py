@@ -26,3 +26,7 @@ class FitError(ScalingLabError, ArithmeticError):
 
 class EngineError(ScalingLabError, RuntimeError):
     """An inference engine or server failed."""
+
+
+class DeadEngineError(EngineError):
+    """An engine or server of which no further call can succeed: whoever collects stops at once."""

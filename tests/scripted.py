@@ -13,6 +13,7 @@ from functools import partial
 
 from scalinglab.collect import (
     STRATEGIES,
+    About,
     ExactVerifier,
     Generated,
     NoisyVerifier,
@@ -41,7 +42,7 @@ class ScriptedEngine:
     """
 
     def __init__(self, writes=None, *, model="small", remembers=False, waits=0, breaks_at=None, **answers):
-        self.model = model
+        self.model, self.continues = model, True
         self.writes, self.greedy = writes, answers.get("greedy")
         self.good, self.rewards = answers.get("good"), answers.get("rewards")
         self.remembers, self.waits, self.breaks_at = remembers, waits, breaks_at
@@ -49,7 +50,7 @@ class ScriptedEngine:
         self.requests, self.seeds, self.seen, self.counted = [], [], [], []
         self.drawn, self.open, self.generated = Counter(), 0, 0
 
-    async def generate(self, prompt, *, max_tokens, temperature, seed, stop=()):
+    async def generate(self, prompt, *, max_tokens, temperature, seed, stop=(), thinking=None, problem=""):  # noqa: ARG002
         assert max_tokens > 0
         self.seeds.append(seed)
         asked = self.greedy if temperature == 0 and self.greedy is not None else self.writes
@@ -61,14 +62,14 @@ class ScriptedEngine:
         self.generated += tokens
         return Generated(text, len(prompt), tokens, cached, reason, seconds=random.random())
 
-    async def score(self, prompt, tokens):
+    async def score(self, prompt, tokens, *, problem=""):  # noqa: ARG002
         assert len(tokens) == 2
         good = self.good(prompt) if callable(self.good) else self.good[prompt]
         cached = await self._serve("score", prompt)
         said = tuple(math.log(p) if p else -1e9 for p in (good, 1 - good))
         return Scored(said, len(prompt), cached, seconds=random.random())
 
-    async def reward(self, prompt):
+    async def reward(self, prompt, *, problem=""):  # noqa: ARG002
         rewards = self.rewards(prompt) if callable(self.rewards) else self.rewards[prompt]
         return Rewarded(tuple(rewards), len(prompt), await self._serve("reward", prompt))
 
@@ -76,8 +77,8 @@ class ScriptedEngine:
         self.counted.append(text)
         return len(text)
 
-    async def software(self):
-        return "a script 1.0"
+    async def about(self):
+        return About("a script 1.0")
 
     async def close(self):
         assert self.open == 0

@@ -65,9 +65,9 @@ def test_a_token_verifier_reads_every_step_each_prompt_going_on_from_the_one_bef
 
 def test_the_good_and_the_bad_token_are_parameters():
     class Asked(ScriptedEngine):
-        async def score(self, prompt, tokens):
+        async def score(self, prompt, tokens, **about):
             asked.append(tokens)
-            return await super().score(prompt, tokens)
+            return await super().score(prompt, tokens, **about)
 
     asked = []
     judge(collect.TokenVerifier(Asked(good=opinion), TASK.verifier_prompt, good="+", bad="-"))
@@ -77,16 +77,16 @@ def test_the_good_and_the_bad_token_are_parameters():
 @pytest.mark.parametrize(("logprobs", "probability"), [((0, -1e9), 1), ((-1e9, 0), 0), ((-800.0, -800.0), 0.5)])
 def test_a_probability_does_not_overflow(logprobs, probability):
     class Sure(ScriptedEngine):
-        async def score(self, prompt, tokens):
-            return replace(await super().score(prompt, tokens), logprobs=logprobs)
+        async def score(self, prompt, tokens, **about):
+            return replace(await super().score(prompt, tokens, **about), logprobs=logprobs)
 
     assert judge(collect.TokenVerifier(Sure(good=opinion), TASK.verifier_prompt))[0] == [(probability,)]
 
 
 def test_tokens_without_probabilities_are_an_engine_error():
     class Mute(ScriptedEngine):
-        async def score(self, prompt, tokens):
-            return replace(await super().score(prompt, tokens), logprobs=(-math.inf, -math.inf))
+        async def score(self, prompt, tokens, **about):
+            return replace(await super().score(prompt, tokens, **about), logprobs=(-math.inf, -math.inf))
 
     with pytest.raises(EngineError, match="gave nan"):
         judge(collect.TokenVerifier(Mute(good=opinion), TASK.verifier_prompt))

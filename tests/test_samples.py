@@ -336,6 +336,7 @@ def old_store(tmp_path):
     with sqlite3.connect(path) as db:
         db.executescript(
             "ALTER TABLE solutions DROP COLUMN other_scores; ALTER TABLE solutions DROP COLUMN value;"
+            "ALTER TABLE solutions DROP COLUMN thinking;"
             "ALTER TABLE calls DROP COLUMN thinking_tokens; PRAGMA user_version = 1"
         )
     db.close()
@@ -353,7 +354,7 @@ def test_an_old_store_is_read_as_it_is_and_appended_to(tmp_path, old_store):
 
 def test_old_exports_are_read(tmp_path):
     run = record(tmp_path / "run.sqlite", work(1), work(2))
-    old = replace(run, solutions=run.solutions.drop(columns=["other_scores", "value"]))
+    old = replace(run, solutions=run.solutions.drop(columns=["other_scores", "value", "thinking"]))
     for write, name in FORMATS.values():
         write(old, tmp_path / name)
         assert_same(read_run(tmp_path / name), run)
@@ -775,7 +776,7 @@ def test_a_column_that_jsonl_lacks_is_named(lines, table, column):
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("units", "task"), ("calls", "reusable_tokens"), ("solutions", "grade")]
+    ("table", "column"), [("units", "task"), ("calls", "scored_tokens"), ("solutions", "grade")]
 )
 def test_a_field_that_one_jsonl_line_lacks_is_named(lines, table, column):
     (first, second), path = lines

@@ -7,7 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
     from scalinglab.collect.grading import Grader
-    from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
+    from scalinglab.collect.protocol import About, Engine, Generated, Rewarded, Scored, Thinking
     from scalinglab.collect.recording import Place, Prompt, Recorder
     from scalinglab.collect.run import Progress, check, collect
     from scalinglab.collect.strategies import STRATEGIES, Draft, Policy, Selectors, Strategy
@@ -28,6 +28,7 @@ __all__ = [
     "MATH_SHEPHERD",
     "RLHFLOW",
     "STRATEGIES",
+    "About",
     "BenchmarkTask",
     "Draft",
     "Engine",
@@ -49,6 +50,7 @@ __all__ = [
     "Task",
     "Template",
     "TestbedTask",
+    "Thinking",
     "TokenVerifier",
     "Verifier",
     "aggregate",

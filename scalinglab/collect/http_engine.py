@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from scalinglab.collect.protocol import Generated, Rewarded, Scored, single
+from scalinglab.collect.protocol import About, Generated, Rewarded, Scored, Thinking, single
 from scalinglab.errors import EngineError
 from scalinglab.samples import sound
 
@@ -83,8 +83,21 @@ class HttpEngine:
         """The model's name, as it is recorded."""
         return self._name
 
+    @property
+    def continues(self) -> bool:
+        """It reads a prompt as it is, whoever began it."""
+        return True
+
     async def generate(
-        self, prompt: str, *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        thinking: Thinking | None = None,  # noqa: ARG002
+        problem: str = "",  # noqa: ARG002
     ) -> Generated:
         """One completion. With ``stop``, the server must say which string ended it, as vLLM and SGLang do."""
         body = self._request(prompt, max_tokens=max_tokens, temperature=temperature, seed=seed, stop=list(stop))
@@ -94,7 +107,8 @@ class HttpEngine:
             if choice["finish_reason"] not in ("stop", "length"):
                 raise ValueError(f"finish_reason {choice['finish_reason']!r}")
             return Generated(
-                text=sound(choice["text"]) + (_ending(choice, self.model) if stop else ""),
+                text=sound(choice["text"]) + ((_ending(choice) or "") if stop else ""),
+                stop_told=not stop or _ending(choice) is not None,
                 prompt_tokens=int(usage["prompt_tokens"]),
                 generated_tokens=int(usage["completion_tokens"]),
                 cached_tokens=_cached(usage),
@@ -105,7 +119,7 @@ class HttpEngine:
         start = perf_counter()
         return await self._ask("/v1/completions", body, read)
 
-    async def score(self, prompt: str, tokens: Sequence[str]) -> Scored:
+    async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:  # noqa: ARG002
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         ids = [await self._id(token) for token in tokens]
         body = self._request(prompt, max_tokens=1, temperature=0, logprobs=_TOP, logprob_token_ids=ids)
@@ -123,7 +137,7 @@ class HttpEngine:
         start = perf_counter()
         return await self._ask("/v1/completions", body, read)
 
-    async def reward(self, prompt: str) -> Rewarded:
+    async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:  # noqa: ARG002
         """The rewards of a pooling model (vLLM's /pooling); of several labels the last, the good one by custom."""
 
         def read(answer: Any) -> Rewarded:
@@ -140,9 +154,9 @@ class HttpEngine:
         body = {"model": self._model, "input": prompt, "add_special_tokens": False}
         return await self._ask("/pooling", body, read)
 
-    async def software(self) -> str:
+    async def about(self) -> About:
         """What the servers say they are: only vLLM's tell their version."""
-        return ", ".join(dict.fromkeys([await self._version(server.url) for server in self._servers]))
+        return About(", ".join(dict.fromkeys([await self._version(server.url) for server in self._servers])))
 
     async def count(self, text: str) -> int:
         """The tokens of a text, by the server's own tokenizer, no special one added."""
@@ -274,18 +288,13 @@ def _read(response: httpx.Response, read: Callable[[Any], _T]) -> _T:
         raise _AttemptError(f"an unusable answer ({type(error).__name__} {error})") from error
 
 
-def _ending(choice: Mapping[str, Any], model: str) -> str:
-    """The stop string that ended a text, which servers cut off; none where an end token or the length ended it."""
+def _ending(choice: Mapping[str, Any]) -> str | None:
+    """The stop string that ended a text, which servers cut off; "" where an end token or the length ended it; None
+    where the server does not say."""
     for reason in ("stop_reason", "matched_stop"):  # vLLM, SGLang
         if reason in choice:
             return choice[reason] if isinstance(choice[reason], str) else ""
-    if choice["finish_reason"] == "length":
-        return ""
-    raise EngineError(
-        f"the server of {model} does not say which stop string ended a text",
-        "stop_reason (vLLM) or matched_stop (SGLang) in its answer",
-        "use such a server, or a strategy without stop strings",
-    )
+    return "" if choice["finish_reason"] == "length" else None
 
 
 def _logprob(top: Mapping[str, float], number: int, token: str, model: str) -> float:

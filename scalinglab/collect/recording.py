@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored
+from scalinglab.collect.protocol import Engine, Generated, Rewarded, Scored, Thinking
 from scalinglab.errors import EngineError
 from scalinglab.samples import Call, Unit
 
@@ -54,7 +54,7 @@ class Recorder:
     """
 
     def __init__(self, unit: Unit) -> None:
-        self.key = unit.key
+        self.key, self.problem = unit.key, unit.problem
         self.role = unit.role
         self._asked: Counter[Place] = Counter()
         self._made: dict[tuple[object, ...], _Made] = {}
@@ -68,11 +68,20 @@ class Recorder:
         max_tokens: int,
         temperature: float,
         stop: Sequence[str] = (),
+        thinking: Thinking | None = None,
     ) -> Generated:
         """One completion, charged to the unit's role. Raises EngineError, also where the engine gives it up."""
         order = self._next(place)
         seed = derived(self.key, *order) if temperature > 0 else 0
-        ask = partial(engine.generate, max_tokens=max_tokens, temperature=temperature, seed=seed, stop=tuple(stop))
+        ask = partial(
+            engine.generate,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=tuple(stop),
+            thinking=thinking,
+            problem=self.problem,
+        )
         result: Generated = await self._once(engine, prompt, self.role, order, ask)
         if result.finish_reason == "abort":
             raise EngineError(
@@ -82,13 +91,13 @@ class Recorder:
 
     async def score(self, engine: Engine, prompt: Prompt, tokens: Sequence[str], *, place: Place) -> Scored:
         """The log-probabilities of ``tokens`` after the prompt, charged to the verifier. Raises EngineError."""
-        ask = partial(engine.score, tokens=tuple(tokens))
+        ask = partial(engine.score, tokens=tuple(tokens), problem=self.problem)
         result: Scored = await self._once(engine, prompt, "verifier", self._next(place), ask)
         return result
 
     async def reward(self, engine: Engine, prompt: Prompt, *, place: Place) -> Rewarded:
         """The rewards of a pooling model, charged to the verifier. Raises EngineError."""
-        ask = partial(engine.reward)
+        ask = partial(engine.reward, problem=self.problem)
         result: Rewarded = await self._once(engine, prompt, "verifier", self._next(place), ask)
         return result
 
@@ -130,13 +139,14 @@ class _Made:
     prompt: Prompt
     answer: asyncio.Future[Any]
 
-    def call(self, question: int, held: int) -> Call:
+    def call(self, question: int | None, held: int | None) -> Call:
         """The record of this call: ``question`` tokens state the problem, ``held`` an ideal cache would hold."""
         place, result = self.order[0], self.answer.result()
-        question = min(question, result.prompt_tokens)
-        generated, scored, reason = 0, 1, "stop"
+        question = None if question is None else min(question, result.prompt_tokens)
+        generated, scored, reason, thinking = 0, 1, "stop", None
         if isinstance(result, Generated):
             generated, scored, reason = result.generated_tokens, 0, result.finish_reason
+            thinking = result.thinking_tokens
         elif isinstance(result, Rewarded):
             scored = len(result.rewards)
         return Call(
@@ -146,14 +156,22 @@ class _Made:
             generated_tokens=generated,
             question_tokens=question,
             cached_tokens=result.cached_tokens,
-            reusable_tokens=max(0, min(held, result.prompt_tokens) - question),
+            reusable_tokens=_reusable(question, held, result.prompt_tokens),
             scored_tokens=scored,
             sample=place.sample,
             chain=place.chain,
             round=place.round,
             finish_reason=reason,
             seconds=result.seconds,
+            thinking_tokens=thinking,
         )
+
+
+def _reusable(question: int | None, held: int | None, prompt: int) -> int | None:
+    """What an ideal cache would hold of a prompt after its question; None where nobody can count a text."""
+    if question == prompt:
+        return 0
+    return None if question is None or held is None else max(0, min(held, prompt) - question)
 
 
 def _held(made: Sequence[_Made]) -> list[str]:
@@ -176,9 +194,11 @@ def _shared(one: str, other: str) -> int:
     return bisect_left(most, True, key=lambda i: one[: i + 1] != other[: i + 1])
 
 
-async def _count(made: Sequence[_Made], held: Sequence[str]) -> dict[tuple[str, str], int]:
+async def _count(made: Sequence[_Made], held: Sequence[str]) -> dict[tuple[str, str], int | None]:
     """The tokens of every question and held beginning, by model; those of whole prompts are known already."""
-    known = {(one.engine.model, one.prompt.text): int(one.answer.result().prompt_tokens) for one in made}
+    known: dict[tuple[str, str], int | None] = {
+        (one.engine.model, one.prompt.text): int(one.answer.result().prompt_tokens) for one in made
+    }
     engines = {
         (one.engine.model, text): one.engine
         for one, beginning in zip(made, held, strict=True)

@@ -16,7 +16,7 @@ from scalinglab.collect.recording import Recorder, together
 from scalinglab.collect.strategies import Draft, Policy, Strategy, find, judge
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import Verifier
-from scalinglab.errors import DataError, EngineError
+from scalinglab.errors import DataError, DeadEngineError, EngineError
 from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit
 
 _collecting: set[Path] = set()
@@ -77,6 +77,8 @@ async def collect(
                     return
                 try:
                     calls, solutions = await solve(unit, engines, verifiers, task)
+                except DeadEngineError:
+                    raise
                 except EngineError as error:
                     store.fail(unit)
                     failed.append((unit, error))
@@ -111,19 +113,21 @@ async def solve(
     drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
     every = options.get("aggregate", "last") != "last"
     others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
-    texts = list(dict.fromkeys((draft.text, draft.cut) for draft in drafts))
+    texts = list(dict.fromkeys((draft.text, draft.cut) for draft in drafts if draft.settled is None))
     grades = await together(task.grade(problem, text, cut=cut) for text, cut in texts)
     graded = dict(zip(texts, grades, strict=True))
+    told = [(one.settled, None) if one.settled else graded[one.text, one.cut] for one in drafts]
     solutions = [
         Solution(
             draft.text,
-            answer=graded[draft.text, draft.cut][1],
-            grade=graded[draft.text, draft.cut][0],
+            answer=told[i][1],
+            grade=told[i][0],
             scores=draft.scores,
             sample=i,
             chain=draft.place.chain,
             round=draft.place.round,
             other_scores={name: scores[i] for name, scores in zip(names[1:], others, strict=True)},
+            thinking=draft.thinking,
         )
         for i, draft in enumerate(drafts)
     ]
@@ -136,6 +140,12 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
     _one_of(unit.problem, task.problems, "problem")
     _one_of(unit.model, engines, "model")
     strategy, options = find(unit.strategy), _options(unit)
+    if strategy.continues and not engines[unit.model].continues:
+        raise DataError(
+            f"{unit.strategy} of {unit.model}, whose server goes on with no text that it has begun",
+            'a server asked by completions (api = "completions")',
+            "ask it so, or use a strategy that writes whole solutions",
+        )
     _one_of(options.get("aggregate", "last"), AGGREGATES, "aggregate")
     _check_verifiers(unit, strategy, verifiers)
     accepted = inspect.signature(strategy.solve)

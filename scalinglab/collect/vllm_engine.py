@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.collect.protocol import Generated, Rewarded, Scored, single
+from scalinglab.collect.protocol import About, Generated, Rewarded, Scored, Thinking, single
 from scalinglab.collect.vllm_start import EngineSettings, Guard, distribution, first_line, settings_for, start
 from scalinglab.errors import EngineError
 
@@ -68,8 +68,21 @@ class VllmEngine:
         """The model's name, as it is recorded."""
         return self._model
 
+    @property
+    def continues(self) -> bool:
+        """It reads a prompt as it is, whoever began it."""
+        return True
+
     async def generate(
-        self, prompt: str, *, max_tokens: int, temperature: float, seed: int, stop: Sequence[str] = ()
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        thinking: Thinking | None = None,  # noqa: ARG002
+        problem: str = "",  # noqa: ARG002
     ) -> Generated:
         """One completion; the same seed gives the same one, up to rounding in batches of other sizes."""
         from vllm.sampling_params import SamplingParams
@@ -90,12 +103,12 @@ class VllmEngine:
             text=completion.text + ending,
             prompt_tokens=len(output.prompt_token_ids),
             generated_tokens=len(completion.token_ids),
-            cached_tokens=output.num_cached_tokens or 0,
+            cached_tokens=output.num_cached_tokens,
             finish_reason=completion.finish_reason,
             seconds=seconds,
         )
 
-    async def score(self, prompt: str, tokens: Sequence[str]) -> Scored:
+    async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:  # noqa: ARG002
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         from vllm.sampling_params import SamplingParams
 
@@ -107,11 +120,11 @@ class VllmEngine:
         return Scored(
             logprobs=tuple(float(said[token].logprob) for token in ids),
             prompt_tokens=len(output.prompt_token_ids),
-            cached_tokens=output.num_cached_tokens or 0,
+            cached_tokens=output.num_cached_tokens,
             seconds=seconds,
         )
 
-    async def reward(self, prompt: str) -> Rewarded:
+    async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:  # noqa: ARG002
         """The rewards of a pooling model, as its vLLM pooler activates them (a sigmoid of one label by default).
 
         Of several labels it is the last one's, which is the good one by custom.
@@ -129,13 +142,13 @@ class VllmEngine:
         return Rewarded(
             rewards=tuple(rows[:, -1].tolist()),
             prompt_tokens=len(output.prompt_token_ids),
-            cached_tokens=output.num_cached_tokens or 0,
+            cached_tokens=output.num_cached_tokens,
             seconds=seconds,
         )
 
-    async def software(self) -> str:
+    async def about(self) -> About:
         """The vLLM installed here."""
-        return distribution()
+        return About(distribution())
 
     async def count(self, text: str) -> int:
         """The tokens of a text, by the engine's own tokenizer, no special one added."""

@@ -63,11 +63,14 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
     for name in ("generated", "prompt"):
         calls, added = _completed(calls, alike, name, taken)
         told += added
-    told += _of_models(alike, "cached", calls["cached_tokens"].isna(), None)
-    question = calls["question_tokens"].fillna(calls["prompt_tokens"] - calls["reusable_tokens"])
+    for name in ("cached", "reusable"):
+        told += _of_models(alike, name, calls[f"{name}_tokens"].isna(), None)
+    reusable = calls["reusable_tokens"].fillna(0).astype("int64")
+    question = calls["question_tokens"].fillna(calls["prompt_tokens"] - reusable)
     calls = calls.assign(
         question_tokens=question.clip(lower=0, upper=calls["prompt_tokens"]).astype("int64"),
         cached_tokens=calls["cached_tokens"].fillna(0).astype("int64"),
+        reusable_tokens=reusable,
     )
     return Run(kept, calls, solved), tuple(told)
 
@@ -84,7 +87,7 @@ def _completed(
     column = column.fillna(single.groupby([alike[key] for key in ("model", "role", "task")]).transform("mean"))
     whole = column.fillna(taken[what]).round().astype("int64")
     if what == "prompt":
-        held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"]
+        held = calls["question_tokens"].fillna(0) + calls["reusable_tokens"].fillna(0)
         whole = whole.clip(lower=held.astype("int64"))
     return calls.assign(**{name: whole}), _of_models(alike, what, lacking, whole)
 

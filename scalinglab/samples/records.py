@@ -17,7 +17,7 @@ from scalinglab.samples.reported import REPORTED, with_later
 
 _SIDES = {"prompt": "prompt", "generated": "completion"}
 ROLES = ("policy", "large", "verifier", "reviser")
-GRADES = ("right", "partial", "wrong", "unparsed", "truncated", "refused", "error", "ungraded")
+GRADES = ("right", "partial", "wrong", "unparsed", "truncated", "refused", "cut prompt", "error", "ungraded")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Call:
     cached_tokens: the prompt tokens that the engine's cache held, as the engine reported.
     thinking_tokens: of the generated ones, those before the answer that were meant as thoughts.
     reusable_tokens: the prompt tokens after the question that this model had read or written before in this
-        unit, so that an ideal cache would hold them.
+        unit, so that an ideal cache would hold them; None where no tokenizer could count them.
     scored_tokens: positions whose logits a verifier reads. seconds: wall time, not part of a run's identity.
     """
 
@@ -78,7 +78,7 @@ class Call:
     generated_tokens: int | None
     question_tokens: int | None
     cached_tokens: int | None = None
-    reusable_tokens: int = 0
+    reusable_tokens: int | None = 0
     scored_tokens: int = 0
     sample: int = 0
     chain: int = 0
@@ -93,7 +93,7 @@ class Call:
         _counts(self, [name for name in REPORTED if getattr(self, name) is not None])
         if not _finite(self.seconds) or self.seconds < 0:
             raise DataError(f"seconds is {self.seconds!r}", "a finite number >= 0", "mend seconds")
-        known = (self.question_tokens or 0) + self.reusable_tokens
+        known = (self.question_tokens or 0) + (self.reusable_tokens or 0)
         if self.prompt_tokens is not None and known > self.prompt_tokens:
             raise DataError(
                 f"a call has {self.question_tokens} question + {self.reusable_tokens} reusable tokens "
@@ -115,11 +115,12 @@ class Call:
 class Solution:
     """One complete answer. ``grade`` keeps apart from a wrong one: partial credit (``value``, between 0 and 1), an
     answer that cannot be read, one that the token limit cut before it was given, a refusal (by the model, or by
-    its server of a prompt that is too long), a failed grader, and one that nobody graded; all of them count as
-    not right.
+    its server of a prompt that is too long), one to a prompt of which its server dropped a part, a failed grader,
+    and one that nobody graded; all of them count as not right.
 
     ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
-    further verifiers of the same unit, by name (see ``scored_by``).
+    further verifiers of the same unit, by name (see ``scored_by``). ``text`` is the answer; ``thinking``, what was
+    thought before it, is never graded.
     """
 
     text: str
@@ -131,6 +132,7 @@ class Solution:
     round: int = 0
     other_scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
     value: float | None = None
+    thinking: str = ""
 
     def __post_init__(self) -> None:
         _one_of(self.grade, GRADES, "grade")

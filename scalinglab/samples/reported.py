@@ -7,11 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-REPORTED = ("prompt_tokens", "generated_tokens", "question_tokens", "cached_tokens", "thinking_tokens")
+REPORTED = (
+    "prompt_tokens",
+    "generated_tokens",
+    "question_tokens",
+    "cached_tokens",
+    "reusable_tokens",
+    "thinking_tokens",
+)
 """Counts of a call that a server may leave out; all others are our own."""
 _LATER: Mapping[str, Mapping[str, Any]] = {
     "calls": {"thinking_tokens": pd.NA},
-    "solutions": {"other_scores": "{}", "value": float("nan")},
+    "solutions": {"other_scores": "{}", "value": float("nan"), "thinking": ""},
     "units": {},
 }
 """By table, columns that older records lack, with what stands for them."""

@@ -15,7 +15,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples.records import Call, Run, Solution, Unit, canonical, sound
 
-_FORMAT = 3
+_FORMAT = 4
 _UNIT = [f.name for f in fields(Unit)]
 _CALL = [f.name for f in fields(Call)]
 _SOLUTION = [f.name for f in fields(Solution)]
@@ -32,6 +32,7 @@ _LATER = (
     (2, "solutions", "other_scores DEFAULT '{}'"),
     (3, "calls", "thinking_tokens"),
     (3, "solutions", "value"),
+    (4, "solutions", "thinking DEFAULT ''"),
 )
 """The version of the format that brought a column, its table, and how it is added."""
 _FAILURES = "CREATE TABLE IF NOT EXISTS failures (key TEXT PRIMARY KEY, times INTEGER NOT NULL)"
@@ -45,7 +46,7 @@ class RunStore:
 
     Text that UTF-8 cannot hold (half a surrogate pair) is stored with U+FFFD in its place.
     An older store is read as it is and brought up to date when appended to: version 1 knew one verifier a unit,
-    version 2 neither thinking tokens nor partial credit.
+    version 2 neither thinking tokens nor partial credit, version 3 no thoughts.
     Raises DataError where the file is no run store or cannot be read or written.
     """
 

@@ -39,7 +39,7 @@ async def note(out: Path, engines: Mapping[str, Engine]) -> None:
     """Keep with a run what collects it: the engine of each model, versions and machine; each combination once."""
     about = manifest((), (), None)
     new = {
-        "engines": {name: await engine.software() for name, engine in engines.items()},
+        "engines": {name: (await engine.about()).software for name, engine in engines.items()},
         "versions": about["versions"],
         "machine": about["machine"],
     }

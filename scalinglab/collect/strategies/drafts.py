@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scalinglab.collect.protocol import Engine
+from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, Engine, Thinking
 from scalinglab.collect.recording import Place, Prompt, Recorder
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import Verifier
+from scalinglab.errors import DeadEngineError
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Draft:
 
     tokens: generated for it. ended: it is complete, as the model or the task says, or its tokens ran out.
     scores: the verifier's, a step. place: where it was last written to. cut: its tokens ran out
-    before the model closed it.
+    before the model closed it. thinking: what was thought before the text. settled: its grade, where none need be
+    found: of ``samples.GRADES``.
     """
 
     text: str = ""
@@ -26,6 +28,8 @@ class Draft:
     scores: tuple[float, ...] = ()
     place: Place = field(default_factory=Place)
     cut: bool = False
+    thinking: str = ""
+    settled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,17 @@ class Policy:
     recorder: Recorder
     temperature: float = 1.0
 
-    async def solve(self, problem: Problem, *, place: Place, prompt: Prompt | None = None) -> Draft:
+    async def solve(
+        self,
+        problem: Problem,
+        *,
+        place: Place,
+        prompt: Prompt | None = None,
+        thinking: Thinking | None = None,
+    ) -> Draft:
         """A whole solution, in one call. ``prompt``: the problem's, where not given. Raises EngineError."""
-        return await self._write(problem, prompt or Prompt(problem.prompt), Draft(), self.temperature, (), place)
+        asked = prompt or Prompt(problem.prompt)
+        return await self._write(problem, asked, Draft(), self.temperature, (), place, thinking)
 
     async def step(
         self, problem: Problem, draft: Draft, *, place: Place, temperature: float | None = None
@@ -57,6 +69,7 @@ class Policy:
         temperature: float,
         delimiters: tuple[str, ...],
         place: Place,
+        thinking: Thinking | None = None,
     ) -> Draft:
         made = await self.recorder.generate(
             self.engine,
@@ -65,11 +78,20 @@ class Policy:
             max_tokens=problem.max_tokens - draft.tokens,
             temperature=temperature,
             stop=(*delimiters, *self.task.ends),
+            thinking=thinking,
         )
+        if delimiters and not made.stop_told:
+            raise DeadEngineError(
+                f"the server of {self.engine.model} does not say which stop string ended a text",
+                "stop_reason (vLLM) or matched_stop (SGLang) in its answer",
+                "use such a server, or a strategy that writes whole solutions",
+            )
         tokens = draft.tokens + made.generated_tokens
         text, goes_on = draft.text + made.text, made.text.endswith(delimiters)
-        ended = not goes_on or tokens >= problem.max_tokens or self.task.complete(text)
-        return Draft(text, tokens, ended, draft.scores, place, made.finish_reason == "length")
+        settled = made.finish_reason if made.finish_reason in (REFUSED, CUT_PROMPT) else None
+        ended = not goes_on or tokens >= problem.max_tokens or self.task.complete(text) or settled is not None
+        cut = made.finish_reason == "length"
+        return Draft(text, tokens, ended, draft.scores, place, cut, made.thinking, settled)
 
 
 async def judge(

@@ -75,6 +75,7 @@ class Strategy:
     model: which of a study's models it is for, where the study does not say.
     sampled: whether it draws at a temperature that can be chosen.
     answers: whether its solutions are answers, and not drawn for another purpose.
+    continues: whether it asks the policy to go on with a text that it has begun, which a chat server cannot.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Strategy:
     model: str = "small"
     sampled: bool = True
     answers: bool = True
+    continues: bool = False
 
     def cells(self, entry: Entry) -> list[Parameters]:
         """Its own parameters in each cell that a study's entry asks for. Raises DataError naming a wrong key."""

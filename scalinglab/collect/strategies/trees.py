@@ -254,6 +254,7 @@ _BALANCED = Strategy(
     verifier="guides",
     reading=_balanced,
     size=_balanced_size,
+    continues=True,
 )
 for _solve, _ahead in ((beam_search, False), (lookahead, True), (dvts, False)):
     _own = (_solve.__name__, _ahead)
