@@ -1,6 +1,7 @@
 """The HTTP engine against a real server that answers as each test tells it to."""
 
 import asyncio
+import gzip
 import json
 import socket
 import time
@@ -9,9 +10,9 @@ from email.utils import formatdate
 
 import pytest
 
-from scalinglab.collect.http_engine import HttpEngine, HttpSettings
+from scalinglab.collect.http.engine import HttpEngine, HttpSettings
 from scalinglab.collect.protocol import Generated, Rewarded, Scored
-from scalinglab.errors import EngineError
+from scalinglab.errors import DeadEngineError, EngineError
 
 FAST = HttpSettings(timeout=5, attempts=5, first_wait=0.01, longest_wait=0.05, in_flight=8)
 CHOICE = {"text": "4;", "finish_reason": "stop", "stop_reason": None}
@@ -87,13 +88,14 @@ async def dies(server, _reader, _writer):
     server.die()
 
 
-def run(replies, ask, settings=FAST):
+def run(replies, ask, settings=FAST, **options):
     """What ``ask(engine, servers)`` makes of an engine on servers with these lists of replies."""
+    options = {"server": "vllm", "key": "secret", **options}
 
     async def go():
         async with AsyncExitStack() as stack:
             servers = [await stack.enter_async_context(Server(*each)) for each in replies]
-            engine = HttpEngine([server.url for server in servers], "m", settings=settings, key="secret")
+            engine = HttpEngine([server.url for server in servers], "m", settings=settings, **options)
             stack.push_async_callback(engine.close)
             return await ask(engine, *servers)
 
@@ -109,15 +111,61 @@ def same(found, expected):
     assert found.seconds > 0
 
 
-def test_the_servers_say_what_they_are_where_they_can():
-    async def ask(engine, *servers):
-        return (await engine.about()).software, [one.asked[0][0] for one in servers]
+MODELS = sends(answer={"data": [{"id": "m", "owned_by": "vllm"}]})
+VERSION = sends(answer={"version": "0.11.0"})
+BARE, WHOLE = (sends(answer={"tokens": [1], "token_strs": strs}) for strs in (["a"], ["<s>", "a"]))
 
-    known = [sends(answer={"version": "0.11.0"})]
-    for other in ([sends(404, b"no such page")], [sends(answer=b"<html>")], [sends(answer=[1])], [dies]):
-        found, paths = run([known, other, known], ask)
-        assert found == "vllm 0.11.0, an OpenAI-compatible server"
-        assert paths == ["/version"] * 3
+
+def test_a_server_says_what_it_is_and_what_it_puts_before_a_prompt():
+    async def ask(engine, server):
+        about = await engine.about()
+        for prompt in ("2+2=?", "<s>2+2=?"):
+            await generate(engine, prompt=prompt)
+        return about, [path for path, *_ in server.asked], [body for _, body, _ in server.asked[-2:]]
+
+    about, paths, bodies = run([[MODELS, VERSION, BARE, WHOLE, sends()]], ask, server=None)
+    assert (about.software, about.begins, about.replicas) == ("vllm 0.11.0", "<s>", 1)
+    assert paths[:4] == ["/v1/models", "/version", "/tokenize", "/tokenize"]
+    assert [body["add_special_tokens"] for body in bodies] == [True, False]  # added, and never twice
+
+
+@pytest.mark.parametrize("page", [sends(404, b"no such page"), sends(answer=b"<html>"), sends(answer=[1])])
+def test_a_server_that_does_not_say_what_it_is_is_sent_what_every_server_takes(page):
+    async def ask(engine, server):
+        about = await engine.about()
+        await generate(engine)
+        return about, server.asked[-1][1]
+
+    about, body = run([[page, sends()]], ask, server=None)
+    assert about.software == "an OpenAI-compatible server"
+    assert any("server's own" in note for note in about.notes)
+    assert set(body) == {"model", "prompt", "max_tokens", "temperature", "seed"}
+
+
+def test_a_server_without_the_model_is_named_with_those_it_has():
+    with pytest.raises(DeadEngineError, match="serves no model 'm'; expected one of n; mend served"):
+        run([[sends(answer={"data": [{"id": "n", "owned_by": "vllm"}]})]], lambda e, _: e.about(), server=None)
+
+
+def test_an_engine_counts_its_replicas():
+    async def ask(engine, *_):
+        return (await engine.about()).replicas
+
+    assert run([[MODELS, VERSION, BARE, WHOLE]] * 2, ask, server=None, replicas=3) == 6
+
+
+def test_a_problem_stays_with_one_server():
+    async def ask(engine, *servers):
+        for _ in range(3):
+            calls = [
+                engine.generate("1", max_tokens=1, temperature=1, seed=i, problem=str(i % 8)) for i in range(64)
+            ]
+            await asyncio.gather(*calls)
+        return [{body["seed"] % 8 for _, body, _ in server.asked} for server in servers]
+
+    one, other = run([[sends()], [sends()]], ask, HttpSettings(in_flight=64))
+    assert not one & other
+    assert len(one) == len(other) == 4
 
 
 def test_a_completion_is_asked_for_in_full_and_its_usage_recorded():
@@ -155,10 +203,10 @@ def test_half_a_surrogate_pair_is_replaced_so_that_the_text_can_be_sent_again():
 
 
 @pytest.mark.parametrize("details", [{}, {"prompt_tokens_details": None}, {"prompt_tokens_details": {}}])
-def test_cached_tokens_are_none_where_the_server_reports_none(details):
+def test_cached_tokens_are_unknown_where_the_server_reports_none(details):
     usage = {"prompt_tokens": 7, "completion_tokens": 2, **details}
     found = run([[sends(answer={"choices": [CHOICE], "usage": usage})]], lambda engine, _: generate(engine))
-    assert found.cached_tokens == 0
+    assert found.cached_tokens is None
 
 
 @pytest.mark.parametrize(
@@ -206,10 +254,68 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_a_failed_attempt_is_made_again(failure):
     async def ask(engine, server):
+        await generate(engine)
         return await generate(engine, stop=[";"]), len(server.asked)
 
-    found, asked = run([[failure, failure, sends()]], ask)
-    assert (found.text, asked) == ("4;", 3)
+    found, asked = run([[sends(), failure, failure, sends()]], ask)
+    assert (found.text, asked) == ("4;", 4)
+
+
+UNSOUND = {
+    name: FAILURES[name]
+    for name in ("page", "truncated JSON", "list", "null", "no usage", "empty usage", "no choice", "no text")
+} | {
+    "an error": sends(answer={"error": {"message": "load it first"}}),
+    "0 tokens": sends(answer={"choices": [CHOICE], "usage": {"prompt_tokens": 7, "completion_tokens": 0}}),
+}
+
+
+@pytest.mark.parametrize("failure", UNSOUND.values(), ids=UNSOUND)
+def test_a_server_that_never_answered_soundly_is_not_asked_again(failure):
+    async def ask(engine, server):
+        with pytest.raises(DeadEngineError) as failed:
+            await generate(engine)
+        return str(failed.value), server
+
+    line, server = run([[failure]], ask)
+    assert len(server.asked) == 1
+    assert line.startswith(f"m: {server.url}/v1/completions gave ")
+
+
+LIES = {
+    "negative": {"prompt_tokens": 7, "completion_tokens": -2},
+    "a text": {"prompt_tokens": "7", "completion_tokens": 2},
+    "no prompt": {"prompt_tokens": 0, "completion_tokens": 2},
+    "nothing written": {"prompt_tokens": 7, "completion_tokens": 0},
+    "a half": {"prompt_tokens": 7, "completion_tokens": 2.5},
+    "cached": {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}},
+    "thinking": {"prompt_tokens": 7, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 3}},
+    "total": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 8},
+}
+
+
+@pytest.mark.parametrize("usage", LIES.values(), ids=LIES)
+def test_counts_that_cannot_be_end_the_study_at_once_however_well_it_went_before(usage):
+    async def ask(engine, server):
+        await generate(engine)
+        with pytest.raises(DeadEngineError, match="usage"):
+            await generate(engine)
+        return len(server.asked)
+
+    assert run([[sends(), sends(answer={"choices": [CHOICE], "usage": usage})]], ask) == 2
+
+
+@pytest.mark.parametrize("says", ["n", "models/n", "m2"])
+def test_another_model_than_the_one_asked_ends_the_study(says):
+    with pytest.raises(DeadEngineError, match=f"asked for model 'm', it answers as '{says}'"):
+        run([[sends(answer={**ANSWER, "model": says})]], lambda engine, _: generate(engine))
+    allowed = run([[sends(answer={**ANSWER, "model": says})]], lambda e, _: generate(e), answers_as=says)
+    assert allowed.text == "4"[:1] + ";"
+
+
+@pytest.mark.parametrize("says", ["m", "m-2024-08-06", "m:latest"])
+def test_a_model_may_answer_with_its_version(says):
+    assert run([[sends(answer={**ANSWER, "model": says})]], lambda engine, _: generate(engine)).text == "4;"
 
 
 def test_a_server_that_hangs_is_left_and_asked_again():
@@ -223,17 +329,18 @@ def test_a_server_that_hangs_is_left_and_asked_again():
 
 def test_attempts_are_bounded_and_end_in_one_line_of_three_parts():
     async def ask(engine, server):
-        with pytest.raises(EngineError) as failed:
+        with pytest.raises(DeadEngineError) as failed:
             await generate(engine)
         return str(failed.value), len(server.asked)
 
-    line, asked = run([[sends(503, b"loading\nthe model")]], ask)
+    told = []
+    line, asked = run([[sends(503, b"loading\nthe model secret")]], ask, tell=told.append)
     assert asked == FAST.attempts
-    assert line.startswith("m failed in 5 attempts on 1 server(s), last http://127.0.0.1:")
-    assert (
-        "/v1/completions: HTTP 503 loading the model; expected a server that answers; see the server's log" in line
-    )
+    assert line.startswith("m failed 5 times in a row, last http://127.0.0.1:")
+    assert ": HTTP 503 loading the model ***; expected a server that answers; see the server's log" in line
     assert "\n" not in line
+    assert len(told) == 1
+    assert told[0].endswith("HTTP 503 loading the model ***; asked again")
 
 
 def test_a_refused_connection_says_so():
@@ -247,20 +354,61 @@ def test_a_refused_connection_says_so():
             finally:
                 await engine.close()
 
-        with pytest.raises(
-            EngineError, match=r"5 attempts on 1 server\(s\), last .*/v1/completions: ConnectError"
-        ):
+        with pytest.raises(DeadEngineError, match=r"5 times in a row, last http://[^ ]* no connection \(Conn"):
             asyncio.run(ask())
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422])
 def test_a_request_the_server_refuses_is_not_made_again(status):
     async def ask(engine, server):
-        with pytest.raises(EngineError, match=rf"refused a request to m: HTTP {status} too long; expected"):
+        with pytest.raises(EngineError, match=rf"refused a request to m: HTTP {status} no such thing; expected"):
             await generate(engine)
         return len(server.asked)
 
-    assert run([[sends(status, b"too long")]], ask) == 1
+    assert run([[sends(status, b"no such thing")]], ask) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [b"This model's maximum context length is 8 tokens", b"exceed_context_size_error"]
+)
+def test_a_prompt_that_is_too_long_is_refused_and_the_next_one_is_not(words):
+    async def ask(engine, server):
+        return [await generate(engine) for _ in range(2)], len(server.asked)
+
+    (first, second), asked = run([[sends(400, words), sends()]], ask)
+    assert (first.finish_reason, first.text, first.prompt_tokens, first.generated_tokens) == ("refused", "", 0, 0)
+    assert (second.text, asked) == ("4;", 2)
+
+
+def test_no_redirect_is_followed():
+    with pytest.raises(DeadEngineError, match="HTTP 302"):
+        run([[sends(302, b"", Location="http://127.0.0.1:1/v1")]], lambda engine, _: generate(engine))
+
+
+def test_an_answer_is_read_within_a_limit(monkeypatch):
+    monkeypatch.setattr("scalinglab.collect.http.client.MOST", 1000)
+    bomb = gzip.compress(json.dumps(ANSWER | {"more": "x" * 10**6}).encode())
+
+    async def ask(engine, _server):
+        await generate(engine)
+        return await generate(engine)
+
+    for reply in (sends(answer=bomb, Content_Encoding="gzip"), sends(answer=ANSWER | {"more": "x" * 2000})):
+        told = []
+        assert run([[sends(), reply, sends()]], ask, tell=told.append).text == "4;"
+        assert "more than" in told[0]
+
+
+def test_a_packed_answer_is_unpacked():
+    packed = sends(answer=gzip.compress(json.dumps(ANSWER).encode()), Content_Encoding="gzip")
+    assert run([[packed]], lambda engine, _: generate(engine)).text == "4;"
+
+
+@pytest.mark.parametrize("key", ["a\r\nb", "a\nb", "a\0b"])
+def test_a_key_that_cannot_be_sent_is_not_shown(key):
+    with pytest.raises(DeadEngineError, match="cannot be asked with this key") as failed:
+        run([[sends()]], lambda engine, _: generate(engine), key=key)
+    assert key not in str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +439,7 @@ def test_a_retry_after_that_says_nothing_is_an_ordinary_failure():
 
 
 def test_a_rest_longer_than_the_timeout_stops_the_run():
-    with pytest.raises(EngineError, match="asking to wait 3600 s"):
+    with pytest.raises(DeadEngineError, match="asking to wait 3600 s"):
         run([[sends(429, Retry_After=3600)]], lambda engine, _: generate(engine))
 
 
@@ -396,11 +544,26 @@ def test_a_closed_engine_says_so():
         await engine.close()
         await generate(engine)
 
-    with pytest.raises(EngineError, match="m is closed; expected an open engine"):
+    with pytest.raises(EngineError, match="is closed; expected an open engine"):
         run([[sends()]], ask)
 
 
-@pytest.mark.parametrize("urls", [[], ["localhost:8000"]])
-def test_what_is_no_url_is_refused(urls):
-    with pytest.raises(EngineError, match="URL"):
-        HttpEngine(urls, "m")
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000", "http://[::1", "http://h:99999", "http://", "ftp://h", "http://h o", "http://h\n", "", "x"],
+)
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(EngineError, match="as a server; expected a URL"):
+        HttpEngine([url], "m")
+
+
+def test_no_url_at_all_is_refused():
+    with pytest.raises(EngineError, match="no URL of a server"):
+        HttpEngine([], "m")
+
+
+@pytest.mark.parametrize("url", ["http://me:pass@h", "http://me@h", "http://h?key=pass", "http://h/v1#pass"])
+def test_a_url_with_a_secret_is_refused_in_a_line_that_says_where_keys_belong(url):
+    with pytest.raises(EngineError, match="key_env") as failed:
+        HttpEngine([url], "m")
+    assert "pass" not in str(failed.value).replace("password", "")

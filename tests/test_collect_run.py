@@ -541,6 +541,6 @@ def test_the_testbed_is_graded():
 
 
 def test_importing_the_collector_loads_no_engine():
-    code = "import sys, scalinglab.collect; print({'vllm', 'httpx', 'torch'} & set(sys.modules))"
+    code = "import sys, scalinglab.collect; print({'vllm', 'aiohttp', 'torch'} & set(sys.modules))"
     with script(code) as run:
         assert run.communicate()[0].strip() == "set()"

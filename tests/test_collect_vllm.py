@@ -23,7 +23,7 @@ if importlib.util.find_spec("vllm") is None:
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
-from scalinglab.collect.http_engine import HttpEngine
+from scalinglab.collect.http.engine import HttpEngine
 from scalinglab.collect.vllm_engine import open_vllm, settings_for
 from scalinglab.errors import EngineError
 from scalinglab.testbed.vocabulary import (

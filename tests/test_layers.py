@@ -27,7 +27,7 @@ HOMES = {
     "matplotlib": "plots",
     "statsmodels": "fits",
     "vllm": "collect",
-    "httpx": "collect",
+    "aiohttp": "collect",
     "torch": "testbed",
     "transformers": "testbed collect",
     "math_verify": "tasks",

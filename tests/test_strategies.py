@@ -149,7 +149,7 @@ def test_families_differ_in_what_does_not_grow_with_the_budget():
 
 
 def test_what_asks_the_record_alone_imports_no_engine_nor_plots():
-    heavy = "('httpx', 'vllm', 'torch', 'transformers', 'matplotlib', 'scipy.stats', 'math_verify')"
+    heavy = "('aiohttp', 'vllm', 'torch', 'transformers', 'matplotlib', 'scipy.stats', 'math_verify')"
     code = f"import sys, scalinglab.collect.strategies; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

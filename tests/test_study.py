@@ -622,7 +622,7 @@ def test_ctrl_c_stops_with_one_line_and_the_same_command_ends_as_an_unbroken_run
 def test_a_study_can_be_read_without_any_engine_or_torch():
     code = (
         "import sys, scalinglab.study; "
-        "print([m for m in ('vllm', 'httpx', 'torch', 'transformers', 'tqdm') if m in sys.modules])"
+        "print([m for m in ('vllm', 'aiohttp', 'torch', 'transformers', 'tqdm') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

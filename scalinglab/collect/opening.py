@@ -28,10 +28,10 @@ async def open_engine(
     """
     if url:
         try:
-            from scalinglab.collect.http_engine import HttpEngine
+            from scalinglab.collect.http.engine import HttpEngine
         except ImportError as error:
             raise DataError(
-                "httpx is not installed", "it for a model with url", "pip install 'scalinglab[collect]'"
+                "aiohttp is not installed", "it for a model with url", "pip install 'scalinglab[collect]'"
             ) from error
         return HttpEngine(url, model, name=name, key=key)
     from scalinglab.collect.vllm_engine import open_vllm

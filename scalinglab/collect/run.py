@@ -13,7 +13,7 @@ from typing import Any
 
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
-from scalinglab.collect.strategies import Draft, Policy, Strategy, find, judge
+from scalinglab.collect.strategies import Draft, Policy, Strategy, apart, find, judge
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.verifiers import Verifier
 from scalinglab.errors import DataError, DeadEngineError, EngineError
@@ -113,6 +113,7 @@ async def solve(
     drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
     every = options.get("aggregate", "last") != "last"
     others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
+    drafts = [apart(draft, problem.prompt) for draft in drafts]
     texts = list(dict.fromkeys((draft.text, draft.cut) for draft in drafts if draft.settled is None))
     grades = await together(task.grade(problem, text, cut=cut) for text, cut in texts)
     graded = dict(zip(texts, grades, strict=True))

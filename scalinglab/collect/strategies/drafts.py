@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, Engine, Thinking
 from scalinglab.collect.recording import Place, Prompt, Recorder
 from scalinglab.collect.task import Problem, Task
+from scalinglab.collect.thoughts import opens, split
 from scalinglab.collect.verifiers import Verifier
 from scalinglab.errors import DeadEngineError
 
@@ -51,7 +52,8 @@ class Policy:
     ) -> Draft:
         """A whole solution, in one call. ``prompt``: the problem's, where not given. Raises EngineError."""
         asked = prompt or Prompt(problem.prompt)
-        return await self._write(problem, asked, Draft(), self.temperature, (), place, thinking)
+        draft = await self._write(problem, asked, Draft(), self.temperature, (), place, thinking)
+        return apart(draft, asked.text)
 
     async def step(
         self, problem: Problem, draft: Draft, *, place: Place, temperature: float | None = None
@@ -92,6 +94,14 @@ class Policy:
         ended = not goes_on or tokens >= problem.max_tokens or self.task.complete(text) or settled is not None
         cut = made.finish_reason == "length"
         return Draft(text, tokens, ended, draft.scores, place, cut, made.thinking, settled)
+
+
+def apart(draft: Draft, prompt: str) -> Draft:
+    """The draft, its thoughts apart from its answer, where it has written them into its text."""
+    if draft.thinking:
+        return draft
+    thinking, answer = split(draft.text, opens(prompt))
+    return replace(draft, text=answer, thinking=thinking) if thinking or answer != draft.text else draft
 
 
 async def judge(

@@ -1,0 +1,1 @@
+"""Models behind HTTP: any server that is asked as OpenAI's are, by completions or by chat."""

@@ -1,0 +1,143 @@
+"""One question, asked of one server after another until there is a sound answer, or none can be had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from scalinglab.collect.http.answers import UnsoundError
+from scalinglab.collect.http.client import AttemptError, Client, Reply, dead
+from scalinglab.collect.http.refusals import Refusal, refusal
+from scalinglab.collect.http.servers import HttpSettings, Server, Servers, Tell
+from scalinglab.errors import EngineError
+
+_T = TypeVar("_T")
+_AGAIN = (408, 425, 429)
+
+
+class Asking:
+    """The servers of one model, and how they are asked."""
+
+    def __init__(
+        self, urls: Sequence[str], *, name: str, key: str | None, settings: HttpSettings, tell: Tell | None
+    ) -> None:
+        self.name = name
+        self.servers = Servers(list(urls), settings, name=name, tell=tell)
+        self.client = Client(timeout=settings.timeout, key=key)
+        self._settings = settings
+
+    async def post(
+        self,
+        path: str,
+        body: Callable[[], Mapping[str, Any]],
+        read: Callable[[str, Any], _T],
+        *,
+        problem: str = "",
+        renamed: Callable[[], None] | None = None,
+    ) -> _T | None:
+        """What ``read`` makes of the first sound answer; None where the prompt itself is refused.
+
+        body: made anew for each attempt. renamed: called where max_tokens goes by its other name.
+        Raises EngineError where this request has failed too often, DeadEngineError where any would.
+        """
+        tried: Counter[str] = Counter()
+        while True:
+            async with self.servers.one(problem) as server:
+                try:
+                    sent = body()
+                    reply = await self.client.ask("POST", server.url + path, sent)
+                    server.reached = True
+                    if reply.good:
+                        result = self._sound(server, path, reply, read)
+                        server.well()
+                        return result
+                    if self._refused(server, path, reply, renamed if "max_tokens" in sent else None):
+                        server.well()
+                        return None
+                except AttemptError as failed:
+                    tried[server.url] += failed.wait is None
+                    self.servers.failed(server, failed)
+                    if tried[server.url] >= self._settings.attempts:
+                        raise self._given_up(server, failed) from failed
+
+    async def get(self, server: Server, path: str) -> Any | None:
+        """A document that one server may have; None where it has none. Raises DeadEngineError."""
+        while True:
+            await asyncio.sleep(server.rest)
+            try:
+                reply = await self.client.ask("GET", server.url + path)
+            except AttemptError as failed:
+                self.servers.failed(server, failed)
+                continue
+            server.reached = True
+            if reply.status in (401, 403):
+                raise self._never(server, path, reply)
+            if reply.status in _AGAIN or reply.status == 503:
+                self.servers.failed(server, AttemptError(self._quoted(reply), wait=reply.wait))
+                continue
+            try:
+                return reply.document() if reply.good else None
+            except ValueError:
+                return None
+
+    def _sound(self, server: Server, path: str, reply: Reply, read: Callable[[str, Any], _T]) -> _T:
+        """What is read from an answer. What no parser can read may be a proxy's, and is asked for again where the
+        server has answered soundly before."""
+        try:
+            return read(server.url, reply.document())
+        except UnsoundError as error:
+            reason, lie = str(error), error.lie
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            reason, lie = f"an unusable answer ({type(error).__name__} {error}): {reply.text}", False
+        reason = self.client.quoted(reason)
+        if server.sound and not lie:
+            raise AttemptError(reason)
+        raise dead(
+            f"{self.name}: {server.url}{path} gave {reason}",
+            "an answer as OpenAI's API describes it",
+            "mend the server or what the study says of it; start the same command again to go on",
+        )
+
+    def _refused(self, server: Server, path: str, reply: Reply, renamed: Callable[[], None] | None) -> bool:
+        """Whether it is the prompt that is refused; False where the request is to be made again. Raises else."""
+        if reply.status in _AGAIN or reply.status >= 500:
+            if (reply.wait or 0) <= self._settings.timeout:
+                raise AttemptError(self._quoted(reply), wait=reply.wait)
+            raise dead(
+                f"{self.name}: {server.url}{path}: {self._quoted(reply)}, asking to wait {reply.wait:.0f} s",
+                f"a wait of at most {self._settings.timeout:g} s",
+                "try again after it, or raise timeout",
+            )
+        meaning = refusal(reply.status, reply.text)
+        if meaning is Refusal.PROMPT:
+            self.servers.say(f"{server.url} refused a prompt: {self._quoted(reply)}")
+            return True
+        if meaning is Refusal.RENAMED and renamed is not None:
+            renamed()
+            return False
+        if meaning is Refusal.REQUEST:
+            raise EngineError(
+                f"{server.url}{path} refused a request to {self.name}: {self._quoted(reply)}",
+                "a request that the server can meet",
+                "mend what it names",
+            )
+        raise self._never(server, path, reply)
+
+    def _never(self, server: Server, path: str, reply: Reply) -> EngineError:
+        return dead(
+            f"{server.url}{path} refused a request to {self.name}: {self._quoted(reply)}",
+            "a server that takes this key, this model and this path",
+            "mend what it names (key_env, served, url, api), then start the same command again",
+        )
+
+    def _given_up(self, server: Server, failed: AttemptError) -> EngineError:
+        return EngineError(
+            f"{self.name} failed {self._settings.attempts} times on one request, last on {server.url}: {failed}",
+            "a server that answers it",
+            "see the server's log, lower requests or raise timeout; start the same command again to go on",
+        )
+
+    def _quoted(self, reply: Reply) -> str:
+        return self.client.quoted(f"HTTP {reply.status} {reply.text}").strip()

@@ -1,0 +1,272 @@
+"""The engine behind HTTP: one model on any server that is asked as OpenAI's are, or on several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, checked, completion_of, usage_of
+from scalinglab.collect.http.asking import Asking
+from scalinglab.collect.http.looking import look, named
+from scalinglab.collect.http.profiles import PROFILES
+from scalinglab.collect.http.scores import rewards_of, scores_of
+from scalinglab.collect.http.servers import HttpSettings, Tell
+from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, About, Generated, Rewarded, Scored, Thinking, single
+from scalinglab.errors import EngineError
+from scalinglab.samples import sound
+
+__all__ = ["HttpEngine", "HttpSettings"]
+_T = TypeVar("_T")
+Api = Literal["completions", "chat"]
+_TOP = 20
+"""Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
+
+
+class HttpEngine:
+    """One model behind one URL or several; see the Engine protocol. One sample a request, a seed in each.
+
+    A problem stays with one server. Any may fail for a while: its requests move to the others, or wait; ``tell``
+    is told. Token counts are the server's (``usage``); what it does not report is None.
+
+    model: its name to the servers; name: the one it is recorded under. api: "completions", which go on with any
+    text, or "chat", by the server's own template. server: a name of ``profiles.PROFILES``; where not given,
+    ``about`` finds out, and before that nothing is taken for granted. replicas: copies of the model at each URL.
+    answers_as: the name under which it answers, where that is another. extra: what else is put into each request.
+    Raises EngineError for what is no URL, or no server that is known.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        model: str,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        api: Api = "completions",
+        server: str | None = None,
+        replicas: int = 1,
+        answers_as: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        settings: HttpSettings | None = None,
+        tell: Tell | None = None,
+    ) -> None:
+        if server is not None and server not in PROFILES:
+            raise EngineError(f"server {server!r}", f"one of {', '.join(PROFILES)}", "name one, or leave it out")
+        self._served, self._name, self._chat = model, name or model, api == "chat"
+        self._asking = Asking(urls, name=self._name, key=key, settings=settings or HttpSettings(), tell=tell)
+        self._known, self._replicas = server is not None, replicas
+        self._profile = PROFILES[server or "other"]
+        self._answers_as = answers_as or (None if self._profile.renames else model)
+        self._extra = dict(extra or {})
+        self._begins: str | None = None
+        self._limit, self._ids, self._said = "max_tokens", dict[str, int](), set[str]()
+
+    @property
+    def model(self) -> str:
+        """The model's name, as it is recorded."""
+        return self._name
+
+    @property
+    def continues(self) -> bool:
+        """By completions only: a chat server begins a turn of its own."""
+        return not self._chat
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        stop: Sequence[str] = (),
+        thinking: Thinking | None = None,
+        problem: str = "",
+    ) -> Generated:
+        """One completion, or one answer by chat. Where the server refuses the prompt, so does the completion.
+
+        Raises EngineError, also where this server cannot be told how long to think.
+        """
+        options = {"temperature": temperature, "seed": seed, **({"stop": list(stop)} if stop else {})}
+        options |= self._thinking(thinking)
+        start = perf_counter()
+
+        def body() -> dict[str, Any]:
+            return self._request(prompt, {self._limit: max_tokens, **options})
+
+        def read(url: str, document: Any) -> Generated:
+            usage = usage_of(self._from_model(checked(document)))
+            said = chat_of(document, usage) if self._chat else completion_of(document)
+            return self._generated(prompt, stop, said, usage, url, perf_counter() - start)
+
+        def renamed() -> None:
+            self._limit = "max_completion_tokens"
+            self._once("max_tokens is refused: max_completion_tokens is sent in its place")
+
+        path = "/v1/chat/completions" if self._chat else "/v1/completions"
+        found = await self._asking.post(path, body, read, problem=problem, renamed=renamed)
+        if found is not None:
+            return found
+        return Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
+
+    async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
+        """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
+        ids = [await self._id(token) for token in tokens] if self._profile.scores else []
+        named = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True} if ids else {}
+        body = self._completion(prompt, {"max_tokens": 1, "temperature": 0, "logprobs": _TOP, **named})
+        start = perf_counter()
+
+        def read(_: str, document: Any) -> Scored:
+            usage = usage_of(self._from_model(checked(document)))
+            found = scores_of(document, tokens, ids, model=self.model, most=_TOP)
+            return Scored(found, usage.prompt, usage.cached, perf_counter() - start)
+
+        return self._wanted(
+            await self._asking.post("/v1/completions", lambda: body, read, problem=problem), prompt
+        )
+
+    async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:
+        """The rewards of a pooling model (vLLM's /pooling)."""
+        body = {"model": self._served, "input": prompt, "add_special_tokens": self._bare(prompt)}
+        start = perf_counter()
+
+        def read(_: str, document: Any) -> Rewarded:
+            usage = usage_of(self._from_model(checked(document)))
+            return Rewarded(rewards_of(document), usage.prompt, usage.cached, perf_counter() - start)
+
+        return self._wanted(await self._asking.post("/pooling", lambda: body, read, problem=problem), prompt)
+
+    async def about(self) -> About:
+        """Ask every server what it is and whether it serves the model. Raises EngineError where one does not."""
+        found = await look(self._asking, self._served, None if not self._known else self._profile)
+        self._profile = found.profile
+        if self._profile.renames and self._answers_as == self._served:
+            self._answers_as = None
+        begins = await self._beginning() if self._profile.begins and not self._chat else None
+        self._begins = begins
+        notes = [*self._profile.left, *found.notes]
+        if self._profile.cached:
+            notes.append(f"cached tokens are reported only by some servers: {self._profile.cached}")
+        return About(
+            found.software, self._replicas * len(self._asking.servers.all), begins, tuple(dict.fromkeys(notes))
+        )
+
+    async def count(self, text: str) -> int | None:
+        """The tokens of a text, by the server's own tokenizer, no special one added; None where it has none."""
+        if self._profile.tokenize is None:
+            return None
+        return len(await self._tokens(text))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._asking.client.close()
+
+    def _request(self, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._chat:
+            return self._completion(prompt, options)
+        messages = [{"role": "user", "content": prompt}]
+        return {"model": self._served, "messages": messages, **options, **self._profile.sampling, **self._extra}
+
+    def _completion(self, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        body = {"model": self._served, "prompt": prompt, **options, **self._profile.sampling}
+        if self._profile.begins:
+            body["add_special_tokens"] = self._bare(prompt)
+        return {**body, **self._profile.verbatim, **self._extra}
+
+    def _bare(self, prompt: str) -> bool:
+        """Whether the tokenizer's own beginning is to be put before a prompt."""
+        return bool(self._begins) and not prompt.startswith(str(self._begins))
+
+    def _thinking(self, thinking: Thinking | None) -> dict[str, Any]:
+        if thinking is None:
+            return {}
+        if thinking.effort is not None:
+            return {"reasoning_effort": thinking.effort}
+        if self._profile.budget is None:
+            raise EngineError(
+                f"a thinking budget of {thinking.budget} tokens for {self.model} on {self._profile.name}",
+                "a server with one (vLLM), or efforts",
+                "force the budget (forcing = true), or ask for efforts",
+            )
+        return {self._profile.budget: thinking.budget}
+
+    def _generated(
+        self, prompt: str, stop: Sequence[str], said: Said, usage: Usage, url: str, seconds: float
+    ) -> Generated:
+        written = bool(said.text or said.thinking)
+        if written and usage.generated == 0:
+            raise UnsoundError(f"usage: 0 completion tokens for a text ({said.text!r:.60})", lie=True)
+        if said.unknown is not None:
+            self._once(f"finish_reason {said.unknown!r} is taken for a complete answer")
+        finish, ending = said.finish, said.ending or ""
+        kept = self._profile.keeps_stop and said.text.endswith(tuple(stop))
+        told = not stop or kept or said.ending is not None or finish != "stop"
+        words = len(prompt.split())
+        if usage.prompt < words and finish != REFUSED:
+            self._once(f"{url} read {usage.prompt} tokens of {words} words: was the prompt cut?")
+            finish = CUT_PROMPT
+        text = "" if finish == REFUSED else sound(said.text) + (ending if stop else "")
+        return Generated(
+            text,
+            usage.prompt,
+            usage.generated,
+            usage.cached,
+            finish,
+            seconds,
+            sound(said.thinking),
+            usage.thinking,
+            told,
+        )
+
+    def _from_model(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The document, if it is by the model that was asked. Raises UnsoundError where another answered."""
+        says = document.get("model")
+        if not isinstance(says, str) or not says:
+            return document
+        if self._answers_as is None:
+            self._answers_as = says
+        if not named(self._answers_as, says):
+            raise UnsoundError(
+                f"asked for model {self._answers_as!r}, it answers as {says!r} (answers_as allows it)", lie=True
+            )
+        return document
+
+    async def _beginning(self) -> str:
+        """The text of the special tokens that the tokenizer puts before a text."""
+
+        async def strings(special: bool) -> list[str]:
+            body = {"model": self._served, "prompt": "a", "add_special_tokens": special, "return_token_strs": True}
+            told = await self._asking.post("/tokenize", lambda: body, lambda _, answer: answer["token_strs"])
+            return [] if told is None else [str(one) for one in told]
+
+        bare, whole = await strings(False), await strings(True)
+        return "".join(whole[: len(whole) - len(bare)]) if bare and whole[-len(bare) :] == bare else ""
+
+    async def _id(self, token: str) -> int:
+        if token not in self._ids:
+            self._ids[token] = single(token, await self._tokens(token), self.model)
+        return self._ids[token]
+
+    async def _tokens(self, text: str) -> list[int]:
+        special = "add_special" if self._profile.tokenize == "content" else "add_special_tokens"
+        body = {"model": self._served, str(self._profile.tokenize): text, special: False}
+
+        def read(_: str, answer: Any) -> list[int]:
+            found = [int(token) for token in answer["tokens"]]
+            if text and not found:
+                raise UnsoundError(f"its /tokenize finds 0 tokens in {text!r:.60}: it reads another key", lie=True)
+            return found
+
+        return self._wanted(await self._asking.post("/tokenize", lambda: body, read), text)
+
+    def _wanted(self, found: _T | None, prompt: str) -> _T:
+        if found is None:
+            raise EngineError(
+                f"{self.model} refuses a prompt of {len(prompt)} characters", "one within its limits", "shorten it"
+            )
+        return found
+
+    def _once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._asking.servers.say(line)

@@ -1,0 +1,65 @@
+"""What servers say they are, before anything is asked of their model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalinglab.collect.http.asking import Asking
+from scalinglab.collect.http.client import dead
+from scalinglab.collect.http.profiles import OTHER, Profile, profile_of
+from scalinglab.collect.http.servers import Server
+
+_VERSIONS = {"vllm": "/version", "sglang": "/get_server_info", "ollama": "/api/version"}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The kind of all servers, what they are in words, and what is to be said of them."""
+
+    profile: Profile
+    software: str
+    notes: tuple[str, ...] = ()
+
+
+async def look(asking: Asking, model: str, known: Profile | None) -> Looked:
+    """Ask each server which models it has, and which version it is. ``known``: their kind, where that was given.
+
+    Raises DeadEngineError where one cannot be reached or does not serve the model, or two are of different kinds.
+    """
+    found = [await _one(asking, server, model, known) for server in asking.servers.all]
+    kinds = {one.profile.name for one in found}
+    if len(kinds) > 1:
+        raise dead(f"{asking.name} on servers of {' and '.join(sorted(kinds))}", "servers of one kind", "name one")
+    software = ", ".join(dict.fromkeys(one.software for one in found))
+    return Looked(found[0].profile, software, tuple(note for one in found for note in one.notes))
+
+
+def named(asked: str, says: str) -> bool:
+    """Whether a name is the one that was asked for: itself, or it with a version or a tag (gpt-4o-2024-08-06)."""
+    return says == asked or says.startswith((f"{asked}-", f"{asked}:")) or asked.rpartition("/")[2] == says
+
+
+async def _one(asking: Asking, server: Server, model: str, known: Profile | None) -> Looked:
+    listed = _listed(await asking.get(server, "/v1/models"))
+    owner = next((one.get("owned_by") for one in listed if isinstance(one.get("owned_by"), str)), None)
+    profile = known or profile_of(owner)
+    names = [str(one["id"]) for one in listed if "id" in one]
+    has = any(named(model, name) for name in names)
+    if names and not has and profile is not OTHER and known is None:
+        raise dead(
+            f"{asking.name}: {server.url} serves no model {model!r}",
+            f"one of {', '.join(names[:9])}",
+            "mend served (or model)",
+        )
+    path = _VERSIONS.get(profile.name)
+    told = None if path is None else await asking.get(server, path)
+    version = told.get("version") if isinstance(told, dict) else None
+    kind = "an OpenAI-compatible server" if profile is OTHER else profile.name
+    notes = (f"{server.url} does not list a model {model!r}",) if names and not has else ()
+    return Looked(profile, f"{kind} {version}" if isinstance(version, str) else kind, notes)
+
+
+def _listed(document: Any) -> list[dict[str, Any]]:
+    data = document.get("data") if isinstance(document, dict) else None
+    return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
