@@ -87,6 +87,8 @@ OPTIONS = {
     "lookahead": {"beams": 4, "width": 2, "steps": 2},
     "dvts": {"beams": 8, "width": 2},
     "rebase": {"beams": 8},
+    "think": {"samples": 4, "effort": 8, "forcing": True},
+    "early_stopping": {"samples": 8},
 }
 EACH = pytest.mark.parametrize("strategy", OPTIONS)
 SEARCHES = pytest.mark.parametrize("strategy", ["beam_search", "lookahead", "dvts", "rebase"])
@@ -613,7 +615,8 @@ def test_calls_do_not_depend_on_the_order_in_which_they_end(strategy):
 @EACH
 def test_seeds_follow_from_the_unit_and_the_place_alone(strategy):
     one, same = (Search(strategy, babble, opinion, **OPTIONS[strategy]) for _ in range(2))
-    other = Search(strategy, babble, opinion, **OPTIONS[strategy], aggregate="min")
+    changed = {"batch": 8} if strategy == "early_stopping" else {"aggregate": "min"}
+    other = Search(strategy, babble, opinion, **OPTIONS[strategy], **changed)
     assert sorted(one.policy.seeds) == sorted(same.policy.seeds)
     sampled = [seed for seed in one.policy.seeds if seed]
     assert len(set(sampled)) == len(sampled)
@@ -721,6 +724,8 @@ def test_the_first_error_of_work_in_flight_comes_alone_and_stops_the_rest():
         ("lookahead", {"beams": 16, "width": 4, "steps": 3}, 64),
         ("dvts", {"beams": 16, "width": 4}, 16),
         ("rebase", {"beams": 16}, 16),
+        ("think", {"samples": 8, "effort": 1024}, 8),
+        ("early_stopping", {"samples": 40, "threshold": 0.9}, 40),
     ],
 )
 def test_budgets_are_in_samples(strategy, parameters, samples):
@@ -738,6 +743,10 @@ def test_budgets_are_in_samples(strategy, parameters, samples):
         ("beam_search", {"beams": 16, "width": 3}),
         ("beam_search", {"beams": 16, "width": "half"}),
         ("lookahead", {"beams": 16, "width": 4, "steps": 0}),
+        ("think", {"samples": 8, "effort": -1}),
+        ("think", {"samples": 8, "effort": 8, "waits": -1}),
+        ("early_stopping", {"samples": 8, "threshold": 1}),
+        ("early_stopping", {"samples": 8, "batch": 0}),
     ],
 )
 def test_parameters_that_make_no_budget_are_refused(strategy, parameters):

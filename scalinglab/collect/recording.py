@@ -69,8 +69,16 @@ class Recorder:
         temperature: float,
         stop: Sequence[str] = (),
         thinking: Thinking | None = None,
+        role: str | None = None,
+        thoughts: bool | None = None,
+        limit: str = "length",
     ) -> Generated:
-        """One completion, charged to the unit's role. Raises EngineError, also where the engine gives it up."""
+        """One completion, charged to ``role``, by default the unit's.
+
+        thoughts: whether all of it is thought, or none, where whoever asks knows; None: as the engine says. limit:
+        the finish reason that is recorded where ``max_tokens`` end it, such as "budget" of a thought before an
+        answer. Raises EngineError, also where the engine gives it up.
+        """
         order = self._next(place)
         seed = derived(self.key, *order) if temperature > 0 else 0
         ask = partial(
@@ -82,7 +90,9 @@ class Recorder:
             thinking=thinking,
             problem=self.problem,
         )
-        result: Generated = await self._once(engine, prompt, self.role, order, ask)
+        result: Generated = await self._once(
+            engine, prompt, role or self.role, order, ask, thoughts=thoughts, limit=limit
+        )
         if result.finish_reason == "abort":
             raise EngineError(
                 f"{engine.model} aborted a completion", "one that stops or reaches its length", "resume the run"
@@ -121,11 +131,17 @@ class Recorder:
         return place, self._asked[place] - 1
 
     async def _once(
-        self, engine: Engine, prompt: Prompt, role: str, order: tuple[Place, int], ask: partial[_Answer]
+        self,
+        engine: Engine,
+        prompt: Prompt,
+        role: str,
+        order: tuple[Place, int],
+        ask: partial[_Answer],
+        **told: Any,
     ) -> Any:
         key = (engine.model, prompt.text, ask.func.__name__, *ask.keywords.values())
         if key not in self._made:
-            self._made[key] = _Made(order, role, engine, prompt, asyncio.ensure_future(ask(prompt.text)))
+            self._made[key] = _Made(order, role, engine, prompt, asyncio.ensure_future(ask(prompt.text)), **told)
         made = self._made[key]
         made.order = min(made.order, order)  # whoever of two asked first is a matter of luck
         return await made.answer
@@ -138,6 +154,8 @@ class _Made:
     engine: Engine
     prompt: Prompt
     answer: asyncio.Future[Any]
+    thoughts: bool | None = None
+    limit: str = "length"
 
     def call(self, question: int | None, held: int | None) -> Call:
         """The record of this call: ``question`` tokens state the problem, ``held`` an ideal cache would hold."""
@@ -145,8 +163,10 @@ class _Made:
         question = None if question is None else min(question, result.prompt_tokens)
         generated, scored, reason, thinking = 0, 1, "stop", None
         if isinstance(result, Generated):
-            generated, scored, reason = result.generated_tokens, 0, result.finish_reason
-            thinking = result.thinking_tokens
+            generated, scored, thinking = result.generated_tokens, 0, result.thinking_tokens
+            reason = self.limit if result.finish_reason == "length" else result.finish_reason
+            if self.thoughts is not None:
+                thinking = generated if self.thoughts else 0
         elif isinstance(result, Rewarded):
             scored = len(result.rewards)
         return Call(
@@ -184,7 +204,8 @@ def _held(made: Sequence[_Made]) -> list[str]:
         # Of a sorted list, the neighbours of a text share the longest beginnings with it.
         shared = max((_shared(text, near) for near in texts[max(0, at - 1) : at + 1]), default=0)
         held.append(text[: max(shared, len(one.prompt.question))])
-        insort(texts, text + getattr(one.answer.result(), "text", ""))
+        written = one.answer.result()
+        insort(texts, text + getattr(written, "thinking", "") + getattr(written, "text", ""))
     return held
 
 

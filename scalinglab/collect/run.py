@@ -141,7 +141,7 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
     _one_of(unit.problem, task.problems, "problem")
     _one_of(unit.model, engines, "model")
     strategy, options = find(unit.strategy), _options(unit)
-    if strategy.continues and not engines[unit.model].continues:
+    if strategy.goes_on(options) and not engines[unit.model].continues:
         raise DataError(
             f"{unit.strategy} of {unit.model}, whose server goes on with no text that it has begun",
             'a server asked by completions (api = "completions")',

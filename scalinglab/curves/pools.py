@@ -13,10 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples import AGGREGATES, Run
+from scalinglab.samples import AGGREGATES, ANSWERED, Run
 
-ANSWERED = ("right", "partial", "wrong", "ungraded")
-"""Grades of samples whose answer was read."""
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 

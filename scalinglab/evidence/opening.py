@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalinglab.collect.strategies import known
 from scalinglab.errors import DataError
 from scalinglab.evidence.joined import joined
 from scalinglab.evidence.record import Evidence, Tokens
@@ -108,7 +109,7 @@ def _of_run(
     answered = sorted(map(str, run.units["model"].unique()))
     small = _named(small, answered) or _only(run, "policy")
     large = _named(large, answered) or _only(run, "large")
-    run = _cast(run, {small: "policy", large: "large"})
+    run = _as_read(_cast(run, {small: "policy", large: "large"}))
     planned = {} if plan is None else specs_in(plan.models)
     verifiers = dict(plan.verifiers) if plan is not None else _verifiers(run)
     called = sorted(map(str, run.calls["model"].unique())) if len(run.calls) else []
@@ -143,6 +144,14 @@ def _cast(run: Run, roles: Mapping[str | None, str]) -> Run:
         return frame
 
     return Run(cast(run.units), cast(run.calls), run.solutions)
+
+
+def _as_read(run: Run) -> Run:
+    """The run with each strategy under the name by which its samples are read (see ``Strategy.read_as``)."""
+    names = {name: known(name).read_as or name for name in run.units["strategy"].unique()}
+    if all(name == other for name, other in names.items()):
+        return run
+    return Run(run.units.assign(strategy=run.units["strategy"].map(names)), run.calls, run.solutions)
 
 
 def _only(run: Run, role: str) -> str | None:

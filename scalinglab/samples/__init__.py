@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scalinglab.samples.importers.reading import read_logs
     from scalinglab.samples.importers.record import Asked, Importer, Log, importers
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
-    from scalinglab.samples.records import GRADES, ROLES, Call, Run, Solution, Unit, sound
+    from scalinglab.samples.records import ANSWERED, GRADES, ROLES, Call, Run, Solution, Unit, sound
     from scalinglab.samples.references import REFERENCES, read_references, write_references
     from scalinglab.samples.store import RunStore
     from scalinglab.samples.tables import read_samples
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGGREGATES",
+    "ANSWERED",
     "GRADES",
     "PLAN",
     "REFERENCES",

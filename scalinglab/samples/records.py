@@ -18,6 +18,8 @@ from scalinglab.samples.reported import REPORTED, with_later
 _SIDES = {"prompt": "prompt", "generated": "completion"}
 ROLES = ("policy", "large", "verifier", "reviser")
 GRADES = ("right", "partial", "wrong", "unparsed", "truncated", "refused", "cut prompt", "error", "ungraded")
+ANSWERED = ("right", "partial", "wrong", "ungraded")
+"""Grades of samples whose answer was read: these vote."""
 
 
 @dataclass(frozen=True)

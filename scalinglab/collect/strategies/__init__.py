@@ -22,7 +22,9 @@ from scalinglab.collect.strategies.record import (
     register,
 )
 from scalinglab.collect.strategies.sampling import greedy, parallel, revisions
+from scalinglab.collect.strategies.thinking import think
 from scalinglab.collect.strategies.trees import ROUNDS, allocate, beam_search, dvts, lookahead, rebase
+from scalinglab.collect.strategies.voting import early_stopping, stays_ahead
 
 __all__ = [
     "OUTCOME",
@@ -39,6 +41,7 @@ __all__ = [
     "apart",
     "beam_search",
     "dvts",
+    "early_stopping",
     "find",
     "greedy",
     "judge",
@@ -48,4 +51,6 @@ __all__ = [
     "rebase",
     "register",
     "revisions",
+    "stays_ahead",
+    "think",
 ]

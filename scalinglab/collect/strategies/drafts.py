@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, Engine, Thinking
+from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, Engine, Generated, Thinking
 from scalinglab.collect.recording import Place, Prompt, Recorder
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.thoughts import opens, split
@@ -20,7 +20,7 @@ class Draft:
     tokens: generated for it. ended: it is complete, as the model or the task says, or its tokens ran out.
     scores: the verifier's, a step. place: where it was last written to. cut: its tokens ran out
     before the model closed it. thinking: what was thought before the text. settled: its grade, where none need be
-    found: of ``samples.GRADES``.
+    found: of ``samples.GRADES``. parted: its text holds no thoughts any more.
     """
 
     text: str = ""
@@ -31,6 +31,7 @@ class Draft:
     cut: bool = False
     thinking: str = ""
     settled: str | None = None
+    parted: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,15 @@ class Policy:
         place: Place,
         prompt: Prompt | None = None,
         thinking: Thinking | None = None,
+        thought: Draft | None = None,
     ) -> Draft:
-        """A whole solution, in one call. ``prompt``: the problem's, where not given. Raises EngineError."""
-        asked = prompt or Prompt(problem.prompt)
-        draft = await self._write(problem, asked, Draft(), self.temperature, (), place, thinking)
+        """A whole solution, in one call. ``prompt``: the problem's, where not given. Raises EngineError.
+
+        thought: what was thought before it, in calls of its own, and is closed in the prompt.
+        """
+        asked, told = prompt or Prompt(problem.prompt), None if thought is None else False
+        begun = thought or Draft()
+        draft = await self._write(problem, asked, begun, self.temperature, (), place, thinking, thoughts=told)
         return apart(draft, asked.text)
 
     async def step(
@@ -72,6 +78,7 @@ class Policy:
         delimiters: tuple[str, ...],
         place: Place,
         thinking: Thinking | None = None,
+        thoughts: bool | None = None,
     ) -> Draft:
         made = await self.recorder.generate(
             self.engine,
@@ -81,6 +88,7 @@ class Policy:
             temperature=temperature,
             stop=(*delimiters, *self.task.ends),
             thinking=thinking,
+            thoughts=thoughts,
         )
         if delimiters and not made.stop_told:
             raise DeadEngineError(
@@ -90,18 +98,34 @@ class Policy:
             )
         tokens = draft.tokens + made.generated_tokens
         text, goes_on = draft.text + made.text, made.text.endswith(delimiters)
-        settled = made.finish_reason if made.finish_reason in (REFUSED, CUT_PROMPT) else None
+        settled = settled_by(made)
         ended = not goes_on or tokens >= problem.max_tokens or self.task.complete(text) or settled is not None
         cut = made.finish_reason == "length"
-        return Draft(text, tokens, ended, draft.scores, place, cut, made.thinking, settled)
+        return Draft(text, tokens, ended, draft.scores, place, cut, draft.thinking + made.thinking, settled)
+
+
+def settled_by(made: Generated) -> str | None:
+    """The grade that a completion has whatever it says; None: it is graded."""
+    return made.finish_reason if made.finish_reason in (REFUSED, CUT_PROMPT) else None
+
+
+async def scored(
+    problem: Problem, draft: Draft, policy: Policy, verifier: Verifier | None, aggregate: str
+) -> Draft:
+    """The draft with a verifier's scores of its last step, or of each where the aggregate asks for them."""
+    if verifier is None:
+        return draft
+    every = aggregate != "last"
+    scores = await judge(problem, draft, policy, verifier, place=draft.place, every=every)
+    return replace(draft, scores=scores)
 
 
 def apart(draft: Draft, prompt: str) -> Draft:
     """The draft, its thoughts apart from its answer, where it has written them into its text."""
-    if draft.thinking:
+    if draft.thinking or draft.parted:
         return draft
     thinking, answer = split(draft.text, opens(prompt))
-    return replace(draft, text=answer, thinking=thinking) if thinking or answer != draft.text else draft
+    return replace(draft, text=answer, thinking=thinking, parted=True)
 
 
 async def judge(

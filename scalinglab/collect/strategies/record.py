@@ -30,6 +30,10 @@ class Entry(Protocol):
         """Whole numbers, one or more."""
         ...
 
+    def texts(self, key: str, default: Any = ...) -> Any:
+        """A list of texts, one or more, none empty."""
+        ...
+
     def real(self, key: str, default: Any = ...) -> Any:
         """A number >= 0."""
         ...
@@ -40,6 +44,10 @@ class Entry(Protocol):
 
     def flag(self, key: str, default: bool) -> bool:
         """True or false."""
+        ...
+
+    def wrong(self, key: str, value: object, allowed: str) -> DataError:
+        """The error that a key has a value it cannot have."""
         ...
 
 
@@ -75,7 +83,10 @@ class Strategy:
     model: which of a study's models it is for, where the study does not say.
     sampled: whether it draws at a temperature that can be chosen.
     answers: whether its solutions are answers, and not drawn for another purpose.
-    continues: whether it asks the policy to go on with a text that it has begun, which a chat server cannot.
+    continues: whether it asks the policy to go on with a text that it has begun, which a chat server cannot; or
+        the parameter that says so.
+    read_as: the strategy as whose its samples are read, told apart by their parameters: "parallel" of samples that
+        are independent and nothing but the model's own. "": as themselves.
     """
 
     name: str
@@ -89,7 +100,8 @@ class Strategy:
     model: str = "small"
     sampled: bool = True
     answers: bool = True
-    continues: bool = False
+    continues: bool | str = False
+    read_as: str = ""
 
     def cells(self, entry: Entry) -> list[Parameters]:
         """Its own parameters in each cell that a study's entry asks for. Raises DataError naming a wrong key."""
@@ -102,6 +114,12 @@ class Strategy:
         if self.size is not None:
             return self.size(parameters)
         return prod(whole(self.name, parameters, scale) for scale in self.scales)
+
+    def goes_on(self, parameters: Parameters) -> bool:
+        """Whether it asks the policy to go on with a text that it has begun."""
+        if isinstance(self.continues, str):
+            return bool(parameters.get(self.continues, False))
+        return self.continues
 
     def block_of(self, parameters: Parameters) -> int | None:
         """Samples of one block; None where nothing below its budget is read."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain as chained
 
 from scalinglab.collect.recording import Place, together
-from scalinglab.collect.strategies.drafts import Draft, Policy, judge
+from scalinglab.collect.strategies.drafts import Draft, Policy, scored
 from scalinglab.collect.strategies.record import (
     Entry,
     Parameters,
@@ -43,7 +43,7 @@ async def parallel(
     async def one(sample: int) -> Draft:
         place = Place(sample=sample)
         draft = await policy.solve(problem, place=place)
-        return await _scored(problem, draft, policy, verifier, aggregate)
+        return await scored(problem, draft, policy, verifier, aggregate)
 
     return await together(map(one, range(samples)))
 
@@ -69,22 +69,12 @@ async def revisions(
             place = Place(round=i, chain=number, sample=number * length + i)
             prompt = policy.task.revision_prompt(problem, [draft.text for draft in drafts])
             drafts.append(await policy.solve(problem, place=place, prompt=prompt))
-        return await together(_scored(problem, draft, policy, verifier, aggregate) for draft in drafts)
+        return await together(scored(problem, draft, policy, verifier, aggregate) for draft in drafts)
 
     return list(chained.from_iterable(await together(map(chain, range(chains)))))
 
 
-async def _scored(
-    problem: Problem, draft: Draft, policy: Policy, verifier: Verifier | None, aggregate: str
-) -> Draft:
-    if verifier is None:
-        return draft
-    every = aggregate != "last"
-    scores = await judge(problem, draft, policy, verifier, place=draft.place, every=every)
-    return replace(draft, scores=scores)
-
-
-def _most(entry: Entry) -> list[Parameters]:
+def most(entry: Entry) -> list[Parameters]:
     """The largest budget alone: every smaller one is read from it."""
     return [{"samples": max(entry.numbers("budgets"))}]
 
@@ -108,7 +98,7 @@ def _answers(parameters: Parameters) -> int:
 
 
 register(Strategy("greedy", greedy, block=1, reading=lambda _: [{}], sampled=False))
-_PARALLEL = register(Strategy("parallel", parallel, ("samples",), block=1, reading=_most))
+_PARALLEL = register(Strategy("parallel", parallel, ("samples",), block=1, reading=most))
 register(replace(_PARALLEL, name="difficulty", answers=False))
 register(
     Strategy(
