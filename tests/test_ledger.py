@@ -117,6 +117,7 @@ BEAM = (
 )
 WRITE_5_AFTER_15 = 4 * (BODY + LOGIT) + (4 * 15 + triangle(4)) * PAIR
 READ_LAST_OF_15 = BODY + 15 * PAIR + LOGIT
+WRITE_6_AFTER_15 = 5 * (BODY + LOGIT) + (5 * 15 + triangle(5)) * PAIR
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,28 @@ def test_a_verifier_pays_for_each_logit_that_is_read():
 def test_a_verifier_that_writes_a_critique_pays_for_all_but_its_first_token():
     critic = (UNIT, [replace(CHECK, generated_tokens=5)])
     assert spent(critic, under="small-pays") == (5 + 4) * ALL_2N
+
+
+# Three judgements of one solution: a prompt of 15, 10 of it the question, and 6 written; no logit is read.
+JUDGED = replace(CHECK, prompt_tokens=15, generated_tokens=6, scored_tokens=0)
+READ_LAST_OF_15 = BODY + 15 * PAIR + LOGIT
+WRITE_6_AFTER_15 = 5 * (BODY + LOGIT) + (5 * 15 + triangle(5)) * PAIR
+AGAIN = replace(JUDGED, reusable_tokens=5, cached_tokens=15)
+
+
+@pytest.mark.parametrize(
+    ("rule", "cost"),
+    [
+        ("paper", 0),
+        ("paper-verifier", (5 + 3 * 6) * ALL_2N),
+        ("small-pays", (5 + 3 * 6) * ALL_2N),
+        # The prompt is read once, its last token by each, which emits the first of six.
+        ("exact", READ_15 + 2 * READ_LAST_OF_15 + 3 * WRITE_6_AFTER_15),
+    ],
+)
+def test_a_judge_that_writes_pays_for_what_it_writes_as_a_policy_does(rule, cost):
+    judged = (UNIT, [JUDGED, replace(AGAIN, sample=1), replace(AGAIN, sample=2)])
+    assert spent(judged, under=rule) == cost
 
 
 # A revision: the first answer stays in the context, then two words that ask for a better one.

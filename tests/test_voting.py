@@ -86,3 +86,23 @@ def test_its_samples_stand_for_nothing_but_all_of_them():
     assert one.family(options) == {"threshold": 0.9, "batch": 2}
     with pytest.raises(DataError, match="expected a probability from"):
         one.budget({**options, "threshold": 0.4})
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+    def letters(prompt, seed):  # noqa: ARG001
+        return f"{'445'[seed % 3]};"
+
+    units = [
+        Unit("run", "scripted", "p", "policy", "small", "early_stopping", {"samples": n, "batch": 2}, n)
+        for n in (4, 8, 16)
+    ]
+
+    def run(name, chosen, **options):
+        with RunStore(tmp_path / name) as store:
+            asyncio.run(collect(chosen, {"small": ScriptedEngine(letters, **options)}, {}, ScriptedTask(), store))
+            found = store.read()
+        return found.solutions.sort_values(["unit", "position"]).reset_index(drop=True)
+
+    whole = run("whole", units)
+    run("broken", units[1:2], waits=0.001)
+    assert run("broken", units, waits=0.001).equals(whole)

@@ -7,6 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.collect.benchmark import BenchmarkTask, chat_template, open_benchmark
     from scalinglab.collect.grading import Grader
+    from scalinglab.collect.judging import JUDGE, JudgeVerifier
     from scalinglab.collect.protocol import About, Engine, Generated, Rewarded, Scored, Thinking
     from scalinglab.collect.recording import Place, Prompt, Recorder
     from scalinglab.collect.run import Progress, check, collect
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "JUDGE",
     "MATH_SHEPHERD",
     "RLHFLOW",
     "STRATEGIES",
@@ -35,6 +37,7 @@ __all__ = [
     "ExactVerifier",
     "Generated",
     "Grader",
+    "JudgeVerifier",
     "NoisyVerifier",
     "Place",
     "Policy",

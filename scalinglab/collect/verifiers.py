@@ -93,7 +93,7 @@ class TokenVerifier:
             good, bad = scored.logprobs
             return _probability(_sigmoid(good - bad), self.engine)
 
-        return tuple(await together(one(self.ask(problem, part)) for part in _parts(steps, every)))
+        return tuple(await together(one(self.ask(problem, part)) for part in parts_of(steps, every)))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class RewardVerifier:
             return self._read(rewarded.rewards, 1 if self.outcome else len(part))
 
         if self.outcome:
-            return sum(await together(one(part) for part in _parts(steps, every)), ())
+            return sum(await together(one(part) for part in parts_of(steps, every)), ())
         return await one(steps)
 
     def _read(self, rewards: Sequence[float], wanted: int) -> tuple[float, ...]:
@@ -143,7 +143,7 @@ class ExactVerifier:
         place: Place,  # noqa: ARG002
         every: bool = False,
     ) -> tuple[float, ...]:
-        return tuple([float(await self.check(problem, part)) for part in _parts(steps, every)])
+        return tuple([float(await self.check(problem, part)) for part in parts_of(steps, every)])
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class NoisyVerifier:
         )
 
 
-def _parts(steps: Sequence[str], every: bool) -> list[Sequence[str]]:
+def parts_of(steps: Sequence[str], every: bool) -> list[Sequence[str]]:
     """All the steps; with ``every`` the first one, the first two, ..., and all."""
     return [steps[: i + 1] for i in range(0 if every else len(steps) - 1, len(steps))]
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from scalinglab.collect.strategies import known
 from scalinglab.errors import DataError
 from scalinglab.evidence.specs import find_spec
 from scalinglab.ledger import Tuning
@@ -138,7 +139,7 @@ class Evidence:
             keys = own.loc[own["strategy"] == strategy, "key"]
             made = calls[calls["unit"].isin(keys) & (calls["role"] != "verifier")]
             solved = int(self.run.solutions["unit"].isin(keys).sum())
-            if strategy not in SAMPLED:  # an answer of these takes as many samples as its budget says
+            if not (strategy in SAMPLED or known(strategy).draws):  # of these a budget says how many samples it is
                 solved = int(own.loc[own["strategy"] == strategy, "budget"].sum())
             if solved and made["generated_tokens"].sum():
                 return float(made["generated_tokens"].sum()) / solved

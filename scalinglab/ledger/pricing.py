@@ -140,9 +140,9 @@ def _charged(take: _Take, convention: Convention) -> _Take:
     question_from, rest_from = _starts(take, convention)
     if convention.prompts == "free":
         question_from, rest_from = question, np.where(take["verifier"], rest_from, prompt)
-    # A verifier's first token is read off the logits of its prompt: the reading has paid for it.
     steps = flops.decode_steps(generated, convention)
-    steps = np.where(take["verifier"], np.maximum(generated - 1, 0), steps)
+    # Where a verifier's logits are read, its first token is off its prompt's: the reading has paid for it.
+    steps = np.where(take["verifier"] & (take["scored_tokens"] > 0), np.maximum(generated - 1, 0), steps)
     for _, freed in _freed(take, convention):
         question_from, rest_from = np.where(freed, question, question_from), np.where(freed, prompt, rest_from)
         steps = np.where(freed, 0, steps)

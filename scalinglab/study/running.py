@@ -13,6 +13,7 @@ from scalinglab.collect import (
     BenchmarkTask,
     Engine,
     ExactVerifier,
+    JudgeVerifier,
     NoisyVerifier,
     Progress,
     RewardVerifier,
@@ -26,6 +27,7 @@ from scalinglab.collect.opening import open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
+from scalinglab.outside import imported
 from scalinglab.samples import Plan, Unit, write_references
 from scalinglab.study.folder import held, note
 from scalinglab.study.plan import Probe, located, plan_of
@@ -166,7 +168,13 @@ def _verifier(
                 "use a model as the verifier",
             )
         return ExactVerifier(exact)
+    if ":" in settings.kind:
+        engine = None if settings.model is None else engines[settings.model]
+        made: Verifier = imported(settings.kind, "verifier")(engine, task, **settings.options)
+        return made
     engine, ask = engines[str(settings.model)], settings.template or task.verifier_prompt
+    if settings.kind == "judge":
+        return JudgeVerifier(engine, ask, **settings.options)
     if settings.kind == "reward":
         return RewardVerifier(engine, ask, outcome=settings.outcome)
     return TokenVerifier(engine, ask, good=settings.good, bad=settings.bad)

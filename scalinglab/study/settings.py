@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from scalinglab.collect import MATH_SHEPHERD, RLHFLOW, Template
+from scalinglab.collect import JUDGE, MATH_SHEPHERD, RLHFLOW, Template
+from scalinglab.collect.judging import NUMBER, VERDICT
 from scalinglab.collect.strategies import STRATEGIES, Strategy, find
 from scalinglab.collect.vllm_start import EngineSettings
 from scalinglab.errors import DataError
+from scalinglab.outside import imported
 from scalinglab.samples import AGGREGATES
 from scalinglab.samples.document import Table
 
 POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
 """The models that solve problems, and the role each is recorded under; prm and orm verify."""
 MODELS = (*POLICIES, "prm", "orm")
+KINDS = ("token", "reward", "judge", "exact", "noisy")
+"""Of verifiers, besides module:function."""
 TEMPLATES: Mapping[str, tuple[Template | None, str, str]] = {
     "task": (None, "<good>", "<bad>"),
     "math-shepherd": (MATH_SHEPHERD, "+", "-"),
@@ -45,7 +51,11 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class VerifierSettings:
-    """One verifier: read off ``model`` by tokens or rewards, the exact checker, or another's scores with noise."""
+    """One verifier: read off ``model`` by tokens or rewards, the exact checker, or another's scores with noise.
+
+    kind: or "judge", which ``model`` writes, or the "module:function" that makes it. options: what such a one
+    takes besides.
+    """
 
     name: str
     kind: str
@@ -56,6 +66,7 @@ class VerifierSettings:
     outcome: bool = False
     of: str | None = None
     flips: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,12 @@ def _verifiers(table: Entries, models: Mapping[str, ModelSettings]) -> dict[str,
 
 
 def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Sequence[str]) -> VerifierSettings:
-    kind = table.choice("kind", ("token", "reward", "exact", "noisy"), "token")
+    kind = table.values.get("kind")
+    if isinstance(kind, str) and ":" in kind:
+        return _outside(table, name, models)
+    kind = table.choice("kind", KINDS, "token")
+    if kind == "judge":
+        return _judge(table, name, models)
     template, good, bad = table.template() if kind in ("token", "reward") else (None, "", "")
     token, noisy = kind == "token", kind == "noisy"
     found = VerifierSettings(
@@ -172,6 +188,42 @@ def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Seque
         raise table.wrong("flips", found.flips, "a probability, 0 to 1")
     table.close()
     return found
+
+
+def _judge(table: Entries, name: str, models: Sequence[str]) -> VerifierSettings:
+    model, template = table.choice("model", models), table.texts_of("template", JUDGE)
+    scale = table.real("scale", None)
+    options = {
+        "votes": table.number("votes", 1),
+        "temperature": table.real("temperature", 1.0),
+        "max_tokens": table.number("max_tokens", 512),
+        "pattern": table.text("pattern", VERDICT if scale is None else NUMBER),
+        "scale": scale,
+    }
+    if scale is None:
+        options |= {"good": table.text("good", "yes"), "bad": table.text("bad", "no")}
+    if scale == 0:
+        raise table.wrong("scale", scale, "the highest number, above 0")
+    if options["votes"] > 1 and options["temperature"] == 0:
+        raise table.wrong("votes", options["votes"], "1 at temperature 0, at which all are alike")
+    try:
+        re.compile(options["pattern"])
+    except re.error as error:
+        raise table.wrong("pattern", options["pattern"], f"a regular expression ({error})") from error
+    table.close()
+    return VerifierSettings(name, "judge", model, template, options=options)
+
+
+def _outside(table: Entries, name: str, models: Sequence[str]) -> VerifierSettings:
+    """A verifier made by a function from outside: (engine, task, **options), which are its other keys."""
+    kind, model = table.text("kind"), table.choice("model", models, None)
+    options = {key: value for key, value in table.values.items() if key not in ("kind", "model")}
+    make = imported(kind, "verifier")
+    try:
+        inspect.signature(make).bind(None, None, **options)
+    except (TypeError, ValueError) as error:
+        raise table.wrong("kind", kind, f"a function of an engine, a task and these keys ({error})") from error
+    return VerifierSettings(name, kind, model, options=options)
 
 
 def _strategy(table: Entries, models: Mapping[str, Any], verifiers: Mapping[str, Any]) -> StrategySettings:
@@ -214,9 +266,14 @@ class Entries(Table):
         """A template by its name, or as a table of its strings; and its good and bad tokens."""
         if not isinstance(self.values.get("template"), dict):
             return TEMPLATES[self.choice("template", tuple(TEMPLATES), "task")]
-        parts = self.table("template")
+        return self.texts_of("template", Template()), "+", "-"
+
+    def texts_of(self, key: str, default: Template) -> Template:
+        """A template as a table of its strings, over those of a default."""
+        parts = self.table(key, {})
         given = {
-            f.name: parts.take(f.name, lambda v: isinstance(v, str), "a text", f.default) for f in fields(Template)
+            f.name: parts.take(f.name, lambda v: isinstance(v, str), "a text", getattr(default, f.name))
+            for f in fields(Template)
         }
         parts.close()
-        return Template(**given), "+", "-"
+        return Template(**given)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 
 from scalinglab.errors import DataError
+from scalinglab.outside import imported
 from scalinglab.tasks import mathematics
 from scalinglab.tasks.latex import tidy
 from scalinglab.tasks.numbers import Number, number, same_number, written
@@ -45,12 +45,7 @@ def kind_of(name: str) -> Kind:
     module, _, function = name.partition(":")
     if not (module and function):
         raise DataError(f"grading {name!r}", f"one of {', '.join(KINDS)}, or module:function", "mend grading")
-    try:
-        found = getattr(import_module(module), function)
-    except Exception as error:  # a module may raise what it likes
-        raise DataError(
-            f"grader {name!r} cannot be imported ({error})", "module:function", "put the module on PYTHONPATH"
-        ) from error
+    found = imported(name, "grader")
     return Kind(lambda gold, given: _own(found, gold, given), lambda _: True)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from math import prod
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from scalinglab.collect.strategies.drafts import Draft
 from scalinglab.errors import DataError
+from scalinglab.outside import imported
 
 Parameters = Mapping[str, Any]
 """A unit's own: those of its strategy's function, and perhaps "verifier" and "temperature"."""
@@ -102,6 +102,11 @@ class Strategy:
     answers: bool = True
     continues: bool | str = False
     read_as: str = ""
+
+    @property
+    def draws(self) -> bool:
+        """Whether each of its solutions is a sample of its budget, of which fewer may have been drawn."""
+        return self.scales == ("samples",) and self.selectors is not OUTCOME
 
     def cells(self, entry: Entry) -> list[Parameters]:
         """Its own parameters in each cell that a study's entry asks for. Raises DataError naming a wrong key."""
@@ -214,13 +219,7 @@ _OUTCOME = Strategy("outcome", _elsewhere, scales=("samples",), selectors=OUTCOM
 
 
 def _imported(name: str) -> Strategy:
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"strategy {name!r} cannot be imported ({error})", "module:attribute", "put the module on PYTHONPATH"
-        ) from error
+    found = imported(name, "strategy")
     if not isinstance(found, Strategy):
         kind = type(found).__name__
         raise DataError(f"strategy {name!r} is a {kind}", "a Strategy record", "make a Strategy of the function")
