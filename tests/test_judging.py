@@ -140,6 +140,8 @@ def test_a_study_names_what_a_judge_takes(tmp_path):
         ("scale = 0", "verifiers.judge.scale is 0; expected the highest number"),
         ('scale = 5\ngood = "x"', "verifiers.judge.good is no key"),
         ('template = {ends = "x"}', "verifiers.judge.template.ends is no key"),
+        ('good = "No"', "verifiers.judge.good is 'No'; expected another word than bad"),
+        ("temperature = inf", "verifiers.judge.temperature is inf; expected a number >= 0"),
         ("outcome = true", "verifiers.judge.outcome is no key"),
     ],
 )

@@ -225,6 +225,7 @@ def test_a_study_asks_for_budgets_or_efforts_each_with_so_many_samples(text, fou
         ),
         ('budgets = [1]\nthinking = [1]\nforcing = true\ntags = ["<t>"]', r"tags is \['<t>'\]; expected two"),
         ('budgets = [1]\nthinking = [1]\nforcing = true\ntags = ["<t>", " "]', "tags is .*; expected two"),
+        ('budgets = [1]\nthinking = [1]\nforcing = true\ntags = ["<t>", "<t>"]', "tags is .*; expected two"),
     ],
 )
 def test_what_a_study_cannot_say_of_thinking_names_its_key(text, says, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Self
 
 from scalinglab.errors import DataError
@@ -63,7 +64,7 @@ class Table:
         return tuple(self.take(key, _list_of(_whole(least)), f"a list of whole numbers >= {least}", default))
 
     def real(self, key: str, default: Any = _NONE) -> Any:
-        return self.take(key, lambda v: type(v) in (int, float) and v >= 0, "a number >= 0", default)
+        return self.take(key, lambda v: type(v) in (int, float) and 0 <= v < inf, "a number >= 0", default)
 
     def flag(self, key: str, default: bool) -> bool:
         return bool(self.take(key, lambda v: isinstance(v, bool), "true or false", default))

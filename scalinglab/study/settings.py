@@ -202,6 +202,8 @@ def _judge(table: Entries, name: str, models: Sequence[str]) -> VerifierSettings
     }
     if scale is None:
         options |= {"good": table.text("good", "yes"), "bad": table.text("bad", "no")}
+        if options["good"].casefold() == options["bad"].casefold():
+            raise table.wrong("good", options["good"], "another word than bad")
     if scale == 0:
         raise table.wrong("scale", scale, "the highest number, above 0")
     if options["votes"] > 1 and options["temperature"] == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -151,6 +152,7 @@ class Strategy:
         }
 
 
+_NAMED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _known: dict[str, Strategy] = {}
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(_known)
 """Every strategy that is registered, by name."""
@@ -189,8 +191,11 @@ def find(name: str) -> Strategy:
 
 
 def known(name: str) -> Strategy:
-    """What reads the strategy of a recorded unit: its own record, or that of an arm that others ran."""
-    return _known[name] if name in _known else replace(_OUTCOME, name=name)
+    """What reads the strategy of a recorded unit: its own record, or that of an arm that others ran.
+
+    Raises DataError where it is module:attribute, and cannot be imported here.
+    """
+    return find(name) if name in _known or _NAMED.fullmatch(name) else replace(_OUTCOME, name=name)
 
 
 def whole(strategy: str, parameters: Parameters, name: str) -> int:

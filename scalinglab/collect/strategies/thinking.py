@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from scalinglab.collect.protocol import Thinking
 from scalinglab.collect.recording import Place, Prompt, together
@@ -108,7 +109,7 @@ def _cells(entry: Entry) -> list[Parameters]:
     if names and (budgets or forcing):
         raise entry.wrong("efforts", names, "thinking in its place: budgets in tokens, which alone can be forced")
     if tags is not None and not _two(tags):
-        raise entry.wrong("tags", tags, "two: what opens a thought and what closes it")
+        raise entry.wrong("tags", tags, "two different ones: what opens a thought and what closes it")
     for key, value in (("waits", waits), ("tags", tags)):
         if value is not None and not forcing:
             raise entry.wrong(key, value, "none without forcing = true, or that beside it")
@@ -116,8 +117,9 @@ def _cells(entry: Entry) -> list[Parameters]:
     return [{**cell, "effort": effort, **own} for effort in sorted({*budgets, *names}) for cell in most(entry)]
 
 
-def _two(tags: object) -> bool:
-    return isinstance(tags, (list, tuple)) and len(tags) == 2 and all(str(tag).strip() for tag in tags)
+def _two(tags: Any) -> bool:
+    two = isinstance(tags, (list, tuple)) and len(tags) == 2
+    return two and len({str(tag).strip() for tag in tags} - {""}) == 2
 
 
 def _size(parameters: Parameters) -> int:
