@@ -1,20 +1,22 @@
 """What is collected, from study.toml to a comparison: efforts as imported ones, votes of unequal size."""
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from scripted import ScriptedEngine, arithmetic
+from scripted import ScriptedEngine, arithmetic, opinion
 
 from scalinglab import study
 from scalinglab.curves import arms_of
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import compare, curves
 from scalinglab.flops import CONVENTIONS
-from scalinglab.samples import read_run
+from scalinglab.samples import Call, RunStore, Solution, Unit, cut_solutions, read_run
+from scalinglab.specs import parse
 from scalinglab.study import running
 
 PAPER = [CONVENTIONS["paper"]]
@@ -74,14 +76,14 @@ def collected(text, tmp_path, monkeypatch):
         drawn = task
 
     async def open_engine(model, *, name, **_):  # noqa: ARG001
-        return Thinker(drawn, model=name)
+        return Thinker(drawn, model=name, good=opinion)
 
     monkeypatch.setattr(running, "open_engine", open_engine)
     asyncio.run(study.run_study(one, out))
     return out
 
 
-def rows_of(run):
+def rows_of(run, strategy):
     """A run as others would write it: a row an answer, with its effort."""
     units = run.units.set_index("key")
     written = run.calls.set_index(["unit", "sample"])["generated_tokens"]
@@ -89,7 +91,7 @@ def rows_of(run):
         {
             "model": units.loc[one["unit"], "model"],
             "problem": units.loc[one["unit"], "problem"],
-            "strategy": "greedy" if units.loc[one["unit"], "strategy"] == "greedy" else "parallel",
+            "strategy": {"think": strategy}.get(units.loc[one["unit"], "strategy"], "greedy"),
             "effort": str(units.loc[one["unit"], "options"].get("effort", "")),
             "answer": one["answer"],
             "grade": one["grade"],
@@ -100,11 +102,12 @@ def rows_of(run):
     )
 
 
-def test_collected_efforts_are_the_arms_that_imported_ones_are(tmp_path, monkeypatch):
+@pytest.mark.parametrize("strategy", ["parallel", "think"])
+def test_collected_efforts_are_the_arms_that_imported_ones_are(strategy, tmp_path, monkeypatch):
     out = collected(THINK, tmp_path, monkeypatch)
     run, own = read_run(out), open_evidence(out)
     assert set(run.units["strategy"]) == {"greedy", "think"}
-    table = rows_of(run)
+    table = rows_of(run, strategy)
     other = open_evidence(table, small="small", large="large", specs=own.specs)
     found, expected = (compare(one, rules=PAPER, bins=1) for one in (own, other))
     (line,) = [line for line in found.views[0].lines() if line.strategy == "think"]
@@ -129,6 +132,15 @@ def test_a_curve_over_collected_budgets_and_the_tokens_that_were_used(tmp_path, 
     assert sorted(set(zip(many["effort"], many["k"], strict=True))) == sorted(
         (effort, k) for effort in ("0", "8", "64") for k in (1, 2, 4)
     )
+
+
+def test_an_export_has_the_tokens_of_a_thought_beside_its_answer(tmp_path, monkeypatch):
+    out = collected(THINK, tmp_path, monkeypatch)
+    files = study.export_records(out, tmp_path / "records", command=["scalinglab"])
+    (lines,) = [path for path in files if path.suffix == ".jsonl" and "small" in str(path)]
+    told = [json.loads(line)["token_usage"] for line in lines.read_text().splitlines()]
+    assert Counter(one["reasoning_tokens"] for one in told) == {0: 48, 8: 48, 64: 48}
+    assert all(one["output_tokens"] > one["reasoning_tokens"] for one in told)
 
 
 def majority_right(answers, grades):
@@ -172,3 +184,68 @@ def test_votes_that_stop_early_have_a_verdict(tmp_path, monkeypatch):
     own = written.units.loc[written.units["model"] == "small", "key"]
     mean = written.calls[written.calls["unit"].isin(own)]["generated_tokens"].mean()
     assert evidence.written() == pytest.approx(mean), "R counts the tokens of a sample that was drawn"
+
+
+SEARCHES = """
+[models.prm]
+model = "testbed/base/prm"
+[verifiers.prm]
+model = "prm"
+[[strategies]]
+name = "beam_search"
+budgets = [4, 16]
+width = "sqrt"
+verifier = "prm"
+[[strategies]]
+name = "beam_search"
+budgets = [4, 16]
+verifier = "prm"
+[[strategies]]
+name = "lookahead"
+budgets = [8]
+verifier = "prm"
+[[strategies]]
+name = "lookahead"
+budgets = [16]
+steps = 3
+verifier = "prm"
+"""
+
+
+def test_both_widths_of_the_paper_and_both_lookaheads_are_lines_of_one_study(tmp_path, monkeypatch):
+    evidence = open_evidence(collected(SEARCHES, tmp_path, monkeypatch))
+    (view,) = compare(evidence, rules=PAPER, bins=1).views
+    assert {line.label: line.budgets.tolist() for line in view.lines()} == {
+        "beam_search width=sqrt, weighted by prm": [4, 16],
+        "beam_search width=4, weighted by prm": [4, 16],
+        "lookahead steps=1 width=4, weighted by prm": [8],
+        "lookahead steps=3 width=4, weighted by prm": [16],
+    }
+
+
+# A tree as it was recorded until a step said by itself that it was the last: the solutions of round 1 wait for a
+# round of end tokens, which prunes four to two and copies them; finals are numbered anew.
+OLD = Unit("run", "sums", "p", "policy", "small", "beam_search", {"beams": 4, "width": 2, "verifier": "prm"}, 4)
+
+
+def test_trees_of_the_old_kind_stay_readable(tmp_path):
+    steps = [Call("policy", "small", 10, 5, 10, cached_tokens=0, sample=i) for i in range(4)]
+    grown = [replace(call, prompt_tokens=15, reusable_tokens=5, cached_tokens=15, round=1) for call in steps]
+    ends = [replace(call, prompt_tokens=20, reusable_tokens=10, generated_tokens=1, round=2) for call in grown]
+    finals = [
+        Solution("t", answer, grade, [0.5, score], sample=i, round=2)
+        for i, (answer, grade, score) in enumerate(
+            [("4", "right", 0.6), ("4", "right", 0.6), ("5", "wrong", 0.8), ("5", "wrong", 0.8)]
+        )
+    ]
+    large = replace(OLD, role="large", model="large", strategy="greedy", parameters={}, budget=1)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.append(OLD, [*steps, *grown, *ends], finals)
+        store.append(large, [replace(steps[0], role="large", model="large")], [Solution("t", "4", "right")])
+    spec = parse("1e9@1e12")
+    evidence = open_evidence(tmp_path, specs={"small": spec, "large": spec, "prm": spec})
+    (arms,) = arms_of(evidence, PAPER, models=["small"])
+    assert arms.table[["strategy", "selector", "budget"]].to_numpy().tolist() == [["beam_search", "weighted", 4]]
+    assert arms.accuracy.tolist() == [[0.0]]
+    assert arms.flops.tolist() == [[2e9 * (4 * 5 + 4 * 5 + 4)]]
+    assert not cut_solutions(read_run(tmp_path)).any()

@@ -12,6 +12,7 @@ import pytest
 from scripted import ScriptedEngine
 
 from scalinglab import study
+from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import compare
 from scalinglab.flops import CONVENTIONS
@@ -77,3 +78,20 @@ def test_what_the_page_says_is_collected_and_compared(tmp_path, monkeypatch):
     assert any("weighted by judge" in label for label in labels)
     assert any("weighted by short" in label for label in labels)
     assert not any("short" in line.label for line in found.views[0].menu()), "nobody pays it, so it is no advice"
+
+
+def test_a_verifier_from_outside_that_fails_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("def made(engine, task, *, scale):\n    raise ValueError('no\\nscale')\n")
+    (tmp_path / "study.toml").write_text(
+        '[task]\nkind = "testbed"\nlevels = [[2, 2]]\ncount = 1\n[models.small]\nmodel = "testbed/base/small"\n'
+        '[verifiers.own]\nkind = "broken:made"\nscale = "x"\n'
+        '[[strategies]]\nname = "parallel"\nbudgets = [1]\nverifier = "own"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    async def open_engine(model, *, name, **_):  # noqa: ARG001
+        return ScriptedEngine({}, model=name)
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+    with pytest.raises(DataError, match=r"verifier own: broken:made fails \(no scale\); .*; mend verifiers.own"):
+        asyncio.run(study.run_study(study.read_study(tmp_path / "study.toml"), tmp_path / "run"))

@@ -12,7 +12,7 @@ GRADED = ("correct", "is_correct", "grade")
 """Whether an answer is right, in a table of samples; or its grade, one of ``samples.GRADES``."""
 RATE = ("rate", "accuracy", "pass_rate")
 """The share of right ones among n samples."""
-INDEPENDENT = ("parallel", "greedy", "difficulty")
+INDEPENDENT = ("parallel", "greedy", "difficulty", "think")
 """Strategies whose answers are single samples."""
 ARM = ("strategy", "effort", "budget", "verifier")
 """How an answer came to be."""

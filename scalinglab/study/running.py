@@ -169,12 +169,24 @@ def _verifier(
             )
         return ExactVerifier(exact)
     if ":" in settings.kind:
-        engine = None if settings.model is None else engines[settings.model]
-        made: Verifier = imported(settings.kind, "verifier")(engine, task, **settings.options)
-        return made
+        return _made(settings, None if settings.model is None else engines[settings.model], task)
     engine, ask = engines[str(settings.model)], settings.template or task.verifier_prompt
     if settings.kind == "judge":
         return JudgeVerifier(engine, ask, **settings.options)
     if settings.kind == "reward":
         return RewardVerifier(engine, ask, outcome=settings.outcome)
     return TokenVerifier(engine, ask, good=settings.good, bad=settings.bad)
+
+
+def _made(settings: VerifierSettings, engine: Engine | None, task: Task) -> Verifier:
+    """A verifier from outside the package."""
+    make = imported(settings.kind, "verifier")
+    try:
+        made: Verifier = make(engine, task, **settings.options)
+    except Exception as error:  # a function from outside may raise what it likes
+        raise DataError(
+            f"verifier {settings.name}: {settings.kind} fails ({' '.join(str(error).split())})",
+            "keys that it takes",
+            f"mend verifiers.{settings.name}",
+        ) from error
+    return made
