@@ -60,6 +60,11 @@ def test_where_none_can_be_read_as_many_are_asked_for_again_and_at_last_it_is_an
         judged(["hm"] * 6, votes=2)
 
 
+def test_a_verdict_within_a_thought_is_none():
+    scores, _ = judged(["<think>no</think>yes", "<think>is it yes", "no"], votes=3)
+    assert scores == (0.5,)
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "found"),
     [

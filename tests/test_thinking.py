@@ -176,6 +176,27 @@ def test_an_answer_or_a_thought_that_was_cut_is_truncated(tmp_path):
     assert run.calls["generated_tokens"].tolist() == [6, 6]
 
 
+def test_a_forced_answer_is_no_thought_though_the_template_opened_one(tmp_path):
+    """Of a prompt that ends with the tag, a text without a closing one is all thought: but here it was closed."""
+
+    @dataclass(frozen=True)
+    class Opened(Strict):
+        @property
+        def problems(self):
+            return {"p": replace(super().problems["p"], prompt="Q?<think>")}
+
+    cells = [{"samples": 1, "effort": n, "forcing": True} for n in (0, 64)]
+    units = [replace(UNIT, parameters=one) for one in cells]
+    writes = {"Q?<think>": ["hm</think>"], "Q?<think>hm</think>": ["4;"], "Q?<think></think>": ["4;"]}
+    with RunStore(tmp_path / "run.sqlite") as store:
+        asyncio.run(collect(units, {"small": ScriptedEngine(writes)}, {}, Opened(), store))
+        run = store.read()
+    assert sorted(zip(run.solutions["text"], run.solutions["thinking"], run.solutions["grade"], strict=True)) == [
+        ("4;", "", "right"),
+        ("4;", "hm", "right"),
+    ]
+
+
 # From a study
 
 

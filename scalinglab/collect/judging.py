@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalinglab.collect.protocol import Engine, Generated
 from scalinglab.collect.recording import Place, Prompt, Recorder, together
 from scalinglab.collect.task import Problem
+from scalinglab.collect.thoughts import opens, split
 from scalinglab.collect.verifiers import Ask, Template, parts_of
 from scalinglab.errors import EngineError
 
@@ -68,7 +69,8 @@ class JudgeVerifier:
         )
 
     async def _judgement(self, prompt: Prompt, recorder: Recorder, place: Place) -> Generated:
-        return await recorder.generate(
+        """A judgement without the thoughts before it."""
+        made = await recorder.generate(
             self.engine,
             prompt,
             place=place,
@@ -76,6 +78,7 @@ class JudgeVerifier:
             temperature=self.temperature,
             role="verifier",
         )
+        return replace(made, text=split(made.text, opens(prompt.text))[1])
 
     def verdict(self, judgement: Generated) -> float | None:
         """What a judgement says, from 0 to 1; None where it cannot be read."""
