@@ -71,7 +71,9 @@ class Call:
     thinking_tokens: of the generated ones, those before the answer that were meant as thoughts.
     reusable_tokens: the prompt tokens after the question that this model had read or written before in this
         unit, so that an ideal cache would hold them; None where no tokenizer could count them.
-    scored_tokens: positions whose logits a verifier reads. seconds: wall time, not part of a run's identity.
+    scored_tokens: positions whose logits a verifier reads.
+    finish_reason: as the engine says; "budget" of a thought that its budget ended, before an answer.
+    seconds: wall time, not part of a run's identity.
     """
 
     role: str
