@@ -71,7 +71,8 @@ class ScriptedEngine:
 
     async def reward(self, prompt, *, problem=""):  # noqa: ARG002
         rewards = self.rewards(prompt) if callable(self.rewards) else self.rewards[prompt]
-        return Rewarded(tuple(rewards), len(prompt), await self._serve("reward", prompt))
+        rows = tuple(one if isinstance(one, tuple) else (one,) for one in rewards)
+        return Rewarded(rows, len(prompt), await self._serve("reward", prompt))
 
     async def count(self, text):
         self.counted.append(text)

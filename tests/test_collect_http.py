@@ -529,13 +529,15 @@ def test_only_single_tokens_are_scored():
         run([[sends(answer={"tokens": [1, 2]})]], lambda engine, _: engine.score("1+1=2;", ["good"]))
 
 
-@pytest.mark.parametrize(("data", "rewards"), [([[0.1, 0.9], [0.8, 0.2]], (0.9, 0.2)), ([0.7], (0.7,))])
-def test_rewards_are_read_by_step_or_in_all(data, rewards):
+@pytest.mark.parametrize(
+    ("data", "rows"), [([[0.1, 0.9], [0.8, 0.2]], ((0.1, 0.9), (0.8, 0.2))), ([0.7], ((0.7,),))]
+)
+def test_rewards_are_read_by_step_or_in_all(data, rows):
     async def ask(engine, server):
         return await engine.reward("1+1=2;"), server.asked[0][:2]
 
     found, asked = run([[sends(answer={"data": [{"data": data}], "usage": USAGE})]], ask)
-    same(found, Rewarded(rewards, prompt_tokens=7, cached_tokens=3))
+    same(found, Rewarded(rows, prompt_tokens=7, cached_tokens=3))
     assert asked == ("/pooling", {"model": "m", "input": "1+1=2;", "add_special_tokens": False})
 
 

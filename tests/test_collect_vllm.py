@@ -287,7 +287,7 @@ def test_a_reward_model_rewards_each_step_and_its_death_is_an_error(runner, tmp_
     with torch.inference_mode():
         labels = model.score(model.model(torch.tensor([encode(prompt)])).last_hidden_state[0]).softmax(-1)
     steps = [i for i, token in enumerate(encode(prompt)) if token == STEP_ID]
-    assert found.rewards == pytest.approx(labels[steps, 1].tolist(), abs=1e-4)
+    assert [row[1] for row in found.rows] == pytest.approx(labels[steps, 1].tolist(), abs=1e-4)
     assert found.prompt_tokens == len(encode(prompt))
 
     for process in engine._engine.engine_core.resources.engine_manager.processes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scalinglab.collect.grading import Grader
@@ -65,6 +65,11 @@ class BenchmarkTask:
     def verifier_prompt(self, problem: Problem, steps: Sequence[str]) -> Prompt:
         """The question, an empty line, and the steps as they were written."""
         return Prompt(f"{problem.question}\n\n", "".join(steps))
+
+    def worded(self, wording: Wording) -> BenchmarkTask:
+        """The same task, its problems asked in these words."""
+        asked = {key: replace(p, prompt=_prompt(wording, p.question)) for key, p in self.problems.items()}
+        return replace(self, wording=wording, problems=asked)
 
     async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
         """One of ``samples.GRADES``, and the final answer, equal ones written alike."""
@@ -175,8 +180,11 @@ def _draw(items: Sequence[Item], count: int | None, seed: int) -> Sequence[Item]
 
 
 def _problem(item: Item, wording: Wording, max_tokens: int) -> Problem:
-    prompt = wording.asked(item.question) + wording.rest()
-    return Problem(item.id, item.question, prompt, item.answer, max_tokens)
+    return Problem(item.id, item.question, _prompt(wording, item.question), item.answer, max_tokens)
+
+
+def _prompt(wording: Wording, question: str) -> str:
+    return wording.asked(question) + wording.rest()
 
 
 def _list(names: Mapping[str, object]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from scalinglab.errors import EngineError
 
+Api = Literal["completions", "chat"]
+"""How a server is asked: to go on with a text, or for an answer in its own chat template."""
 REFUSED = "refused"
 CUT_PROMPT = "cut prompt"
 """Finish reasons that settle a grade: nothing was answered, or it was to a prompt of which a part was dropped."""
@@ -75,9 +77,12 @@ class Scored:
 
 @dataclass(frozen=True)
 class Rewarded:
-    """Rewards of a pooling reward model: one a step separator (process) or one in all (outcome)."""
+    """What a pooling reward model gives, one row a step separator (process) or one in all (outcome).
 
-    rewards: tuple[float, ...]
+    A row holds a value for each of the model's labels: one, or several of which its user knows the good one.
+    """
+
+    rows: tuple[tuple[float, ...], ...]
     prompt_tokens: int
     cached_tokens: int | None = None
     seconds: float = 0.0

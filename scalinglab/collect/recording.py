@@ -125,6 +125,11 @@ class Recorder:
             for one, text in zip(made, held, strict=True)
         ]
 
+    def prompts(self) -> dict[str, str]:
+        """The first prompt, by place, that each model was sent."""
+        made = sorted(self._made.values(), key=lambda one: one.order, reverse=True)
+        return {one.engine.model: one.prompt.text for one in made}
+
     def _next(self, place: Place) -> tuple[Place, int]:
         """The place of this request, and how many came before it there: one candidate asks in a fixed order."""
         self._asked[place] += 1
@@ -168,7 +173,7 @@ class _Made:
             if self.thoughts is not None:
                 thinking = generated if self.thoughts else 0
         elif isinstance(result, Rewarded):
-            scored = len(result.rewards)
+            scored = len(result.rows)
         return Call(
             self.role,
             self.engine.model,

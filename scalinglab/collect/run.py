@@ -45,6 +45,7 @@ async def collect(
     in_flight: int = 64,
     progress: Callable[[Progress], None] | None = None,
     stop: asyncio.Event | None = None,
+    tell: Callable[[str], None] | None = None,
     held: bool = False,
 ) -> int:
     """Do the units that the store lacks, up to ``in_flight`` at a time; returns how many were done now.
@@ -52,7 +53,8 @@ async def collect(
     ``engines`` are by the model that units name, ``verifiers`` by the name their parameters give. A finished
     unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
     units in flight; the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
-    ``held``: the caller is the store's ``sole_collector`` already.
+    ``tell``: told in a line when the first unit fails. ``held``: the caller is the store's ``sole_collector``
+    already.
 
     A unit for which an engine fails for good is left for the next call, which begins with those that failed least
     often, and the others are done, unless so many fail in a row that the engine must be dead. Then raises
@@ -83,6 +85,8 @@ async def collect(
                     store.fail(unit)
                     failed.append((unit, error))
                     in_a_row += 1
+                    if tell is not None and len(failed) == 1:
+                        tell(f"{_failure(failed)}; the others go on")
                     continue
                 store.append(unit, calls, solutions)
                 done, in_a_row = done + 1, 0
@@ -103,10 +107,15 @@ def _left(wanted: Mapping[str, Unit], store: RunStore) -> list[Unit]:
 
 
 async def solve(
-    unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Verifier], task: Task
+    unit: Unit,
+    engines: Mapping[str, Engine],
+    verifiers: Mapping[str, Verifier],
+    task: Task,
+    recorder: Recorder | None = None,
 ) -> tuple[list[Call], list[Solution]]:
     """One unit's calls and graded solutions; nothing is written. Raises EngineError."""
-    recorder, problem, options = Recorder(unit), task.problems[unit.problem], _options(unit)
+    recorder = recorder or Recorder(unit)
+    problem, options = task.problems[unit.problem], _options(unit)
     policy = Policy(engines[unit.model], task, recorder, unit.parameters.get("temperature", 1.0))
     names = unit.verifiers
     verifier = verifiers[names[0]] if names else None

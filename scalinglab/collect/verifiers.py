@@ -100,32 +100,60 @@ class TokenVerifier:
 class RewardVerifier:
     """A pooling reward model. A process model gives each step's probability in one call.
 
-    ``outcome``: a scalar model, which gives one logit for all it reads, passed through the sigmoid.
+    outcome: a scalar model, which gives one logit for all it reads. logits: a process model of logits. Both pass
+    through the sigmoid, or the softmax of several labels. label: which of a row's values is the good
+    label's, from 0; needed where it holds several, as models are published with either order.
     """
 
     engine: Engine
     ask: Ask
     outcome: bool = False
+    logits: bool = False
+    label: int | None = None
 
     async def score(
         self, problem: Problem, steps: Sequence[str], *, recorder: Recorder, place: Place, every: bool = False
     ) -> tuple[float, ...]:
         async def one(part: Sequence[str]) -> tuple[float, ...]:
             rewarded = await recorder.reward(self.engine, self.ask(problem, part), place=place)
-            return self._read(rewarded.rewards, 1 if self.outcome else len(part))
+            return self._read(rewarded.rows, 1 if self.outcome else len(part))
 
         if self.outcome:
             return sum(await together(one(part) for part in parts_of(steps, every)), ())
         return await one(steps)
 
-    def _read(self, rewards: Sequence[float], wanted: int) -> tuple[float, ...]:
-        if len(rewards) != wanted:
+    def _read(self, rows: Sequence[Sequence[float]], wanted: int) -> tuple[float, ...]:
+        if len(rows) != wanted:
             raise EngineError(
-                f"{self.engine.model} gave {len(rewards)} rewards",
+                f"{self.engine.model} gave {len(rows)} rewards",
                 f"{wanted}: one {'in all' if self.outcome else 'a step'}",
                 "set outcome, or mend the template's step separators",
             )
-        return tuple(_probability(_sigmoid(r) if self.outcome else r, self.engine) for r in rewards)
+        read = self._of_logits if self.outcome or self.logits else self._good
+        return tuple(
+            _probability(read(row), self.engine, "set logits = true where it gives logits") for row in rows
+        )
+
+    def _of_logits(self, row: Sequence[float]) -> float:
+        """The sigmoid of one logit; of several, the good label's share by the softmax."""
+        good = self._good(row)
+        rest = [logit - good for logit in row]
+        return (
+            _sigmoid(good) if len(row) == 1 else math.exp(-max(rest)) / sum(math.exp(r - max(rest)) for r in rest)
+        )
+
+    def _good(self, row: Sequence[float]) -> float:
+        """The value of the good label."""
+        if len(row) == 1 and not self.label:
+            return row[0]
+        if self.label is None or self.label >= len(row):
+            given = "no label says which is the good one's" if self.label is None else f"label is {self.label}"
+            raise EngineError(
+                f"{self.engine.model} gives {len(row)} values a reward, and {given}",
+                f"label, 0 to {len(row) - 1}",
+                f"set label of its verifier ({len(row)} labels: see id2label in the model's config.json)",
+            )
+        return row[self.label]
 
 
 @dataclass(frozen=True)
@@ -181,9 +209,7 @@ def _sigmoid(logit: float) -> float:
     return math.exp(min(logit, 0.0)) / (1.0 + math.exp(-abs(logit)))
 
 
-def _probability(value: float, engine: Engine) -> float:
+def _probability(value: float, engine: Engine, do: str = "see what the engine gives") -> float:
     if not 0 <= value <= 1:  # NaN is refused too
-        raise EngineError(
-            f"verifier {engine.model} gave {value!r}", "a probability, 0 to 1", "set outcome where it gives logits"
-        )
+        raise EngineError(f"verifier {engine.model} gave {value!r}", "a probability, 0 to 1", do)
     return value

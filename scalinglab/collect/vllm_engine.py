@@ -125,10 +125,7 @@ class VllmEngine:
         )
 
     async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:  # noqa: ARG002
-        """The rewards of a pooling model, as its vLLM pooler activates them (a sigmoid of one label by default).
-
-        Of several labels it is the last one's, which is the good one by custom.
-        """
+        """The rewards of a pooling model, as its vLLM pooler activates them: by default a sigmoid of one label."""
         from vllm.pooling_params import PoolingParams
 
         if self._task is None:
@@ -140,7 +137,7 @@ class VllmEngine:
         data = output.outputs.data
         rows = data if data.ndim == 2 else data.reshape(1, -1)
         return Rewarded(
-            rewards=tuple(rows[:, -1].tolist()),
+            rows=tuple(map(tuple, rows.tolist())),
             prompt_tokens=len(output.prompt_token_ids),
             cached_tokens=output.num_cached_tokens,
             seconds=seconds,

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.samples.collected import COLLECTED, noted, read_collected
     from scalinglab.samples.columns import tasks_in
     from scalinglab.samples.counts import kind_of, read_counts
     from scalinglab.samples.cuts import cut_solutions
-    from scalinglab.samples.files import is_run, noted, read_run, update_solutions, write_jsonl, write_parquet
+    from scalinglab.samples.files import is_run, read_run, update_solutions, write_jsonl, write_parquet
     from scalinglab.samples.filling import Unreported, filled
     from scalinglab.samples.frames import opened, read_stream, read_table
     from scalinglab.samples.importers.reading import read_logs
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AGGREGATES",
     "ANSWERED",
+    "COLLECTED",
     "GRADES",
     "PLAN",
     "REFERENCES",
@@ -48,6 +50,7 @@ __all__ = [
     "kind_of",
     "noted",
     "opened",
+    "read_collected",
     "read_counts",
     "read_logs",
     "read_plan",

@@ -56,16 +56,6 @@ def read_run(path: str | Path) -> Run:
     return _read_jsonl(path)
 
 
-def noted(path: str | Path) -> tuple[str, ...]:
-    """What the manifest of an imported run says beside its samples."""
-    manifest = Path(path) / "manifest.json"
-    try:
-        found = json.loads(manifest.read_text(encoding="utf-8")).get("notes", ())
-    except (OSError, ValueError, AttributeError):
-        return ()
-    return tuple(map(str, found)) if isinstance(found, list) else ()
-
-
 def write_parquet(run: Run, folder: str | Path) -> None:
     """Write units.parquet, calls.parquet and solutions.parquet; the folder appears whole or not at all."""
     folder = Path(folder)

@@ -33,7 +33,8 @@ class PlanModel:
 
     model: what the study named, a folder or a name. url: its servers, none where a process of ours ran it.
     spec: its config, or a catalogue name; None: unknown. training_tokens, training_sequence: how it was trained;
-    None: unknown.
+    None: unknown. served, api, server, replicas, answers_as, extra: its name to its servers, how they are asked,
+    their kind (None: found out), copies of it behind each, its name in their answers, what else requests say.
     """
 
     model: str
@@ -41,13 +42,20 @@ class PlanModel:
     spec: str | Mapping[str, Any] | None = None
     training_tokens: int | None = None
     training_sequence: int | None = None
+    served: str | None = None
+    api: str = "completions"
+    server: str | None = None
+    replicas: int = 1
+    answers_as: str | None = None
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """The cells of a study on each of its problems.
 
-    models: by name. verifiers: the model behind each one's name; None behind the exact checker.
+    models: by name. verifiers: the model behind each one's name; None behind the exact checker. wording: what
+    stands around a question, rendered once (``tasks.wording.Wording``); None: the task's own, or unknown.
     """
 
     run: str
@@ -56,6 +64,7 @@ class Plan:
     cells: tuple[Cell, ...]
     models: Mapping[str, PlanModel]
     verifiers: Mapping[str, str | None]
+    wording: Mapping[str, str] | None = None
 
     @property
     def total(self) -> int:
@@ -69,8 +78,10 @@ class Plan:
                 yield Unit(self.run, self.task, problem, **vars(cell))
 
     def to_json(self) -> str:
-        """The text of study.json, which ``read_plan`` reads."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        """The text of study.json, which ``read_plan`` reads; later keys only where they say something."""
+        whole = asdict(self)
+        whole["models"] = {name: _without(one, _SERVED) for name, one in whole["models"].items()}
+        return json.dumps(_without(whole, {"wording": None}), indent=1, ensure_ascii=False) + "\n"
 
 
 def find_plan(path: str | Path) -> Path | None:
@@ -96,6 +107,7 @@ def read_plan(path: str | Path) -> Plan:
         tuple(_cell(table, models) for table in top.tables("cells", least=0)),
         models,
         _verifiers(top.table("verifiers"), models),
+        top.take("wording", _wording, "the texts before, after and attempt", None),
     )
     top.close()
     return found
@@ -125,9 +137,21 @@ def _model(table: Table) -> PlanModel:
         tuple(table.take("url", _texts, "a list of texts", ())),
         table.take("spec", _spec, "a config, a catalogue name, or null", None),
         *(table.take(key, _tokens, "a whole number above 0, or null", None) for key in _TRAINED),
+        **_served(table),
     )
     table.close()
     return found
+
+
+def _served(table: Table) -> dict[str, Any]:
+    return {
+        "served": table.text("served", None),
+        "api": table.text("api", _SERVED["api"]),
+        "server": table.text("server", None),
+        "replicas": table.number("replicas", _SERVED["replicas"]),
+        "answers_as": table.text("answers_as", None),
+        "extra": table.take("extra", lambda value: isinstance(value, dict), "a table", None),
+    }
 
 
 def _cell(table: Table, models: Mapping[str, PlanModel]) -> Cell:
@@ -151,7 +175,24 @@ def _verifiers(table: Table, models: Mapping[str, PlanModel]) -> dict[str, str |
     return {name: table.take(name, known, some) for name in table.values}
 
 
+_SERVED: Mapping[str, Any] = {
+    "served": None,
+    "api": "completions",
+    "server": None,
+    "replicas": 1,
+    "answers_as": None,
+    "extra": None,
+}
 _TRAINED = ("training_tokens", "training_sequence")
+
+
+def _without(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
+
+
+def _wording(value: Any) -> bool:
+    parts = {"before", "after", "attempt"}
+    return isinstance(value, dict) and set(value) == parts and all(isinstance(one, str) for one in value.values())
 
 
 def _texts(value: Any) -> bool:

@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
-    from scalinglab.samples import PLAN, Cell, Plan, read_plan
+    from scalinglab.samples import PLAN, Cell, Plan, read_collected, read_plan
     from scalinglab.study.demo import RECORDED, demo_report, demo_study
     from scalinglab.study.eval_records import export_records
     from scalinglab.study.export import export_run
     from scalinglab.study.importing import graded, imported_table, write_imported
-    from scalinglab.study.plan import STORE, Probe, plan_of, priced
+    from scalinglab.study.plan import STORE, Probe, Sent, plan_of, priced
     from scalinglab.study.reading import (
         Forecast,
         Status,
         forecast,
         frames,
-        read_collected,
         roles,
         status_of,
     )
@@ -34,6 +33,7 @@ __all__ = [
     "Plan",
     "Probe",
     "Regraded",
+    "Sent",
     "Status",
     "Study",
     "demo_report",

@@ -9,9 +9,18 @@ from pathlib import Path
 from scalinglab.errors import DataError
 from scalinglab.files import save
 from scalinglab.report import manifest
-from scalinglab.samples import PLAN, REFERENCES, find_plan, is_run, noted, read_plan, read_run, write_parquet
-from scalinglab.study.plan import COLLECTED
-from scalinglab.study.reading import read_collected
+from scalinglab.samples import (
+    COLLECTED,
+    PLAN,
+    REFERENCES,
+    find_plan,
+    is_run,
+    noted,
+    read_collected,
+    read_plan,
+    read_run,
+    write_parquet,
+)
 
 SAMPLES = "samples"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from scalinglab.collect import Engine
+from scalinglab.collect import About
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError
 from scalinglab.files import is_partial, save
 from scalinglab.report import manifest
-from scalinglab.samples import PLAN, Plan, RunStore, read_plan
-from scalinglab.study.plan import COLLECTED, STORE
-from scalinglab.study.reading import read_collected
+from scalinglab.samples import COLLECTED, PLAN, Plan, PlanModel, RunStore, read_collected, read_plan
+from scalinglab.study.plan import STORE
 from scalinglab.study.settings import Study
 
 
@@ -23,23 +23,39 @@ def held(study: Study, plan: Plan, out: Path) -> Iterator[RunStore]:
     """The store in a run's folder, for this process alone; before it is, nothing there changes.
 
     Raises DataError where another collector has it, or it holds the run of other models, another task, or no run.
+    A run of which nothing is done yet gives way to another: who mends what a server refused begins anew.
     """
     if not (out / PLAN).is_file() and out.exists() and not (out.is_dir() and _unbegun(out)):
         raise DataError(f"{out} is no run's folder", "a new folder, or this study's", "give another --out")
     out.mkdir(parents=True, exist_ok=True)
     with sole_collector(out / STORE):
-        _check_same(plan, out)
+        before = begun(out)
+        if before is None:
+            (out / COLLECTED).unlink(missing_ok=True)
+        else:
+            _check_same(plan, before, out)
         save(out / PLAN, plan.to_json())
         save(out / "study.toml", study.text)
         with RunStore(out / STORE) as store:
             yield store
 
 
-async def note(out: Path, engines: Mapping[str, Engine]) -> None:
+def begun(out: Path) -> Plan | None:
+    """The plan of the run in a folder, where something of it is done. Raises DataError where it cannot be read."""
+    if not (out / PLAN).is_file():
+        return None
+    if (out / STORE).is_file():
+        with RunStore(out / STORE, create=False) as store:
+            if not store.done():
+                return None
+    return read_plan(out)
+
+
+def note(out: Path, engines: Mapping[str, About]) -> None:
     """Keep with a run what collects it: the engine of each model, versions and machine; each combination once."""
     about = manifest((), (), None)
     new = {
-        "engines": {name: (await engine.about()).software for name, engine in engines.items()},
+        "engines": {name: asdict(engine) | {"notes": list(engine.notes)} for name, engine in engines.items()},
         "versions": about["versions"],
         "machine": about["machine"],
     }
@@ -47,11 +63,14 @@ async def note(out: Path, engines: Mapping[str, Engine]) -> None:
         save(out / COLLECTED, json.dumps([*known, new], indent=1) + "\n")
 
 
-def _check_same(plan: Plan, out: Path) -> None:
-    if not (out / PLAN).is_file():
-        return
-    before = read_plan(out)
-    changed = [name for name in before.models if name in plan.models and before.models[name] != plan.models[name]]
+def _check_same(plan: Plan, before: Plan, out: Path) -> None:
+    """Servers may move, or become more: what collected a run is in its collected.json."""
+
+    def kept(model: PlanModel) -> PlanModel:
+        return replace(model, url=(), server=None, replicas=1)
+
+    both = [name for name in before.models if name in plan.models]
+    changed = [name for name in both if kept(before.models[name]) != kept(plan.models[name])]
     if changed or before.task != plan.task or before.run != plan.run:
         what = f"another model {changed[0]}" if changed else f"study {before.run} of task {before.task}"
         raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")

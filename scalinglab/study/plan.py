@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scalinglab import specs
-from scalinglab.collect import Task
+from scalinglab.collect import BenchmarkTask, Task
 from scalinglab.errors import DataError, SpecError
 from scalinglab.files import SHIPPED
 from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.samples import Call, Cell, Plan, PlanModel, Solution, Unit
-from scalinglab.study.settings import POLICIES, ModelSettings, Study
+from scalinglab.study.cast import POLICIES, ModelSettings
+from scalinglab.study.settings import Study
 
-STORE, COLLECTED = "run.sqlite", "collected.json"
-"""The run and what collected it, in the run's folder."""
+STORE = "run.sqlite"
+"""The run, in its folder."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a model is sent first. api: as of which; a chat's prompt is one user message, which the server renders.
+
+    begins: the special tokens, as text, that its engine puts before such a prompt; None: unknown.
+    """
+
+    model: str
+    prompt: str
+    api: str = "completions"
+    begins: str | None = ""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Every cell of a plan done once, on one problem: its units, what they made, and the seconds it took."""
+    """Every cell of a plan done once, on one problem: its units, what they made, and the seconds it took.
+
+    sent: the first prompt of each model.
+    """
 
     plan: Plan
     done: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]
     seconds: float
+    sent: Sequence[Sent] = ()
 
 
 def plan_of(study: Study, task: Task) -> Plan:
@@ -47,7 +65,8 @@ def plan_of(study: Study, task: Task) -> Plan:
             )
     models = {name: priced(model, study.folder) for name, model in study.models.items()}
     read = {name: one.model or study.verifiers[one.of or name].model for name, one in study.verifiers.items()}
-    return Plan(study.name, task.name, problems, cells, models, read)
+    wording = asdict(task.wording) if isinstance(task, BenchmarkTask) else None
+    return Plan(study.name, task.name, problems, cells, models, read, wording)
 
 
 def located(model: ModelSettings, folder: Path) -> str:
@@ -63,7 +82,19 @@ def priced(model: ModelSettings, folder: Path) -> PlanModel:
 
     A testbed model's training is in its manifest. Raises SpecError for a spec that was given and is not one.
     """
-    bare = PlanModel(model.model, model.url, None, model.training_tokens, model.training_sequence)
+    bare = PlanModel(
+        model.model,
+        model.url,
+        None,
+        model.training_tokens,
+        model.training_sequence,
+        served=model.served,
+        api=model.api,
+        server=model.server,
+        replicas=model.replicas,
+        answers_as=model.answers_as,
+        extra=model.extra,
+    )
     place = Path(located(model, folder))
     source = str(folder / model.spec) if model.spec and (folder / model.spec).exists() else model.spec
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,14 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from scalinglab.errors import DataError
 from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
 from scalinglab.samples import Call, Plan, Run, Solution, Unit, filled, find_plan, is_run, read_plan, read_run
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
-from scalinglab.study.plan import COLLECTED, Probe
+from scalinglab.study.plan import Probe
 
 WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
 
@@ -76,22 +74,6 @@ def forecast(probe: Probe, *, rule: Convention = CONVENTIONS["paper"]) -> Foreca
         found,
         chosen.name,
     )
-
-
-def read_collected(out: str | Path) -> list[dict[str, Any]]:
-    """What collected the run in a folder: the engine of each model, versions and machine, in order of time.
-
-    Empty where nobody noted it. Raises DataError where it cannot be read.
-    """
-    path = Path(out) / COLLECTED
-    if not path.is_file():
-        return []
-    try:
-        return list(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(
-            f"no readable {path}", "a JSON list, as a run keeps it", "restore it, or move it away"
-        ) from error
 
 
 def status_of(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 
 from scalinglab.collect import (
+    About,
     BenchmarkTask,
     Engine,
     ExactVerifier,
     JudgeVerifier,
     NoisyVerifier,
     Progress,
+    Recorder,
     RewardVerifier,
     Task,
     TokenVerifier,
@@ -23,20 +24,25 @@ from scalinglab.collect import (
     check,
     collect,
 )
-from scalinglab.collect.opening import open_engine
+from scalinglab.collect.opening import Served, open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import Plan, Unit, write_references
-from scalinglab.study.folder import held, note
-from scalinglab.study.plan import Probe, located, plan_of
-from scalinglab.study.settings import ModelSettings, Study, VerifierSettings
+from scalinglab.study.cast import ModelSettings, exposed, key_of
+from scalinglab.study.folder import begun, held, note
+from scalinglab.study.plan import Probe, Sent, located, plan_of
+from scalinglab.study.settings import Study, VerifierSettings
 from scalinglab.study.task import opened_task
 
 Report = Callable[[Progress], None]
 Starting = Callable[[str], None]
 """Told the name of each model before its engine is started, which takes a while."""
+Working = Callable[[int, int], None]
+"""Told how many units are done, and of how many, when the engines are up and the next are begun."""
+Tell = Callable[[str], None]
+"""Told in a line what a user must know while it runs."""
 
 
 async def run_study(
@@ -45,6 +51,8 @@ async def run_study(
     *,
     progress: Report | None = None,
     starting: Starting | None = None,
+    working: Working | None = None,
+    tell: Tell | None = None,
     stop: asyncio.Event | None = None,
 ) -> Plan:
     """Do what is left of a study, in ``out``; returns its plan. Once ``stop`` is set, no unit is begun.
@@ -54,44 +62,69 @@ async def run_study(
     Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
     folder that cannot be, or that another collector holds, EngineError where an engine fails for good.
     """
-    out = Path(out)
-    with opened_task(study) as task:
+    out, tell = Path(out), tell or _silent
+    before = begun(out)
+    with opened_task(study, wording=before.wording if before else None, tell=tell) as task:
         plan = plan_of(study, task)
         with held(study, plan, out) as store:
             if isinstance(task, BenchmarkTask):
                 write_references(out, {(task.name, p.id): p.answer for p in task.problems.values()})
             known, units = store.done(), list(plan.units())
-            begun = sum(unit.key in known for unit in units)
+            finished = sum(unit.key in known for unit in units)
             for group in _groups(study, units):
                 left = [unit for unit in group if unit.key not in known]
                 if not left or (stop is not None and stop.is_set()):
                     continue
-                report = _shifted(progress, begun, len(units))
-                begun += len(left)
-                async with _opened(study, task, left, starting) as (engines, verifiers):
-                    await note(out, engines)
+                report = _shifted(progress, finished, len(units))
+                async with _opened(study, task, left, starting, tell) as (engines, verifiers):
+                    note(out, await _asked(engines, tell))
+                    if working is not None:
+                        working(finished, len(units))
+                    finished += len(left)
                     work = left, engines, verifiers, task, store
-                    await collect(*work, in_flight=study.in_flight, progress=report, stop=stop, held=True)
+                    await collect(
+                        *work, in_flight=study.in_flight, progress=report, stop=stop, tell=tell, held=True
+                    )
     return plan
 
 
-async def probe_study(study: Study, *, starting: Starting | None = None) -> Probe:
+async def probe_study(study: Study, *, starting: Starting | None = None, tell: Tell | None = None) -> Probe:
     """Do every cell of a study on one problem, of middle length; nothing is written. Raises as ``run_study``."""
+    tell = tell or _silent
     with opened_task(study) as task:
         plan = plan_of(study, task)
         by_length = sorted(plan.problems, key=lambda problem: len(task.problems[problem].prompt))
         middle = by_length[len(by_length) // 2]
         units = [unit for unit in plan.units() if unit.problem == middle]
-        done, seconds = [], 0.0
+        done, seconds, prompts, abouts = [], 0.0, dict[str, str](), dict[str, About]()
         for group in _groups(study, units):
-            async with _opened(study, task, group, starting) as (engines, verifiers):
+            async with _opened(study, task, group, starting, tell) as (engines, verifiers):
+                abouts |= await _asked(engines, tell)
                 for unit in group:
                     check(unit, engines, verifiers, task)
                 start = perf_counter()
-                made = await together(solve(unit, engines, verifiers, task) for unit in group)
+                recorders = [Recorder(unit) for unit in group]
+                pairs = zip(group, recorders, strict=True)
+                made = await together(solve(unit, engines, verifiers, task, one) for unit, one in pairs)
                 seconds += perf_counter() - start
                 done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
-    return Probe(plan, done, seconds)
+                for recorder in recorders:
+                    prompts = recorder.prompts() | prompts
+    sent = [Sent(name, prompts[name], study.models[name].api, abouts[name].begins) for name in prompts]
+    return Probe(plan, done, seconds, sent)
+
+
+async def _asked(engines: Mapping[str, Engine], tell: Tell) -> dict[str, About]:
+    """What each engine says of itself, before the first unit. Raises EngineError where one has not its model."""
+    abouts = dict(zip(engines, await together(one.about() for one in engines.values()), strict=True))
+    for name, about in abouts.items():
+        for line in about.notes:
+            tell(f"{name}: {line}")
+    return abouts
+
+
+def _silent(line: str) -> None:
+    """Nobody listens."""
 
 
 def _groups(study: Study, units: Sequence[Unit]) -> list[list[Unit]]:
@@ -117,7 +150,7 @@ def _shifted(progress: Report | None, before: int, total: int) -> Report | None:
 
 @asynccontextmanager
 async def _opened(
-    study: Study, task: Task, units: Sequence[Unit], starting: Starting | None
+    study: Study, task: Task, units: Sequence[Unit], starting: Starting | None, tell: Tell
 ) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Verifier]]]:
     """The engines and verifiers that units need, closed at the end."""
     wanted = {name for unit in units for name in unit.verifiers}
@@ -132,7 +165,7 @@ async def _opened(
                 starting(name)
             await asyncio.sleep(0)  # starting one blocks the loop: a Ctrl-C is heard between two
             pooling = any(one.model == name and one.kind == "reward" for one in settings.values())
-            engines[name] = await _open(study, study.models[name], pooling=pooling, engines=here)
+            engines[name] = await _open(study, study.models[name], pooling=pooling, engines=here, tell=tell)
             stack.push_async_callback(engines[name].close)
         verifiers: dict[str, Verifier] = {}
         for one in sorted(settings.values(), key=lambda one: one.kind == "noisy"):
@@ -140,17 +173,30 @@ async def _opened(
         yield engines, verifiers
 
 
-async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: int) -> Engine:
-    if model.key_env is not None and model.key_env not in os.environ:
-        raise DataError(f"no environment variable {model.key_env}", "the key of the server", "set it")
+async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: int, tell: Tell) -> Engine:
+    at = located(model, study.folder)
+    if (shown := exposed(model)) is not None:
+        tell(shown)
+    served = Served(
+        model.url,
+        model.served or at,
+        api=model.api,
+        server=model.server,
+        replicas=model.replicas,
+        answers_as=model.answers_as,
+        extra=model.extra,
+        key=key_of(model),
+        requests=study.requests,
+        timeout=study.timeout,
+    )
     return await open_engine(
-        located(model, study.folder),
+        at,
         name=model.name,
-        url=model.url,
-        key=None if model.key_env is None else os.environ[model.key_env],
+        served=served if model.url else None,
         settings=study.engine or {},
         pooling=pooling,
         engines=engines,
+        tell=tell,
     )
 
 
@@ -174,7 +220,7 @@ def _verifier(
     if settings.kind == "judge":
         return JudgeVerifier(engine, ask, **settings.options)
     if settings.kind == "reward":
-        return RewardVerifier(engine, ask, outcome=settings.outcome)
+        return RewardVerifier(engine, ask, outcome=settings.outcome, logits=settings.logits, label=settings.label)
     return TokenVerifier(engine, ask, good=settings.good, bad=settings.bad)
 
 

@@ -18,10 +18,8 @@ from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import AGGREGATES
 from scalinglab.samples.document import Table
+from scalinglab.study.cast import POLICIES, ModelSettings, read_models
 
-POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
-"""The models that solve problems, and the role each is recorded under; prm and orm verify."""
-MODELS = (*POLICIES, "prm", "orm")
 KINDS = ("token", "reward", "judge", "exact", "noisy")
 """Of verifiers, besides module:function."""
 TEMPLATES: Mapping[str, tuple[Template | None, str, str]] = {
@@ -33,28 +31,13 @@ TEMPLATES: Mapping[str, tuple[Template | None, str, str]] = {
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """One model: a path, a Hugging Face name or a shipped testbed model, and how to reach and to price it.
-
-    url: servers that serve it under the name ``model``; none: this process runs it. key_env: the environment
-    variable that holds their key. spec: a config.json or a catalogue name, where ``model`` leads to neither.
-    """
-
-    name: str
-    model: str
-    url: tuple[str, ...] = ()
-    key_env: str | None = None
-    spec: str | None = None
-    training_tokens: int | None = None
-    training_sequence: int | None = None
-
-
-@dataclass(frozen=True)
 class VerifierSettings:
     """One verifier: read off ``model`` by tokens or rewards, the exact checker, or another's scores with noise.
 
     kind: or "judge", which ``model`` writes, or the "module:function" that makes it. options: what such a one
     takes besides.
+    outcome: one reward in all, not one a step. logits: rewards are not probabilities yet. label: of a model that
+    rewards several labels, which is the good one, from 0.
     """
 
     name: str
@@ -64,6 +47,8 @@ class VerifierSettings:
     good: str = "<good>"
     bad: str = "<bad>"
     outcome: bool = False
+    logits: bool = False
+    label: int | None = None
     of: str | None = None
     flips: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -83,6 +68,7 @@ class Study:
     """A study.toml, parsed. ``task`` is its table; relative paths in it are relative to ``folder``.
 
     in_flight: units of work at a time. problems: of the task, the first so many (None: all).
+    requests: in flight to one server at a time. timeout: seconds that one answer of a server may take.
     engine: EngineSettings for every model run in this process, those that were given.
     side_by_side: whether all models are in memory together, or those of one policy at a time.
     """
@@ -97,6 +83,8 @@ class Study:
     seeds: tuple[int, ...] = (0,)
     in_flight: int = 64
     problems: int | None = None
+    requests: int = 256
+    timeout: float = 600.0
     engine: Mapping[str, Any] | None = None
     side_by_side: bool = True
 
@@ -109,13 +97,13 @@ def read_study(path: str | Path) -> Study:
         top = Entries(path.name, "", tomllib.loads(text))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror})", "a study.toml", "check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not TOML ({error})", "a study.toml", "mend it there") from error
     limits, engine = top.table("limits", {}), top.table("engine", {})
-    models = _models(top.table("models"))
+    models = read_models(top.table("models"))
     verifiers = _verifiers(top.table("verifiers", {}), models)
     study = Study(
-        name=top.text("name", path.stem),
+        name=top.take("name", _is_name, "a name, not a path", path.stem),
         folder=path.resolve().parent,
         text=text,
         task=top.table("task").values,
@@ -125,34 +113,45 @@ def read_study(path: str | Path) -> Study:
         seeds=top.numbers("seeds", (0,), least=0),
         in_flight=limits.number("in_flight", 64),
         problems=limits.number("problems", None),
+        requests=limits.number("requests", 256),
+        timeout=limits.take("timeout", _seconds, "a number of seconds above 0", 600.0),
         side_by_side=engine.flag("side_by_side", True),
         engine={f.name: engine.values[f.name] for f in fields(EngineSettings) if f.name in engine.values},
     )
     for table in (top, limits):
         table.close()
     engine.close(also=[f.name for f in fields(EngineSettings)])
+    _check_chat(study)
     return study
 
 
-def _models(table: Entries) -> dict[str, ModelSettings]:
-    found = {}
-    for name in MODELS:
-        if name in table.values:
-            one = table.table(name)
-            found[name] = ModelSettings(
-                name,
-                one.text("model"),
-                url=tuple(one.texts("url", ())),
-                key_env=one.text("key_env", None),
-                spec=one.text("spec", None),
-                training_tokens=one.number("training_tokens", None),
-                training_sequence=one.number("training_sequence", None),
-            )
-            one.close()
-    table.close(also=MODELS)
-    if not set(found) & set(POLICIES):
-        raise table.wrong("models", sorted(found), f"one of {', '.join(POLICIES)} at least")
-    return found
+def _seconds(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1e9
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value can name a run, and a folder by it: no path, and nothing that cannot be shown."""
+    named = isinstance(value, str) and value.isprintable() and not re.search(r"[/\\]", value)
+    return named and bool(value.strip(". "))
+
+
+def _check_chat(study: Study) -> None:
+    """Raises DataError where a study asks a chat server for what only completions can give."""
+    asked = {name for name, one in study.models.items() if one.api == "chat"}
+    if "chat" in study.task and asked & set(POLICIES):
+        raise DataError(
+            "task.chat beside a model of api chat",
+            "one template: chat is asked in the server's own",
+            'drop task.chat, or ask for completions (api = "completions")',
+        )
+    for i, entry in enumerate(study.strategies):
+        for name in entry.models:
+            if entry.strategy.continues and name in asked:
+                raise DataError(
+                    f"strategies[{i}] is {entry.strategy.name} of {name}, a model of api chat",
+                    "a strategy that writes whole solutions: chat goes on with no text that it has begun",
+                    'ask for completions (api = "completions"), or drop the strategy',
+                )
 
 
 def _verifiers(table: Entries, models: Mapping[str, ModelSettings]) -> dict[str, VerifierSettings]:
@@ -172,7 +171,7 @@ def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Seque
     if kind == "judge":
         return _judge(table, name, models)
     template, good, bad = table.template() if kind in ("token", "reward") else (None, "", "")
-    token, noisy = kind == "token", kind == "noisy"
+    token, reward, noisy = kind == "token", kind == "reward", kind == "noisy"
     found = VerifierSettings(
         name,
         kind,
@@ -180,7 +179,9 @@ def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Seque
         template=template,
         good=table.text("good", good) if token else good,
         bad=table.text("bad", bad) if token else bad,
-        outcome=table.flag("outcome", False) if kind == "reward" else False,
+        outcome=table.flag("outcome", False) if reward else False,
+        logits=table.flag("logits", False) if reward else False,
+        label=table.number("label", None, least=0) if reward else None,
         of=table.choice("of", verifiers) if noisy else None,
         flips=table.real("flips") if noisy else 0.0,
     )

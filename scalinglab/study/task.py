@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from scalinglab.collect import Task, chat_template, draw_testbed, open_benchmark
+from scalinglab.collect import BenchmarkTask, Task, chat_template, draw_testbed, open_benchmark
 from scalinglab.errors import DataError
+from scalinglab.study.cast import POLICIES
 from scalinglab.study.plan import located
-from scalinglab.study.settings import POLICIES, Entries, Study
+from scalinglab.study.settings import Entries, Study
 from scalinglab.tasks import SPLITS, Level
 from scalinglab.tasks.text import USUAL_PLACES
+from scalinglab.tasks.wording import Wording
 
+_MESSAGE = "{prompt}"
+"""What a chat is asked: the server writes all that stands around it."""
 KINDS = ("testbed", "gsm8k", "math", "jsonl")
 
 
 @contextmanager
-def opened_task(study: Study) -> Iterator[Task]:
+def opened_task(
+    study: Study, *, wording: Mapping[str, str] | None = None, tell: Callable[[str], None] | None = None
+) -> Iterator[Task]:
     """The task of a study, its graders stopped at the end.
 
+    wording: of the run that goes on, as its plan keeps it: its problems are asked in the same words, whatever a
+    template would now render. tell: told where it would render another text.
     Raises DataError for a kind or a key that there is not, or a file that cannot be read.
     """
     table = Entries("task", "task", study.task)
     if table.choice("kind", KINDS) == "testbed":
         yield _testbed(table)
         return
-    task = _benchmark(study, table)
+    task = _benchmark(study, table, Wording(**wording) if wording else None, tell)
     try:
         yield task
     finally:
@@ -41,7 +49,9 @@ def _testbed(table: Entries) -> Task:
     return draw_testbed([Level(*level) for level in levels], count, split=split, seed=seed)
 
 
-def _benchmark(study: Study, table: Entries) -> Any:
+def _benchmark(
+    study: Study, table: Entries, begun: Wording | None, tell: Callable[[str], None] | None
+) -> BenchmarkTask:
     """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study for its own template."""
     path, kind, chat = table.text("path"), table.text("kind"), table.text("chat", None)
     options: dict[str, Any] = {
@@ -59,9 +69,24 @@ def _benchmark(study: Study, table: Entries) -> Any:
         "limit": table.real("limit", 10.0),
     }
     table.close()
-    if chat in study.models:
-        chat = _template(study, chat)
-    return open_benchmark(study.folder / path, kind=kind, chat=chat, **options)
+    if any(one.api == "chat" for name, one in study.models.items() if name in POLICIES):
+        chat = _MESSAGE
+    elif chat in study.models:
+        chat = _template(study, chat) if begun is None else _rendered(study, chat)
+    task = open_benchmark(study.folder / path, kind=kind, chat=chat, **options)
+    if begun is None or begun == task.wording:
+        return task
+    if tell is not None:
+        tell("a prompt would now be worded otherwise; the run goes on with the words that it began with")
+    return task.worded(begun)
+
+
+def _rendered(study: Study, chosen: str) -> str:
+    """A model's template as it is now, for a run that has its own: it may be there no more."""
+    try:
+        return _template(study, chosen)
+    except DataError:
+        return _MESSAGE
 
 
 def _template(study: Study, chosen: str) -> str:

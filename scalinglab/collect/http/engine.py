@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, checked, completion_of, usage_of
 from scalinglab.collect.http.asking import Asking
@@ -12,13 +12,22 @@ from scalinglab.collect.http.looking import look, named
 from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
 from scalinglab.collect.http.servers import HttpSettings, Tell
-from scalinglab.collect.protocol import CUT_PROMPT, REFUSED, About, Generated, Rewarded, Scored, Thinking, single
+from scalinglab.collect.protocol import (
+    CUT_PROMPT,
+    REFUSED,
+    About,
+    Api,
+    Generated,
+    Rewarded,
+    Scored,
+    Thinking,
+    single,
+)
 from scalinglab.errors import EngineError
 from scalinglab.samples import sound
 
 __all__ = ["HttpEngine", "HttpSettings"]
 _T = TypeVar("_T")
-Api = Literal["completions", "chat"]
 _TOP = 20
 """Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
 

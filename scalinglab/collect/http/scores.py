@@ -18,13 +18,13 @@ def scores_of(
     return tuple(_score(top, names, model, most) for names in zip(numbers, tokens, strict=True))
 
 
-def rewards_of(document: Mapping[str, Any]) -> tuple[float, ...]:
-    """One a step, or one in all; of several labels the last. Raises UnsoundError where there is none."""
+def rewards_of(document: Mapping[str, Any]) -> tuple[tuple[float, ...], ...]:
+    """A row a step, or one in all, of a value a label. Raises UnsoundError where there is none."""
     rows = document["data"][0]["data"]
     rows = rows if rows and isinstance(rows[0], list) else [rows]
     if not all(rows):
         raise UnsoundError(f"rewards {rows!r:.100}")
-    return tuple(float(row[-1]) for row in rows)
+    return tuple(tuple(map(float, row)) for row in rows)
 
 
 def _score(top: Mapping[str, float], names: Sequence[str], model: str, most: int) -> float:
