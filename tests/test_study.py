@@ -430,7 +430,7 @@ def test_where_no_engine_starts_the_demo_says_so_and_shows_the_recorded_run(tmp_
 def test_the_recorded_demo_is_a_whole_run_of_its_study():
     found = study.status_of(study.RECORDED)
     assert found.done == found.total == 200
-    assert found.error == 0
+    assert found.grades["error"] == 0
     recorded, wanted = study.read_plan(study.RECORDED), plan_of(study.demo_study())
     assert (recorded.problems, recorded.cells) == (wanted.problems, wanted.cells)
 
@@ -544,8 +544,8 @@ def test_status_counts_what_is_done_left_and_wrong(tmp_path, monkeypatch):
     assert all(row["flops"] > 0 for row in found["roles"])
     written = recorded.calls[recorded.calls["generated_tokens"] > 0]
     assert found["truncated"] == pytest.approx((written["finish_reason"] == "length").mean())
-    assert found["unparsed"] == pytest.approx((recorded.solutions["grade"] == "unparsed").mean())
-    assert found["error"] == 0
+    assert found["grades"]["unparsed"] == pytest.approx((recorded.solutions["grade"] == "unparsed").mean())
+    assert found["grades"]["error"] == 0
     text = CliRunner().invoke(app, ["status", str(tmp_path / "run"), "--convention", "paper"]).stdout
     assert "few: 10 of 24 units done" in text
     assert "convention paper, pretraining left out" in text

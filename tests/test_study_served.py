@@ -2,15 +2,22 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
+from scripted import ScriptedEngine
 from serving import serving
+from typer.testing import CliRunner
 
 from scalinglab import study
-from scalinglab.collect import opening
-from scalinglab.errors import DataError, EngineError
-from scalinglab.samples import read_plan, read_run
+from scalinglab.cli import app
+from scalinglab.collect import About, opening
+from scalinglab.collect.protocol import REFUSED
+from scalinglab.errors import DataError, DeadEngineError, EngineError
+from scalinglab.evidence import open_evidence
+from scalinglab.samples import read_collected, read_plan, read_run
 from scalinglab.study import cast, running
+from scalinglab.study import task as study_task
 
 PROBLEMS = [(17, 39), (36, 10), (25, 60), (40, 32)]
 TASK = """
@@ -115,7 +122,7 @@ def test_a_chat_is_asked_with_the_instruction_and_the_question_alone(tmp_path):
         assert task.ends == ()
 
 
-LARGE = '[models.large]\nmodel = "L"\nurl = "URL"\n'
+LARGE = '[models.large]\nmodel = "L"\nurl = "URL"\nspec = "Qwen2.5-7B"\n'
 SEARCH = '[[strategies]]\nname = "beam_search"\nbudgets = [4]\nmodels = ["small"]\nverifier = "prm"\n'
 VERIFIER = '[models.prm]\nmodel = "P"\nurl = "URL"\n[verifiers.prm]\nmodel = "prm"\n'
 
@@ -235,3 +242,193 @@ def test_a_process_model_of_logits_is_read_through_the_sigmoid_where_the_study_s
 def test_a_label_that_is_not_there_is_refused(tmp_path):
     with serving("logits") as port, pytest.raises(EngineError, match="gives 1 values a reward, and label is 1"):
         ran(JUDGED.replace('kind = "reward"', 'kind = "reward"\nlabel = 1'), tmp_path, port)
+
+
+# Before the first unit
+
+
+def scripted(monkeypatch, *, about=None, uncached=False):
+    """Engines that are scripts and say ``about`` of themselves, in place of servers."""
+
+    class Speaking(ScriptedEngine):
+        async def about(self):
+            return about or About("a script 1.0")
+
+        async def generate(self, prompt, **options):
+            found = await super().generate(prompt, **options)
+            return replace(found, cached_tokens=None) if uncached else found
+
+    async def open_engine(_, *, name, **__):
+        return Speaking(lambda _, seed: f" {seed % 3} \\boxed{{56}}", model=name)
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+
+
+PARALLEL = '[[strategies]]\nname = "parallel"\nmodels = ["small"]\nbudgets = [4]\ntemperature = 0.7\n'
+ABOUT = About("s 2", replicas=2, begins="<s>", notes=("min_p is 0.05 and cannot be set",))
+
+
+def test_what_an_engine_says_of_itself_is_shown_at_the_start_by_status_and_with_every_number(
+    tmp_path, monkeypatch
+):
+    scripted(monkeypatch, about=ABOUT)
+    path, out = (
+        placed(TASK + SMALL + LARGE + PARALLEL + GREEDY.replace("small", "large"), tmp_path),
+        tmp_path / "run",
+    )
+    done = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert done.exit_code == 0, done.exception
+    assert "scalinglab: small: min_p is 0.05 and cannot be set" in done.stderr
+    (collected,) = read_collected(out)
+    assert collected["engines"]["small"] == {
+        "software": "s 2", "replicas": 2, "begins": "<s>", "notes": ["min_p is 0.05 and cannot be set"]
+    }  # fmt: skip
+    note = "small, large: min_p is 0.05 and cannot be set"
+    assert note in CliRunner().invoke(app, ["status", str(out)]).stdout
+    assert note in open_evidence(out).told
+    CliRunner().invoke(app, ["export", str(out), "--out", str(tmp_path / "kept")])
+    assert open_evidence(tmp_path / "kept").told == open_evidence(out).told
+
+
+def test_the_dry_run_shows_the_first_prompt_as_it_is_read_and_takes_unknown_counts(tmp_path, monkeypatch):
+    scripted(monkeypatch, about=ABOUT, uncached=True)
+    path = placed(TASK + 'chat = "<|im_start|>user\\n{prompt}<|im_end|>\\n"\n' + SMALL + PARALLEL, tmp_path)
+    done = CliRunner().invoke(app, ["collect", str(path), "--dry-run", "--convention", "exact-measured"])
+    assert done.exit_code == 0, done.exception
+    assert (
+        "small is sent first, of which its engine itself adds <s>:\n  | <s><|im_start|>user\n  | Solve"
+        in done.stdout
+    )
+    assert done.stdout.index("<|im_end|>") < done.stdout.index("4 units, 16 calls")
+    found = json.loads(CliRunner().invoke(app, ["collect", str(path), "--dry-run", "--json"]).stdout)
+    assert found["sent"][0]["begins"] == "<s>"
+    assert found["sent"][0]["prompt"].startswith("<|im_start|>user\nSolve")
+
+
+def test_a_server_that_cannot_serve_ends_a_study_before_its_first_unit_and_what_mends_it_begins(
+    tmp_path, monkeypatch
+):
+    async def about(_):
+        raise DeadEngineError("http://127.0.0.1:1 has no model S", "one of T", 'set served = "T"')
+
+    scripted(monkeypatch)
+    monkeypatch.setattr(ScriptedEngine, "generate", None)
+    engine = asyncio.run(running.open_engine("S", name="small"))
+    monkeypatch.setattr(type(engine), "about", about)
+
+    async def open_engine(*_, **__):
+        return engine
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+    path, out = placed(TASK + SMALL + PARALLEL, tmp_path), tmp_path / "run"
+    dead = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert "has no model S; expected one of T" in str(dead.exception)
+    assert study.status_of(out).done == 0
+    monkeypatch.undo()
+    scripted(monkeypatch)
+    placed(TASK + SMALL + 'served = "T"\n' + PARALLEL, tmp_path)
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).exit_code == 0
+    placed(TASK + SMALL + 'served = "U"\n' + PARALLEL, tmp_path)
+    changed = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert "holds another model small" in str(changed.exception)
+    placed(TASK + SMALL + 'served = "T"\nreplicas = 2\n' + PARALLEL, tmp_path, 7)
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).exit_code == 0, "servers may move"
+
+
+def test_a_dead_engine_ends_a_study_at_once_and_keeps_what_is_done(tmp_path, monkeypatch):
+    class Dying(ScriptedEngine):
+        async def generate(self, prompt, **options):
+            if "25 + 60" in prompt:
+                raise DeadEngineError("http://a: HTTP 401", "a key that it takes", "mend KEY")
+            return await super().generate(prompt, **options)
+
+    engine = Dying(lambda _, seed: f" {seed} \\boxed{{56}}", model="small")
+
+    async def open_engine(*_, **__):
+        return engine
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+    path, out = placed(TASK + SMALL + PARALLEL + "[limits]\nin_flight = 1\n", tmp_path), tmp_path / "run"
+    dead = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert str(dead.exception) == "http://a: HTTP 401; expected a key that it takes; mend KEY"
+    assert study.status_of(out).done == 2
+
+
+# The words of a prompt
+
+
+def test_a_resumed_run_asks_in_the_words_that_it_began_with(tmp_path, monkeypatch):
+    scripted(monkeypatch)
+    clock = iter("123456")
+    monkeypatch.setattr(study_task, "chat_template", lambda _: f"[{next(clock)}]{{prompt}}")
+    text = TASK + 'chat = "small"\n' + SMALL + PARALLEL
+    path, out = placed(text + "[limits]\nproblems = 2\n", tmp_path), tmp_path / "run"
+    assert "worded otherwise" not in CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).stderr
+    begun = read_plan(out).wording
+    assert begun["before"].startswith("[1]Solve")
+    placed(text, tmp_path)
+    again = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert again.exit_code == 0, again.exception
+    assert again.stderr.count("worded otherwise; the run goes on with the words that it began with") == 1
+    assert read_plan(out).wording == begun
+    prompts = set()
+    with study.opened_task(study.read_study(path), wording=begun) as task:
+        prompts = {problem.prompt[:3] for problem in task.problems.values()}
+    assert prompts == {"[1]"}
+
+
+def test_a_run_goes_on_where_its_template_can_no_longer_be_rendered(tmp_path, monkeypatch):
+    scripted(monkeypatch)
+    monkeypatch.setattr(study_task, "chat_template", lambda _: "[1]{prompt}")
+    one = read(TASK + 'chat = "small"\n' + SMALL + PARALLEL, tmp_path)
+    with study.opened_task(one) as task:
+        wording = study.plan_of(one, task).wording
+
+    def gone(_):
+        raise DataError("no transformers", "it", "install it")
+
+    monkeypatch.setattr(study_task, "chat_template", gone)
+    with study.opened_task(one, wording=wording) as task:
+        assert task.problems["1"].prompt.startswith("[1]Solve")
+        assert task.ends == ()
+
+
+# Answers that look odd
+
+
+@pytest.mark.parametrize(("mode", "said"), [("same", True), ("ok", False)])
+def test_samples_that_are_all_the_same_are_said(mode, said, tmp_path):
+    text = TASK + FRAME + SMALL + LARGE + PARALLEL + GREEDY.replace("small", "large")
+    with serving(mode) as port:
+        ran(text, tmp_path, port)
+    note = "small: 4 of 4 samples of each problem are the same text at temperature 0.7: does its server use seed"
+    shown = CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    assert (note in shown) is said
+    exchanged = CliRunner().invoke(app, ["exchange", str(tmp_path / "run"), "--bins", "1", "--r", "1"])
+    assert exchanged.exit_code == 0, exchanged.exception
+    assert (note in " ".join(exchanged.stdout.split())) is said
+
+
+def test_problems_that_a_server_refuses_are_counted_by_name_and_can_be_analysed(tmp_path, monkeypatch):
+    scripted(monkeypatch)
+
+    class Filtered(ScriptedEngine):
+        async def generate(self, prompt, **options):
+            found = await super().generate(prompt, **options)
+            return (
+                replace(found, text="", generated_tokens=0, finish_reason=REFUSED)
+                if "17 + 39" in prompt
+                else found
+            )
+
+    async def open_engine(_, *, name, **__):
+        return Filtered(lambda _, seed: f" {seed % 3} \\boxed{{46}}", model=name)
+
+    monkeypatch.setattr(running, "open_engine", open_engine)
+    path = placed(TASK + SMALL + LARGE + PARALLEL + GREEDY.replace("small", "large"), tmp_path)
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(tmp_path / "run")]).exit_code == 0
+    shown = CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    assert "refused 25.0 %" in shown
+    for verb in (["exchange", "--bins", "1", "--r", "1"], ["curve", "--k", "1"]):
+        done = CliRunner().invoke(app, [verb[0], str(tmp_path / "run"), *verb[1:]])
+        assert done.exit_code == 0, done.exception

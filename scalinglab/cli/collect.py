@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from scalinglab.cli.options import Case, Json, Rule, read_specs
+from scalinglab.cli.progress import Bar, starting, tell
 from scalinglab.cli.render import command, print_files, print_rows
-from scalinglab.errors import DataError, EngineError
+from scalinglab.cli.stopping import Stop, stoppable
+from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
-    from scalinglab.collect import Progress
-    from scalinglab.specs import ModelSpec
-    from scalinglab.study import Probe, Status, Study
-
-_T = TypeVar("_T")
-_PRICE_EVERY = 5.0
-"""Seconds between two pricings of what was recorded meanwhile."""
+    from scalinglab.study import Probe, Sent, Status, Study
 
 
 def collect(
@@ -38,19 +29,18 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Run a study, or go on with it: every strategy on every problem, each token recorded. Ctrl-C stops it."""
-    from scalinglab.flops import convention as preset
-    from scalinglab.study import probe_study, read_study, status_of
+    with stoppable("nothing was begun") as stop:
+        from scalinglab.flops import convention as preset
+        from scalinglab.study import probe_study, read_study, status_of
 
-    read = read_study(study)
-    if dry_run:
-        return _print_forecast(
-            _until_stopped(lambda _: probe_study(read, starting=_starting), "nothing was written"),
-            convention,
-            as_json,
-        )
-    folder = out or Path(read.name)
-    _run(read, folder, convention, f"scalinglab collect {study} --out {folder}")
-    return _print_status(status_of(folder, rule=preset(convention)), as_json)
+        read = read_study(study)
+        if dry_run:
+            stop.then = "nothing was written"
+            probe = stop.run(probe_study(read, starting=starting, tell=tell))
+            return _print_forecast(probe, convention, as_json)
+        folder = out or Path(read.name)
+        _run(read, folder, convention, f"scalinglab collect {study} --out {folder}", stop)
+        return _print_status(status_of(folder, rule=preset(convention)), as_json)
 
 
 def status(case: Case, as_json: Json = False) -> None:
@@ -121,7 +111,8 @@ def _demo_run(out: Path) -> tuple[Path, str]:
     from scalinglab.study import RECORDED, demo_study
 
     try:
-        _run(demo_study(), out / "run", "paper", f"scalinglab demo --out {out}")
+        with stoppable("nothing was begun") as stop:
+            _run(demo_study(), out / "run", "paper", f"scalinglab demo --out {out}", stop)
     except EngineError as error:
         note = f"the run was recorded earlier and not made now: {error}"
         print(f"scalinglab: {note}", file=sys.stderr)
@@ -129,134 +120,24 @@ def _demo_run(out: Path) -> tuple[Path, str]:
     return out / "run", f"The run is in {out / 'run'}: `scalinglab status {out / 'run'}` tells what it took."
 
 
-def _run(study: Study, folder: Path, convention: str, again: str) -> None:
+def _run(study: Study, folder: Path, convention: str, again: str, stop: Stop) -> None:
     from scalinglab.study import run_study
 
-    async def work(stop: _Stop) -> None:
-        with _Bar(folder, convention) as bar:
-            stop.begun = bar.begun
-            await run_study(study, folder, progress=bar, starting=_starting, stop=stop.gently)
+    with Bar(folder, convention) as bar:
 
-    _until_stopped(work, f"nothing done is lost: `{again}` goes on")
+        def begin(model: str) -> None:
+            stop.in_flight = False
+            starting(model)
 
+        def working(done: int, total: int) -> None:
+            stop.in_flight = True
+            bar.working(done, total)
 
-def _starting(model: str) -> None:
-    print(f"scalinglab: starting {model}", file=sys.stderr)
-
-
-class _Stop:
-    """Ctrl-C lets units in flight end, where there are any; a second one, or SIGTERM, stops at once.
-
-    Processes forked by vLLM inherit this handler; there a signal does what it does by default.
-    """
-
-    def __init__(self) -> None:
-        self.loop, self.task, self.gently = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
-        self.begun: Callable[[], bool] = lambda: False
-        self.asked = False
-        self.process = os.getpid()
-
-    def __call__(self, number: int, _: object) -> None:
-        if os.getpid() != self.process:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        before, self.asked = self.asked, True
-        if not self.begun():
-            raise KeyboardInterrupt  # vLLM, while it is imported, blocks the loop
-        if before or number == signal.SIGTERM:
-            assert self.task is not None
-            self.loop.call_soon_threadsafe(self.task.cancel)
-        else:
-            self.loop.call_soon_threadsafe(self.gently.set)
-            print("\nscalinglab: ending what is in flight; Ctrl-C again to stop at once", file=sys.stderr)
-
-
-def _until_stopped(work: Callable[[_Stop], Coroutine[Any, Any, _T]], then: str) -> _T:
-    """What the work returns; where a signal ended it, one line that says how to go on, and exit code 1."""
-    asked = False
-
-    async def main() -> _T:
-        nonlocal asked
-        stop = _Stop()
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            return await work(stop)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            asked = stop.asked
-
-    try:
-        result = asyncio.run(main())
-    except BaseException:
-        if not asked:
-            raise
-    if not asked:
-        return result
-    print(f"scalinglab: stopped; {then}", file=sys.stderr)
-    raise typer.Exit(1)
-
-
-class _Bar:
-    """Live on stderr: samples (the units' budgets) done of all, units, tokens/s, FLOPs by role, time left."""
-
-    def __init__(self, folder: Path, rule: str) -> None:
-        self.folder, self.rule = folder, rule
-        self.specs: dict[str, ModelSpec] = {}
-        self.bar: Any = None
-        self.new: list[Any] = []
-        self.flops: dict[str, int] = {}
-        self.tokens, self.samples = 0, 0
-        self.start = self.priced = monotonic()
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self._price()
-            self.bar.close()
-
-    def __call__(self, progress: Progress) -> None:
-        if self.bar is None:
-            self._open(progress)
-        self.tokens += sum(call.generated_tokens or 0 for call in progress.calls)
-        self.samples += len(progress.solutions)
-        self.new.append((progress.unit, progress.calls, progress.solutions))
-        if monotonic() - self.priced > _PRICE_EVERY:
-            self._price()
-        self.bar.update()
-
-    def begun(self) -> bool:
-        """Whether units are being done, and not engines started."""
-        return self.bar is not None
-
-    def _open(self, first: Progress) -> None:
-        from scalinglab.evidence import plan_specs
-
-        try:
-            from tqdm import tqdm
-        except ImportError as error:
-            raise DataError(
-                "tqdm is not installed", "it for the progress display", "pip install 'scalinglab[collect]'"
-            ) from error
-        self.start, self.specs = monotonic(), plan_specs(self.folder)
-        form = "{n_fmt}/{total_fmt} units {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
-        often = 0.5 if sys.stderr.isatty() else 30
-        self.bar = tqdm(total=first.total, initial=first.done - 1, bar_format=form, mininterval=often)
-
-    def _price(self) -> None:
-        from scalinglab.flops import convention
-        from scalinglab.study import frames, roles
-
-        self.priced = monotonic()
-        if self.new:
-            for row in roles(frames(self.new), self.specs, convention(self.rule)):
-                self.flops[row["role"]] = self.flops.get(row["role"], 0) + (row["flops"] or 0)
-        self.new = []
-        rate = self.tokens / max(1e-9, self.priced - self.start)
-        spent = ", ".join(f"{role} {flops:.2g}" for role, flops in self.flops.items())
-        self.bar.set_postfix_str(f"{self.samples} samples, {rate:,.0f} tokens/s, FLOPs: {spent}", refresh=False)
+        stop.then = f"nothing done is lost: `{again}` goes on"
+        work = run_study(
+            study, folder, progress=bar, starting=begin, working=working, tell=bar.tell, stop=stop.gently
+        )
+        stop.run(work)
 
 
 def _print_status(found: Status, as_json: bool) -> None:
@@ -267,9 +148,13 @@ def _print_status(found: Status, as_json: bool) -> None:
     typer.echo(f"{found.run}: {found.done:,} of {found.total:,} units done\n")
     print_rows([row | {"right": _percent(row["right"])} for row in found.cells], None, False)
     typer.echo("")
-    shares = [f"{name} {_percent(getattr(found, name))}" for name in ("truncated", "unparsed", "error")]
-    notes = [f"FLOPs: convention {found.convention}, pretraining left out", ", ".join(shares)]
-    if (found.unparsed or 0) > 0.5:
+    shares = {"cut by a limit": found.truncated} | found.grades
+    notes = [
+        f"FLOPs: convention {found.convention}, pretraining left out",
+        ", ".join(f"{name} {_percent(share)}" for name, share in shares.items()),
+        *found.notes,
+    ]
+    if found.grades.get("unparsed", 0) > 0.5:
         notes.append('most answers were not found: "answers" of [task] says where to look for them')
     print_rows([_readable(row) for row in found.roles], None, False, notes)
 
@@ -282,8 +167,11 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return
+    for one in found.sent:
+        typer.echo(f"{one.model} is sent first{_how(one)}:\n{_quoted((one.begins or '') + one.prompt)}\n")
+    tokens = "unknown" if found.tokens is None else f"{found.tokens:,}"
     typer.echo(
-        f"{found.run}: {found.units:,} units, {found.calls:,} calls, {found.tokens:,} generated tokens, "
+        f"{found.run}: {found.units:,} units, {found.calls:,} calls, {tokens} generated tokens, "
         f"about {found.seconds / 60:,.0f} minutes\n"
     )
     notes = [
@@ -292,6 +180,19 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
         "time: at the rate of that one problem; with more in flight a study is usually faster",
     ]
     print_rows([_readable(row) for row in found.roles], None, False, notes)
+
+
+def _how(sent: Sent) -> str:
+    """What is around a prompt, or in front of it, that the study did not write."""
+    if sent.api == "chat":
+        return ", as one user message in the server's own template"
+    if sent.begins is None:
+        return ", and what its server puts before it is unknown"
+    return f", of which its engine itself adds {sent.begins}" if sent.begins else ""
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"  | {line}" for line in text.split("\n"))
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from scalinglab.exchange.splits import DIFFICULTY, SPLITS
 from scalinglab.exchange.views import View
 from scalinglab.exchange.weak import WEAK
 from scalinglab.optimal import RESAMPLES, Optimal
+from scalinglab.samples import same_samples
 
 EVIDENCE, VERDICTS = "evidence", "verdicts"
 
@@ -156,6 +157,7 @@ def _grades(evidence: Evidence) -> Iterator[str]:
     odd = [f"{int(n)} {grade}" for grade, n in counts.items() if grade not in ("right", "wrong")]
     if odd:
         yield f"of {int(counts.sum())} answers {', '.join(odd)}: all stay in n as not right"
+    yield from same_samples(evidence.run)
     calls = evidence.run.calls
     for name in evidence.pair():
         cut = calls.loc[(calls["model"] == name) & (calls["role"] != "verifier"), "finish_reason"].isin(_CUT)

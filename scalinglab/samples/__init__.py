@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import ANSWERED, GRADES, ROLES, Call, Run, Solution, Unit, sound
     from scalinglab.samples.references import REFERENCES, read_references, write_references
+    from scalinglab.samples.same import same_samples
     from scalinglab.samples.store import RunStore
     from scalinglab.samples.tables import read_samples
     from scalinglab.samples.told import unread
@@ -59,6 +60,7 @@ __all__ = [
     "read_samples",
     "read_stream",
     "read_table",
+    "same_samples",
     "scored_by",
     "sound",
     "tasks_in",

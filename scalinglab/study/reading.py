@@ -13,10 +13,24 @@ import pandas as pd
 from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
 from scalinglab.ledger import price
-from scalinglab.samples import Call, Plan, Run, Solution, Unit, filled, find_plan, is_run, read_plan, read_run
+from scalinglab.samples import (
+    GRADES,
+    Call,
+    Plan,
+    Run,
+    Solution,
+    Unit,
+    filled,
+    find_plan,
+    is_run,
+    noted,
+    read_plan,
+    read_run,
+    same_samples,
+)
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
-from scalinglab.study.plan import Probe
+from scalinglab.study.plan import Probe, Sent
 
 WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
 
@@ -27,7 +41,8 @@ class Status:
 
     done, total: units of work. cells: one row a model, strategy and budget. roles: one row a role and model, with
     its calls, tokens and FLOPs (None where no spec prices the model). truncated: the share of completions that
-    the token limit cut. unparsed, error: shares of solutions. convention: which FLOPs.
+    the token limit cut. grades: shares of solutions by grade, those that are neither right nor wrong; unparsed and
+    error always. convention: which FLOPs. notes: what its engines said of themselves, and what looks odd.
     """
 
     run: str
@@ -36,24 +51,28 @@ class Status:
     cells: list[dict[str, Any]]
     roles: list[dict[str, Any]]
     truncated: float | None
-    unparsed: float | None
-    error: float | None
+    grades: dict[str, float]
     convention: str
+    notes: list[str]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a study will take, as if every problem were like the probed one. ``roles`` as in a Status."""
+    """What a study will take, as if every problem were like the probed one. ``roles`` as in a Status.
+
+    tokens: None where a server reports none. sent: the first prompt of each model.
+    """
 
     run: str
     problem: str
     problems: int
     units: int
     calls: int
-    tokens: int
+    tokens: int | None
     seconds: float
     roles: list[dict[str, Any]]
     convention: str
+    sent: Sequence[Sent] = ()
 
 
 def forecast(probe: Probe, *, rule: Convention = CONVENTIONS["paper"]) -> Forecast:
@@ -69,10 +88,13 @@ def forecast(probe: Probe, *, rule: Convention = CONVENTIONS["paper"]) -> Foreca
         count,
         probe.plan.total,
         sum(row["calls"] for row in found),
-        sum(row["generated_tokens"] for row in found),
+        None
+        if any(row["generated_tokens"] is None for row in found)
+        else sum(r["generated_tokens"] for r in found),
         probe.seconds * count,
         found,
         chosen.name,
+        probe.sent,
     )
 
 
@@ -95,9 +117,9 @@ def status_of(
         _cells(plan, run),
         roles(run, (plan_specs(out) if plan else {}) | dict(specs or {}), chosen),
         truncated=_share(generated["finish_reason"] == "length"),
-        unparsed=_share(run.solutions["grade"] == "unparsed"),
-        error=_share(run.solutions["grade"] == "error"),
+        grades=_grades(run),
         convention=chosen.name,
+        notes=[*noted(out), *same_samples(run)],
     )
 
 
@@ -169,6 +191,12 @@ def _cells(plan: Plan | None, run: Run) -> list[dict[str, Any]]:
             | {"done": len(done), "left": left, "right": _share(solved == "right")}
         )
     return rows
+
+
+def _grades(run: Run) -> dict[str, float]:
+    shares = run.solutions["grade"].value_counts(normalize=True)
+    odd = dict.fromkeys(["unparsed", "error"], 0.0) | {str(k): float(v) for k, v in shares.items()}
+    return {grade: odd[grade] for grade in GRADES if grade in odd and grade not in ("right", "wrong")}
 
 
 def _share(which: pd.Series) -> float | None:
