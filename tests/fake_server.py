@@ -4,7 +4,8 @@ python fake_server.py PORT MODE
 modes: ok; zero-large: usage all 0 for model "L"; err200: HTTP 200 with {"error"}; toolong-small: HTTP 400 for
 a prompt with LONG by model "S"; good-first: pooling rows are [good, bad]; logits: pooling rows are one logit each;
 llamacpp: /tokenize reads "content", else no tokens; clock: one question's answer is a time, 10:00 in 2 of 8;
-sets: x=0,1 in 2 of 5 samples, x=2,3 in the others; same: every sample is the same; slow: an answer takes 2 s.
+sets: x=0,1 in 2 of 5 samples, x=2,3 in the others; same: every sample is the same; slow: an answer takes 2 s;
+mute: what is no answer to a prompt takes a minute.
 """
 
 import itertools
@@ -47,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
+        if MODE == "mute":
+            time.sleep(60)
         self.answer(404, {"error": {"message": "Not Found"}})
 
     def do_POST(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -80,15 +80,11 @@ def stoppable(then: str) -> Iterator[Stop]:
         if not stop.asked:
             raise
     finally:
-        _restore(before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stop.asked else handler)  # this process ends as it was told
     if stop.asked:
         stop.say()
         raise typer.Exit(1)
-
-
-def _restore(before: dict[signal.Signals, Callable[..., Any] | int | None]) -> None:
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def _say(line: str) -> None:
