@@ -95,7 +95,7 @@ def test_it_is_found_in_the_folder_or_beside_the_store_or_the_tables(tmp_path):
         (changed("models", "small", "training_tokens", value=1.5e9), "training_tokens is 1500000000.0"),
         (
             changed("models", "small", "params", value=1),
-            "models.small.params is no key; expected one of api, extra, model",
+            "models.small.params is no key; expected one of answers_as, api, extra, model",
         ),
         (changed("verifiers", "prm", value="orm"), "verifiers.prm is 'orm'; expected null, or one of small, prm"),
         (changed("verifiers", "prm", value=["prm"]), r"verifiers.prm is \['prm'\]; expected null"),

@@ -200,7 +200,11 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
         ("[task]", "[taks]", "no task; expected a table; add task"),
         ("[task]", "tsk = 1\n[task]", r"tsk is no key; expected one of .*task.*; mend or drop tsk"),
         ("count = 3", "count = 3\nsplt = 'test'", "task.splt is no key"),
-        ("count = 3", "count = 0", r"task.count is 0; expected a whole number >= 1; mend count"),
+        (
+            "count = 3",
+            "count = 0",
+            r"task.count is 0; expected a whole number >= 1, at most 1,000,000; mend count",
+        ),
         ("count = 3", "", "no task.count; expected a whole number"),
         ("[[2, 1], [2, 2]]", "[[2]]", r"task.levels is \[\[2\]\]; expected a list of \[width, steps\]"),
         ('kind = "testbed"', 'kind = "gsm9k"', "task.kind is 'gsm9k'; expected one of testbed"),

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from scalinglab import study
 from scalinglab.cli import app
 from scalinglab.collect import About, opening
-from scalinglab.collect.protocol import REFUSED
 from scalinglab.errors import DataError, DeadEngineError, EngineError
 from scalinglab.evidence import open_evidence
 from scalinglab.samples import read_collected, read_plan, read_run
@@ -100,7 +99,7 @@ def test_how_a_model_is_reached_is_read_kept_in_the_plan_and_told_its_engine(tmp
     ((model, options),) = opened
     assert (model, options["name"]) == ("S", "small")
     assert options["served"] == opening.Served(
-        ("http://127.0.0.1:1",), "s", "chat", "vllm", 2, {"top_k": 5}, "sk-1", 7, 5
+        ("http://127.0.0.1:1",), "s", "chat", "vllm", 2, None, {"top_k": 5}, "sk-1", 7, 5
     )
     assert "sk-1" not in repr(options["served"])
     kept = read_plan(tmp_path / "run").models["small"]
@@ -409,26 +408,17 @@ def test_samples_that_are_all_the_same_are_said(mode, said, tmp_path):
     assert (note in " ".join(exchanged.stdout.split())) is said
 
 
-def test_problems_that_a_server_refuses_are_counted_by_name_and_can_be_analysed(tmp_path, monkeypatch):
-    scripted(monkeypatch)
-
-    class Filtered(ScriptedEngine):
-        async def generate(self, prompt, **options):
-            found = await super().generate(prompt, **options)
-            return (
-                replace(found, text="", generated_tokens=0, finish_reason=REFUSED)
-                if "17 + 39" in prompt
-                else found
-            )
-
-    async def open_engine(_, *, name, **__):
-        return Filtered(lambda _, seed: f" {seed % 3} \\boxed{{46}}", model=name)
-
-    monkeypatch.setattr(running, "open_engine", open_engine)
-    path = placed(TASK + SMALL + LARGE + PARALLEL + GREEDY.replace("small", "large"), tmp_path)
-    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(tmp_path / "run")]).exit_code == 0
-    shown = CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
-    assert "refused 25.0 %" in shown
+def test_problems_that_a_server_refuses_are_counted_by_name_and_can_be_analysed(tmp_path):
+    text = TASK + FRAME + SMALL + LARGE + PARALLEL + GREEDY.replace("small", "large")
+    with serving("toolong-small") as port:
+        path = placed(text, tmp_path, port)
+        problems = tmp_path / "problems.jsonl"
+        problems.write_text(problems.read_text().replace("What is 17", "LONG What is 17"))
+        done = CliRunner().invoke(app, ["collect", str(path), "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.exception
+    assert "refused a prompt: HTTP 400" in done.stderr
+    assert "8 of 8 units done" in done.stdout
+    assert "refused 20.0 %" in done.stdout
     for verb in (["exchange", "--bins", "1", "--r", "1"], ["curve", "--k", "1"]):
-        done = CliRunner().invoke(app, [verb[0], str(tmp_path / "run"), *verb[1:]])
-        assert done.exit_code == 0, done.exception
+        shown = CliRunner().invoke(app, [verb[0], str(tmp_path / "run"), *verb[1:]])
+        assert shown.exit_code == 0, shown.exception

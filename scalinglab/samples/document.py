@@ -54,8 +54,13 @@ class Table:
     def texts(self, key: str, default: Any = _NONE) -> Any:
         return self.take(key, _list_of(lambda v: isinstance(v, str) and v != ""), "a list of texts", default)
 
-    def number(self, key: str, default: Any = _NONE, *, least: int = 1, word: str | None = None) -> Any:
-        whole, some = _whole(least), f"a whole number >= {least}"
+    def number(
+        self, key: str, default: Any = _NONE, *, least: int = 1, most: int | None = None, word: str | None = None
+    ) -> Any:
+        whole, some = (
+            _whole(least, most),
+            f"a whole number >= {least}{'' if most is None else f', at most {most:,}'}",
+        )
         if word is None:
             return self.take(key, whole, some, default)
         return self.take(key, lambda v: v == word or whole(v), f'{some}, or "{word}"', default)
@@ -98,8 +103,9 @@ class Table:
         return f"{self.name}.{key}" if self.name else key
 
 
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and value >= least
+def _whole(least: int, most: int | None = None) -> Callable[[Any], bool]:
+    """Whole numbers that a store can hold, too."""
+    return lambda value: type(value) is int and least <= value <= (2**63 - 1 if most is None else most)
 
 
 def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:

@@ -17,6 +17,8 @@ from scalinglab.tasks.wording import Wording
 
 _MESSAGE = "{prompt}"
 """What a chat is asked: the server writes all that stands around it."""
+_MOST = 1_000_000
+"""Problems that are drawn, at most."""
 KINDS = ("testbed", "gsm8k", "math", "jsonl")
 
 
@@ -42,8 +44,8 @@ def opened_task(
 
 
 def _testbed(table: Entries) -> Task:
-    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more")
-    count, seed = table.number("count"), table.number("seed", 0, least=0)
+    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more, at most 99")
+    count, seed = table.number("count", most=_MOST), table.number("seed", 0, least=0)
     split = table.choice("split", tuple(SPLITS), "test")
     table.close()
     return draw_testbed([Level(*level) for level in levels], count, split=split, seed=seed)
@@ -65,7 +67,7 @@ def _benchmark(
         "grading": table.text("grading", "math"),
         "ends": table.texts("ends", None),
         "max_tokens": table.number("max_tokens", 1024),
-        "workers": table.number("workers", 2),
+        "workers": table.number("workers", 2, most=1024),
         "limit": table.real("limit", 10.0),
     }
     table.close()
@@ -108,6 +110,7 @@ def _levels(value: Any) -> bool:
         isinstance(value, list)
         and bool(value)
         and all(
-            isinstance(one, list) and len(one) == 2 and all(type(n) is int and n > 0 for n in one) for one in value
+            isinstance(one, list) and len(one) == 2 and all(type(n) is int and 0 < n < 100 for n in one)
+            for one in value
         )
     )
