@@ -83,4 +83,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, {"choices": [choice], "usage": usage})
 
 
-ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+class Server(ThreadingHTTPServer):
+    request_queue_size = 1024
+
+
+Server(("127.0.0.1", PORT), Handler).serve_forever()
