@@ -304,6 +304,18 @@ def test_the_dry_run_shows_the_first_prompt_as_it_is_read_and_takes_unknown_coun
     assert found["sent"][0]["prompt"].startswith("<|im_start|>user\nSolve")
 
 
+def test_the_dry_run_adds_no_beginning_to_a_prompt_that_has_it_nor_to_a_chat(tmp_path, monkeypatch):
+    scripted(monkeypatch, about=ABOUT)
+    shown = CliRunner().invoke(
+        app, ["collect", str(placed(TASK + FRAME + SMALL + PARALLEL, tmp_path)), "--dry-run"]
+    )
+    assert "small is sent first:\n  | <s>user Solve" in shown.stdout
+    scripted(monkeypatch, about=replace(ABOUT, begins=None))
+    path = placed(TASK + SMALL + 'api = "chat"\n' + PARALLEL, tmp_path)
+    shown = CliRunner().invoke(app, ["collect", str(path), "--dry-run"])
+    assert "small is sent first, as one user message in the server's own template:\n  | Solve the" in shown.stdout
+
+
 def test_a_server_that_cannot_serve_ends_a_study_before_its_first_unit_and_what_mends_it_begins(
     tmp_path, monkeypatch
 ):

@@ -168,7 +168,7 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return
     for one in found.sent:
-        typer.echo(f"{one.model} is sent first{_how(one)}:\n{_quoted((one.begins or '') + one.prompt)}\n")
+        typer.echo(f"{one.model} is sent first{_how(one)}:\n{_quoted(one.added + one.prompt)}\n")
     tokens = "unknown" if found.tokens is None else f"{found.tokens:,}"
     typer.echo(
         f"{found.run}: {found.units:,} units, {found.calls:,} calls, {tokens} generated tokens, "
@@ -188,7 +188,7 @@ def _how(sent: Sent) -> str:
         return ", as one user message in the server's own template"
     if sent.begins is None:
         return ", and what its server puts before it is unknown"
-    return f", of which its engine itself adds {sent.begins}" if sent.begins else ""
+    return f", of which its engine itself adds {sent.added}" if sent.added else ""
 
 
 def _quoted(text: str) -> str:

@@ -32,6 +32,11 @@ class Sent:
     api: str = "completions"
     begins: str | None = ""
 
+    @property
+    def added(self) -> str:
+        """What the engine puts before this prompt, as far as is known."""
+        return self.begins if self.begins and not self.prompt.startswith(self.begins) else ""
+
 
 @dataclass(frozen=True)
 class Probe:
