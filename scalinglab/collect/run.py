@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scalinglab.collect.journal import Done, Journal
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
 from scalinglab.collect.strategies import Draft, Policy, Strategy, apart, find, judge
@@ -50,8 +51,9 @@ async def collect(
     """Do the units that the store lacks, up to ``in_flight`` at a time; returns how many were done now.
 
     ``engines`` are by the model that units name, ``verifiers`` by the name their parameters give. A finished
-    unit is on disk before the next is begun, so that a kill, a cancellation (Ctrl-C) or an error loses only
-    units in flight; the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
+    unit is on disk within a second (see ``Journal``), and before ``progress`` tells of it, so that a cancellation
+    (Ctrl-C) or an error loses only units in flight, a kill or a crash those finished in its last second too;
+    the same call goes on. Once ``stop`` is set no unit is begun, those in flight are done.
     ``held``: the caller is the store's ``sole_collector`` already.
 
     A unit for which an engine fails for good is left for the next call, which begins with those that failed least
@@ -70,8 +72,16 @@ async def collect(
         queue, before = iter(left), len(wanted) - len(left)
         done, in_a_row, failed = before, 0, list[tuple[Unit, EngineError]]()
 
+        def tell(one: Done) -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(Progress(*one, done, len(wanted)))
+
+        journal = Journal(store, tell)
+
         async def work() -> None:
-            nonlocal done, in_a_row
+            nonlocal in_a_row
             for unit in queue:
                 if in_a_row >= max(_IN_A_ROW, in_flight) or (stop is not None and stop.is_set()):
                     return
@@ -84,12 +94,17 @@ async def collect(
                     failed.append((unit, error))
                     in_a_row += 1
                     continue
-                store.append(unit, calls, solutions)
-                done, in_a_row = done + 1, 0
-                if progress is not None:
-                    progress(Progress(unit, calls, solutions, done, len(wanted)))
+                in_a_row = 0
+                journal.append(unit, calls, solutions)
 
-        await together(work() for _ in range(min(in_flight, len(left))))
+        async def workers() -> None:
+            await together(work() for _ in range(min(in_flight, len(left))))
+            journal.end()
+
+        try:
+            await together((workers(), journal.keep()))
+        finally:
+            journal.flush()
     if failed:
         raise _failure(failed)
     return done - before
