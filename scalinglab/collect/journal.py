@@ -9,7 +9,7 @@ from time import monotonic
 from scalinglab.samples import Call, RunStore, Solution, Unit
 
 Done = tuple[Unit, Sequence[Call], Sequence[Solution]]
-_MOST, _LONGEST, _SHARE = 50, 1.0, 0.05
+_MOST, _LONGEST, _SHARE = 50, 1.0, 0.1
 
 
 class Journal:

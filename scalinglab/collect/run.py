@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
         )
     _one_of(options.get("aggregate", "last"), AGGREGATES, "aggregate")
     _check_verifiers(unit, strategy, verifiers)
-    accepted = inspect.signature(strategy.solve)
+    accepted = _signature(strategy.solve)
     try:
         accepted.bind(None, None, None, **options)
     except TypeError as error:
@@ -179,6 +180,9 @@ def check(unit: Unit, engines: Mapping[str, Engine], verifiers: Mapping[str, Ver
         raise DataError(
             f"{unit.strategy} with {options} has budget {unit.budget}", f"{budget} samples", "mend the budget"
         )
+
+
+_signature = cache(inspect.signature)
 
 
 def _check_verifiers(unit: Unit, strategy: Strategy, verifiers: Mapping[str, Verifier]) -> None:

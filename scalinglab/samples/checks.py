@@ -142,13 +142,12 @@ def _nothing(value: object) -> bool:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= int(value) < 2**63
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) in range(2**63)
 
 
 def _finite(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return False
-    return bool(abs(value) <= sys.float_info.max)
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def _counts(column: pd.Series) -> bool:
@@ -156,7 +155,7 @@ def _counts(column: pd.Series) -> bool:
 
 
 def _duration(value: Any) -> bool:
-    return _finite(value) and bool(value >= 0)
+    return _finite(value) and float(value) >= 0
 
 
 def _numbers(column: pd.Series) -> bool:
