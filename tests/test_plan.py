@@ -3,7 +3,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from scalinglab.cli import app
 from scalinglab.errors import DataError
 from scalinglab.samples import Cell, PlanModel, find_plan, read_plan
 
@@ -119,3 +123,53 @@ def test_an_exported_study_is_priced_wherever_its_plan_lies(tmp_path):
     found = plan_specs(tmp_path / "samples")
     assert found == plan_specs(FIRST)
     assert found["small"].training_tokens == read_plan(FIRST).models["small"].training_tokens
+
+
+# Any other plan
+
+
+def places(value, path=()):
+    """Where in a JSON document a value stands, for every one."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+WHOLE = json.loads((FIRST / "study.json").read_text()) | {"problems": ["p1"]}
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just("x" * 5000),
+    st.sampled_from(["\ud800", "\0", "..", "/", 10**30, -1, 0, [], {}, [[]], {"": 1}, [None], ["a", "a"]]),
+    st.dictionaries(st.sampled_from(["samples", "verifier", "n_layers", "model", "hidden_size"]), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A run whose plan can be changed, as a folder."""
+    return Path(shutil.copytree(FIRST, tmp_path_factory.mktemp("recorded") / "run"))
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_change_of_a_plan_is_refused_in_one_line_or_read_and_no_export_is_half_written(data, recorded, tmp_path_factory):
+    plan = json.loads(json.dumps(WHOLE))
+    *above, key = data.draw(st.sampled_from([path for path in places(plan) if path]))
+    at = plan
+    for one in above:
+        at = at[one]
+    if data.draw(st.booleans()) and isinstance(at, dict):
+        at[data.draw(st.sampled_from(["", "model", "new", "\ud800", "a" * 300]))] = at.pop(key)
+    else:
+        at[key] = data.draw(ODD)
+    (recorded / "study.json").write_text(json.dumps(plan))
+    out = tmp_path_factory.mktemp("out") / "exported"
+    for verb in (["status", str(recorded)], ["export", str(recorded), "--out", str(out)]):
+        done = CliRunner().invoke(app, verb)
+        assert done.exit_code in (0, 1), (verb, plan)
+        assert done.exception is None or isinstance(done.exception, SystemExit), (done.exception, plan)
+        assert done.exit_code == 0 or len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.exit_code == 0 or not out.exists()
+    assert done.exit_code == 1 or sorted(path.name for path in out.iterdir()) == [
+        "manifest.json", "samples", "study.json", *(["study.toml"] if (recorded / "study.toml").is_file() else [])
+    ]  # fmt: skip

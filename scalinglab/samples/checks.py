@@ -42,10 +42,12 @@ def checked(frames: Frames, where: Mapping[str, str], *, columns: Columns = COLU
     Raises DataError naming file, table, column and the unit of the first row that cannot be.
     """
     found = {table: _table(frames[table], table, where[table], columns[table]) for table in COLUMNS}
-    keys = found["units"]["key"]
+    keys = frozenset(found["units"]["key"].to_numpy(object))
     for table in ("calls", "solutions"):
-        orphan = ~found[table]["unit"].isin(keys)
-        _refuse(found[table], orphan, where[table], table, "unit", "a unit of the table units")
+        named = found[table]["unit"].to_numpy(object)
+        if not keys.issuperset(named):
+            orphan = pd.Series([unit not in keys for unit in named], found[table].index)
+            _refuse(found[table], orphan, where[table], table, "unit", "a unit of the table units")
     _refuse_sums(found["calls"], where["calls"])
     if "scores" in columns["solutions"]:
         _refuse_unscored(found, where["solutions"])
@@ -85,6 +87,8 @@ def _refuse_column(frame: pd.DataFrame, table: str, name: str, where: str) -> pd
     column, kind = frame[name], _kind(table, name)
     if kind.fits(column):
         return column
+    if not kind.optional:
+        _refuse(frame, column.isna(), where, table, name, kind.allowed)
     values = column.tolist()
     bad = [not (kind.optional and _nothing(value)) and not kind.good(value) for value in values]
     _refuse(frame, pd.Series(bad, frame.index), where, table, name, kind.allowed)
@@ -97,7 +101,9 @@ def _refuse(frame: pd.DataFrame, bad: pd.Series, where: str, table: str, name: s
         key = frame.get("key" if table == "units" else "unit")
         unit = None if key is None else key.iloc[at]
         row = f"unit {unit}" if isinstance(unit, str) and name != "key" else f"row {at + 1}"
-        raise DataError(f"{where}: {table} column {name} is {frame[name].iloc[at]!r:.80} ({row})", allowed, _AGAIN)
+        value = frame[name].iloc[at]
+        told = "nothing" if _nothing(value) else repr(value.item() if isinstance(value, np.generic) else value)
+        raise DataError(f"{where}: {table} column {name} is {told:.80} ({row})", allowed, _AGAIN)
 
 
 def _refuse_sums(calls: pd.DataFrame, where: str) -> None:

@@ -40,14 +40,7 @@ def write_parquet(run: Run | Iterable[Run], folder: str | Path) -> None:
     """
     folder = Path(folder)
     try:
-        others = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-        others -= {path.name for path in parquet_tables(folder)}
-        if others:
-            raise DataError(
-                f"{folder} holds other files ({min(others)})",
-                "a new folder or an exported run",
-                "choose another path",
-            )
+        refuse_others(folder)
         with whole_folder(folder) as partial, ExitStack() as files:
             writers = {
                 table: files.enter_context(pyarrow.parquet.ParquetWriter(partial / f"{table}.parquet", schema))
@@ -61,6 +54,16 @@ def write_parquet(run: Run | Iterable[Run], folder: str | Path) -> None:
         if isinstance(error, DataError):
             raise
         raise unwritable(folder, error) from error
+
+
+def refuse_others(folder: Path) -> None:
+    """Raise DataError where a folder holds other files than the tables of a run: they would be gone."""
+    others = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    others -= {path.name for path in parquet_tables(folder)}
+    if others:
+        raise DataError(
+            f"{folder} holds other files ({min(others)})", "a new folder or an exported run", "choose another path"
+        )
 
 
 def read_parquet(folder: Path, *, columns: Columns = COLUMNS) -> Run:

@@ -68,12 +68,13 @@ def _frame(
 
 def _lists(texts: pd.Series) -> pd.Series:
     """Scores as lists where they are JSON; other values as they are, to be refused."""
+    values = texts.to_numpy(object)
     try:
-        found = json.loads(f"[{','.join(texts)}]")
+        found = json.loads(f"[{','.join(values)}]")
     except (ValueError, TypeError, RecursionError):
-        found = None
-    if found is None or len(found) != len(texts):
-        found = [_value(text) for text in texts]
+        found = []
+    if len(found) != len(values):
+        found = [_value(text) for text in values]
     return pd.Series(found, texts.index, dtype=object)
 
 
