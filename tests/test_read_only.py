@@ -46,14 +46,16 @@ def break_off(path, numbers):
 
 
 @pytest.fixture
-def sealed(tmp_path):
+def sealed():
     """Makes a folder read-only by mounting it so, even for root."""
     folders = []
 
     def seal(folder):
         mount = ["mount", "--bind", str(folder), str(folder)]
         again = ["mount", "-o", "remount,ro,bind", str(folder)]
-        if os.geteuid() != 0 or any(subprocess.run(m, check=False, capture_output=True).returncode for m in (mount, again)):
+        if os.geteuid() != 0 or any(
+            subprocess.run(m, check=False, capture_output=True).returncode for m in (mount, again)
+        ):
             pytest.skip("a read-only disk needs root and the right to mount one")
         folders.append(folder)
         return folder
@@ -99,7 +101,12 @@ def test_it_is_exported_compared_and_told_of_from_a_read_only_disk(tmp_path, sea
         pass
     fill_from(run, kept / "run.sqlite")
     sealed(kept)
-    for verb in ("status RUN", "curve RUN --k 1", "exchange RUN --bins 1 --r 22", f"export RUN --out {tmp_path}/out"):
+    for verb in (
+        "status RUN",
+        "curve RUN --k 1",
+        "exchange RUN --bins 1 --r 22",
+        f"export RUN --out {tmp_path}/out",
+    ):
         done = CliRunner().invoke(app, verb.replace("RUN", str(kept)).split())
         assert done.exit_code == 0, done.output
     assert len(read_run(tmp_path / "out").solutions) == len(run.solutions)
@@ -156,7 +163,9 @@ def test_a_file_that_changes_while_it_is_read_as_one_that_does_not_is_refused(ru
     with RunStore(run / "run.sqlite", write=False) as store:
         subprocess.run(["mount", "-o", "remount,rw,bind", str(run)], check=True)
         fill(run / "run.sqlite", [3])
-        with pytest.raises(DataError, match="changed while it was read; expected one that does not; read it again"):
+        with pytest.raises(
+            DataError, match="changed while it was read; expected one that does not; read it again"
+        ):
             store.read()
 
 

@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 
 from scalinglab import flops, specs, study
 from scalinglab.cli import app
-from scalinglab.collect import journal
-from scalinglab.collect import STRATEGIES, TestbedTask, draw_testbed
+from scalinglab.collect import STRATEGIES, TestbedTask, draw_testbed, journal
 from scalinglab.curves import arms_of
 from scalinglab.errors import DataError, EngineError
 from scalinglab.evidence import open_evidence, specs_in

@@ -18,8 +18,8 @@ LEFT_OUT = "left out"
 class Unreported:
     """Counts of a model's calls that nobody reported.
 
-    what: prompt, generated, cached, reusable or question. missing, of: calls on a task. taken: what stands for each
-    of them: the mean of the model's other calls of the same strategy, or of its single samples; None where nothing
+    what: prompt, generated, cached, reusable or question. missing, of: calls on a task. taken: what stands for
+    each: the mean of the model's other calls of the same strategy, or of its single samples; None where nothing
     can. arm: what is left out, where what is LEFT_OUT.
     """
 
