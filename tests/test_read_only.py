@@ -91,37 +91,24 @@ def test_rows_in_the_log_of_a_read_only_disk_are_read(run, sealed, index):
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
-def test_it_is_exported_compared_and_told_of_from_a_read_only_disk(tmp_path, sealed):
-    folder = tmp_path / "run"
-    shutil.copytree(Path(__file__).parent / "data" / "first-study", folder)
-    run = read_run(folder)
-    kept = Path(shutil.copytree(folder, tmp_path / "store"))
-    shutil.rmtree(kept / "samples")
-    with closing(sqlite3.connect(kept / "run.sqlite")):
-        pass
-    fill_from(run, kept / "run.sqlite")
-    sealed(kept)
-    for verb in (
+def test_it_is_told_of_compared_and_exported_from_a_read_only_disk(run, tmp_path, sealed):
+    with RunStore(run / "run.sqlite") as store:
+        for problem in "abcd":
+            for role in ("policy", "large"):
+                unit = replace(UNIT, problem=problem, role=role, model=role)
+                store.append(unit, [replace(CALL, role=role, model=role)], [SOLUTION])
+    sealed(run)
+    specs = "--spec policy=Qwen2.5-0.5B --spec large=Qwen2.5-7B"
+    verbs = (
         "status RUN",
-        "curve RUN --k 1",
-        "exchange RUN --bins 1 --r 22",
-        f"export RUN --out {tmp_path}/out",
-    ):
-        done = CliRunner().invoke(app, verb.replace("RUN", str(kept)).split())
-        assert done.exit_code == 0, done.output
-    assert len(read_run(tmp_path / "out").solutions) == len(run.solutions)
-
-
-def fill_from(run, path):
-    """The rows of a run in a new store."""
-    with RunStore(path):
-        pass
-    with closing(sqlite3.connect(path)) as db, db:
-        for table in ("units", "calls", "solutions"):
-            frame = getattr(run, table).drop(columns=["options", "setting", "verifiers"], errors="ignore")
-            if "scores" in frame:
-                frame = frame.assign(scores=frame["scores"].map(str))
-            frame.to_sql(table, db, if_exists="append", index=False)
+        f"curve RUN --k 1 {specs}",
+        f"exchange RUN --bins 1 --r 22 {specs}",
+        "export RUN --out OUT",
+    )
+    for verb in verbs:
+        done = CliRunner().invoke(app, verb.replace("RUN", str(run)).replace("OUT", str(tmp_path / "out")).split())
+        assert done.exit_code == 0, (verb, done.output, done.exception)
+    assert len(read_run(tmp_path / "out").solutions) == 8
 
 
 def test_a_run_in_somebody_elses_folder_is_read_by_another_user_while_it_is_collected(tmp_path):
@@ -219,3 +206,27 @@ def test_a_collector_is_not_held_up_by_a_reader(run):
 
     fill(run / "run.sqlite", range(5))
     assert asyncio.run(collect()) == 4
+
+
+def test_an_export_that_finds_no_room_leaves_what_was_there(run, small_disk):
+    fill(run / "run.sqlite", range(3))
+    out = small_disk / "out"
+    export_run(run, out, command=[])
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with RunStore(run / "run.sqlite") as store:
+        text = os.urandom(800_000).hex()
+        store.append(replace(UNIT, problem="long"), [CALL], [replace(SOLUTION, text=text)])
+    for place in (out, small_disk / "new"):
+        with pytest.raises(DataError, match=f"cannot write {place}"):
+            export_run(run, place, command=[])
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert os.listdir(small_disk) == ["out"]
+
+
+def test_an_export_of_a_run_that_cannot_be_read_writes_nothing(run, tmp_path):
+    fill(run / "run.sqlite", range(3))
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        db.execute("UPDATE solutions SET grade = 'great'")
+    with pytest.raises(DataError, match="solutions column grade is 'great'"):
+        export_run(run, tmp_path / "out", command=[])
+    assert not (tmp_path / "out").exists()

@@ -42,10 +42,10 @@ def write_parquet(run: Run | Iterable[Run], folder: str | Path) -> None:
     try:
         refuse_others(folder)
         with whole_folder(folder) as partial, ExitStack() as files:
-            writers = {
-                table: files.enter_context(pyarrow.parquet.ParquetWriter(partial / f"{table}.parquet", schema))
-                for table, schema in _SCHEMAS.items()
-            }
+            writers = {}
+            for table, schema in _SCHEMAS.items():  # a writer that finds no room leaves its file open
+                file = files.enter_context((partial / f"{table}.parquet").open("wb"))
+                writers[table] = files.enter_context(pyarrow.parquet.ParquetWriter(file, schema))
             for part in [run] if isinstance(run, Run) else run:
                 for table, writer in writers.items():
                     rows = getattr(part, table)[list(COLUMNS[table])]
