@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from scalinglab.collect import (
@@ -226,7 +226,7 @@ def kill_again_and_again(path, problems, times):
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            one, tell = study(problems=problems, waits=0.001), partial(os.write, writing)
+            one, tell = study(problems=problems, waits=0.01), partial(os.write, writing)
             asyncio.run(one.run(path, in_flight=3, progress=lambda _, tell=tell: tell(b".")))
             os._exit(0)
         os.close(writing)
@@ -237,3 +237,36 @@ def kill_again_and_again(path, problems, times):
         os.close(reading)
         with RunStore(path) as store:
             print(len(store.done()), flush=True)
+
+
+def singles(problems):
+    """A study whose units are quick: single samples, by an engine that answers within 20 ms."""
+    whole = study(problems=problems, waits=0.02)
+    return replace(whole, units=[unit for unit in whole.units if unit.strategy in ("greedy", "difficulty")])
+
+
+def kill_at_any_moment(path, problems, times):
+    """Collect quick units in a child that is killed 0 to 200 ms after it begins, whatever it does then.
+
+    Prints each time how many units the child had said were done, and how many there are on disk.
+    """
+    one = singles(problems)
+    with RunStore(path) as store:
+        before = len(store.done())
+    for _ in range(times):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            tell = partial(os.write, writing)
+            asyncio.run(one.run(path, in_flight=4, progress=lambda _, tell=tell: tell(b".")))
+            os._exit(0)
+        os.close(writing)
+        time.sleep(random.uniform(0, 0.2))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        told = len(os.read(reading, 2**16))
+        os.close(reading)
+        with RunStore(path) as store:
+            done = len(store.done())
+        print(before + told, done, flush=True)
+        before = done

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from scripted import PARAMETERS, ScriptedEngine, opinion, study
+from scripted import PARAMETERS, ScriptedEngine, opinion, singles, study
 
 from scalinglab import collect, flops, tasks
+from scalinglab.collect import journal
+from scalinglab.collect import run as run_module
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError, EngineError
 from scalinglab.ledger import price
@@ -254,8 +256,8 @@ def test_no_work_in_flight_is_refused(tmp_path):
 
 
 def test_killed_at_20_random_moments_nothing_is_lost_or_doubled(tmp_path):
-    path, one = tmp_path / "run.sqlite", study(problems=32)
-    code = "import sys, scripted; scripted.kill_again_and_again(sys.argv[1], 32, 20)"
+    path, one = tmp_path / "run.sqlite", study(problems=64)
+    code = "import sys, scripted; scripted.kill_again_and_again(sys.argv[1], 64, 20)"
     with script(code, path) as killer:
         done = [int(line) for line in killer.stdout]
     assert killer.returncode == 0
@@ -267,6 +269,19 @@ def test_killed_at_20_random_moments_nothing_is_lost_or_doubled(tmp_path):
     run = asyncio.run(one.run(path, progress=lambda p: again.append(p.unit.key)))
     assert len(again) == len(one.units) - done[-1]
     assert_same(run, asyncio.run(one.run(tmp_path / "unbroken.sqlite")))
+
+
+def test_killed_at_100_random_moments_of_quick_units_what_was_told_is_kept_and_all_is_whole(tmp_path):
+    path, one = tmp_path / "run.sqlite", singles(400)
+    with script("import sys, scripted; scripted.kill_at_any_moment(sys.argv[1], 400, 100)", path) as killer:
+        found = [tuple(map(int, line.split())) for line in killer.stdout]
+    assert killer.returncode == 0
+    assert len(found) == 100
+    assert all(told <= done for told, done in found), "what was told of was on disk"
+    assert 0 < found[-1][1] < len(one.units)
+    whole = read(path)
+    assert set(whole.units["key"]) == set(whole.calls["unit"]) == set(whole.solutions["unit"])
+    assert_same(asyncio.run(one.run(path)), asyncio.run(one.run(tmp_path / "unbroken.sqlite")))
 
 
 @pytest.mark.parametrize("stop", [1, 30, 100])
@@ -295,7 +310,7 @@ def test_an_interrupt_from_the_keyboard_stops_it_cleanly(tmp_path):
     code = """
         import asyncio, sys, scripted
         print("ready", flush=True)
-        one = scripted.study(waits=0.01)
+        one = scripted.study(waits=0.05)
         try:
             asyncio.run(one.run(sys.argv[1], in_flight=4, progress=lambda p: print(p.done, flush=True)))
         except KeyboardInterrupt:
@@ -374,14 +389,28 @@ def test_units_that_always_fail_stop_a_run_but_not_those_that_go_on_with_it(tmp_
     assert_same(asyncio.run(one.run(path)), unbroken)
 
 
-def test_told_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path, unbroken):
-    one, path = study(waits=0.001), tmp_path / "run.sqlite"
+def test_told_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path, unbroken, monkeypatch):
+    one, path, begun, told = study(waits=0.001), tmp_path / "run.sqlite", set(), []
+
+    async def counted(unit, *work):
+        begun.add(unit.key)
+        return await solve(unit, *work)
 
     async def stopped():
         stop = asyncio.Event()
-        return await one.run(path, in_flight=5, stop=stop, progress=lambda p: p.done == 4 and stop.set())
 
-    assert len(asyncio.run(stopped()).units) == 4 + 4
+        def tell(progress):
+            if progress.done == 4:
+                stop.set()
+                told.append(set(begun))
+
+        return await one.run(path, in_flight=5, stop=stop, progress=tell)
+
+    solve = run_module.solve
+    monkeypatch.setattr(run_module, "solve", counted)
+    monkeypatch.setattr(journal, "_MOST", 1)  # each unit is written, and told of, as it is done
+    assert set(asyncio.run(stopped()).units["key"]) == told[0] == begun
+    assert len(begun) == 4 + 4
     assert_same(asyncio.run(study().run(path)), unbroken)
 
 
@@ -415,7 +444,7 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_where_there_is_room(tm
     code = """
         import asyncio, resource, sys, scripted
         from scalinglab.errors import DataError
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, resource.RLIM_INFINITY))
         try:
             asyncio.run(scripted.study().run(sys.argv[1], in_flight=2))
         except DataError as error:

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import compare, compare_tasks, curves, over_tasks
+from scalinglab.exchange import charged_to, compare, compare_tasks, curves, over_tasks
 from scalinglab.flops import CONVENTIONS
+from scalinglab.samples import Call, RunStore, Solution, Unit
 from scalinglab.specs import parse
+from scalinglab.study import status_of
 
 SPECS = {"thinker": parse("1e9@1e12"), "large": parse("10e9@1e12")}
 PAPER = [CONVENTIONS["paper"]]
@@ -116,6 +118,41 @@ def test_tokens_that_some_answers_lack_are_their_models_mean_and_said():
     found = compare(evidence, bins=1)
     assert "cached tokens of large, thinker were not reported" in found.unpriced["exact-measured"]
     assert any("prompt tokens of thinker: 2 of 4 reported; taken to be 15" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "unpriced", "says"),
+    [
+        ({"cached_tokens": None}, {"exact-measured"}, "cached tokens of small were not reported"),
+        (
+            {"reusable_tokens": None, "question_tokens": None},
+            {"kaplan", "exact"},
+            "reusable tokens of small were not reported",
+        ),
+    ],
+    ids=["cached", "reusable"],
+)
+def test_a_rule_that_prices_what_nobody_could_count_is_left_out_by_name(tmp_path, lacking, unpriced, says):
+    with RunStore(tmp_path / "run.sqlite") as store:
+        for problem in "abcd":
+            for role, model in (("policy", "small"), ("large", "large")):
+                unit = Unit("r", "t", problem, role, model, "parallel", {"samples": 2}, 2)
+                told = {"question_tokens": 10, "reusable_tokens": 4, "cached_tokens": 0}
+                told |= lacking if model == "small" else {}
+                calls = [Call(role, model, 20, 5, sample=i, **told) for i in range(2)]
+                store.append(unit, calls, [Solution("4", "4", "right")] * 2)
+    shapes = {"small": parse("Qwen2.5-0.5B"), "large": parse("Qwen2.5-7B")}
+    found = compare(open_evidence(tmp_path / "run.sqlite", specs=shapes), bins=1)
+    assert set(found.unpriced) == unpriced
+    assert all(why.startswith(says) for why in found.unpriced.values())
+    flops = {
+        name: [row["flops"] for row in status_of(tmp_path / "run.sqlite", rule=rule, specs=shapes).roles]
+        for name, rule in CONVENTIONS.items()
+    }
+    assert {name for name, (_, small) in flops.items() if small is None} == unpriced
+    for name in unpriced:
+        with pytest.raises(SpecError, match=says):
+            charged_to(open_evidence(tmp_path / "run.sqlite", specs=shapes), CONVENTIONS[name])
 
 
 def test_two_sources_are_compared_on_the_problems_both_hold(tmp_path):

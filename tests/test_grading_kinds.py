@@ -34,6 +34,16 @@ def test_kinds_by_hand(kind, gold, given, grade, answer):
     assert KINDS[kind].grade(gold, given) == (grade, answer)
 
 
+@pytest.mark.parametrize("kind", ["math", "number"])
+@pytest.mark.parametrize(
+    ("gold", "given"), [("42", "42"), ("42", "43"), ("0", "0"), ("-7", "7"), ("1000", "1001")]
+)
+def test_integers_are_graded_without_a_process_as_with_one(kind, gold, given):
+    with Grader(kind=kind) as grader:
+        assert asyncio.run(grader.grade(gold, given)) == tuple(KINDS[kind].grade(gold, given))
+        assert not any(worker.process for worker in grader._workers)
+
+
 @pytest.mark.parametrize(
     ("grading", "answer"),
     [

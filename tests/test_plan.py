@@ -1,11 +1,16 @@
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scalinglab.errors import DataError
-from scalinglab.samples import Cell, PlanModel, find_plan, read_plan
+from scalinglab.errors import DataError, ScalingLabError
+from scalinglab.evidence import open_evidence
+from scalinglab.samples import Call, Cell, PlanModel, RunStore, Unit, find_plan, read_plan
+from scalinglab.study import export_run, status_of
 
 FIRST = Path(__file__).parent / "data" / "first-study"
 PLAN = {
@@ -122,3 +127,62 @@ def test_an_exported_study_is_priced_wherever_its_plan_lies(tmp_path):
     found = plan_specs(tmp_path / "samples")
     assert found == plan_specs(FIRST)
     assert found["small"].training_tokens == read_plan(FIRST).models["small"].training_tokens
+
+
+# Any other plan
+
+
+def places(value, path=()):
+    """Where in a JSON document a value stands, for every one."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+WHOLE = {**PLAN, "problems": ["p1"]}
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just("x" * 5000),
+    st.sampled_from(["\ud800", "\0", "..", "/", 10**30, -1, 0, [], {}, [[]], {"": 1}, [None], ["a", "a"]]),
+    st.dictionaries(st.sampled_from(["samples", "verifier", "model", "hidden_size"]), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The folder of a run of one unit."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with RunStore(folder / "run.sqlite") as store:
+        cell = WHOLE["cells"][0]
+        store.append(Unit("run", "sums", "p1", **cell), [Call("policy", "small", 4, 2, 4, 0)], [])
+    return folder
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_change_of_a_plan_is_refused_in_one_line_or_read_and_no_export_is_half_written(
+    data, recorded, tmp_path_factory
+):
+    plan = json.loads(json.dumps(WHOLE))
+    *above, key = data.draw(st.sampled_from([path for path in places(plan) if path]))
+    at = plan
+    for one in above:
+        at = at[one]
+    if data.draw(st.booleans()) and isinstance(at, dict):
+        at[data.draw(st.sampled_from(["", "model", "new", "\ud800", "a" * 300]))] = at.pop(key)
+    else:
+        at[key] = data.draw(ODD)
+    (recorded / "study.json").write_text(json.dumps(plan))
+    out = tmp_path_factory.mktemp("out") / "exported"
+    for act in (lambda: status_of(recorded), lambda: export_run(recorded, out, command=[])):
+        said = None
+        try:
+            act()
+        except ScalingLabError as error:
+            said = str(error)
+        assert said is None or not out.exists()
+        assert said is None or said.encode().decode().splitlines() == [said]
+    if out.exists():
+        assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "samples", "study.json"]
+    with suppress(ScalingLabError):
+        open_evidence(recorded)

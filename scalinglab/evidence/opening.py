@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +208,19 @@ def _tuning(plan: Plan, source: Path) -> tuple[Tuning, ...]:
     found = []
     for name, model in plan.models.items():
         places = [base / model.model / "manifest.json" for base in (source, source.parent, SHIPPED)]
-        at = next((place for place in places if place.is_file()), None)
-        told = None if at is None else tuning_of(name, json.loads(at.read_text(encoding="utf-8")))
+        at = next((place for place in places if isfile(place)), None)  # a plan may name what no path can be
+        told = None if at is None else tuning_of(name, _manifest(at))
         if told is not None:
             found.append(told)
     return tuple(found)
+
+
+def _manifest(place: Path) -> Any:
+    try:
+        return json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot read {place} ({reason:.80})", "the manifest of a model", "mend it") from error
 
 
 def _plan(source: str | Path | pd.DataFrame) -> Plan | None:

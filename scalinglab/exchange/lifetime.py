@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scalinglab import flops
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.flops import Convention
-from scalinglab.ledger import Tuning, tuning_flops
+from scalinglab.ledger import Tuning, priced_counts, tuning_flops
 from scalinglab.specs import ModelSpec
 
 
@@ -63,14 +63,8 @@ def lifetime(evidence: Evidence, rule: Convention, *, sunk: bool, written: float
     """
     small, large = (evidence.spec(name) for name in evidence.pair())
     ours, theirs = (0.0 if sunk else training_of(spec, rule) for spec in (small, large))
-    used = {*evidence.pair(), *evidence.helpers()}
-    unmeasured = sorted({one.model for one in evidence.unreported if one.what == "cached" and one.model in used})
-    if unmeasured and rule.reuse == "measured":
-        raise SpecError(
-            f"cached tokens of {', '.join(unmeasured)} were not reported",
-            "what the engine's cache held, of every call",
-            "choose another convention",
-        )
+    judges = {model for model in evidence.verifiers.values() if model}
+    refuse_unreported(evidence, rule, {*evidence.pair(), *evidence.revisers()}, judges)
     for spec in (small, large, *_helpers(evidence, rule)):  # a rule that one cannot serve is found before reading
         flops.total(flops.decode(spec, 1, 1, convention=rule))
     queries = float(small.training_tokens or 0) / written
@@ -79,6 +73,31 @@ def lifetime(evidence: Evidence, rule: Convention, *, sunk: bool, written: float
     if not queries:
         raise SpecError(f"{small.name}: training tokens unknown", "a spec with training tokens", "give them")
     return Lifetime(rule, ours, theirs, queries, evidence.tuning)
+
+
+_NEEDED = {
+    "cached": "what the engine's cache held, of every call",
+    "reusable": "what an ideal cache would hold, of every call: an engine that counts tokens",
+    "question": "the length of the question in every prompt: an engine that counts tokens",
+}
+
+
+def refuse_unreported(
+    evidence: Evidence, rule: Convention, answering: Collection[str], judges: Collection[str]
+) -> None:
+    """Raise SpecError where the rule prices counts of these models' calls that nobody reported."""
+    for what, allowed in _NEEDED.items():
+        charged = {
+            model
+            for models, verifier in ((answering, False), (judges, True))
+            if f"{what}_tokens" in priced_counts(rule, verifier=verifier)
+            for model in models
+        }
+        lacking = sorted({one.model for one in evidence.unreported if one.what == what} & charged)
+        if lacking:
+            raise SpecError(
+                f"{what} tokens of {', '.join(lacking)} were not reported", allowed, "choose another convention"
+            )
 
 
 def _helpers(evidence: Evidence, rule: Convention) -> list[ModelSpec]:

@@ -103,10 +103,13 @@ def unreported(evidence: Evidence, used: Collection[str]) -> Iterator[str]:
         mean = "" if one.taken is None else f"; taken to be {one.taken:.4g}"
         stands = f"{mean} (--prompt)" if one.missing == one.of and mean else f"{mean}, the mean of the others"
         if one.model in used:
-            why = stands if mean else "; no rule is used that prices what an engine's cache held"
+            why = stands if mean else f"; no rule is used that prices {_UNKNOWN.get(one.what, 'them')}"
             told.setdefault((one.what, f"{share} reported{why}"), []).append(one.model)
     for (what, how), models in told.items():
         yield f"{what} tokens of {', '.join(models)}: {how}"
+
+
+_UNKNOWN = {"cached": "what an engine's cache held", "reusable": "what an ideal cache would hold"}
 
 
 def _assumed(evidence: Evidence) -> tuple[list[str], bool]:

@@ -49,6 +49,22 @@ def price(
     )
 
 
+def priced_counts(convention: Convention, *, verifier: bool) -> tuple[str, ...]:
+    """The counts beside its lengths that a call must tell to be priced, of a verifier's or of another's.
+
+    cached_tokens: what an engine's cache held; reusable_tokens: what an ideal one would; question_tokens: the part
+    of the prompt that is paid once, or by nobody.
+    """
+    if verifier and convention.verifier == "nobody":
+        return ()
+    found = ["cached_tokens"] if convention.reuse == "measured" else []
+    if convention.reuse == "ideal" and (verifier or convention.prompts != "free"):
+        found.append("reusable_tokens")
+    if convention.prompts == "once" or (verifier and convention.prompts == "free"):
+        found.append("question_tokens")
+    return tuple(found)
+
+
 def by_unit(
     run: Run, specs: Mapping[str, ModelSpec], conventions: Sequence[Convention]
 ) -> list[dict[str, npt.NDArray[np.float64]]]:

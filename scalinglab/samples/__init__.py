@@ -9,15 +9,16 @@ if TYPE_CHECKING:
     from scalinglab.samples.columns import tasks_in
     from scalinglab.samples.counts import kind_of, read_counts
     from scalinglab.samples.cuts import cut_solutions
-    from scalinglab.samples.files import is_run, read_run, update_solutions, write_jsonl, write_parquet
+    from scalinglab.samples.files import is_run, read_parts, read_run, update_solutions, write_jsonl
     from scalinglab.samples.filling import Unreported, filled
     from scalinglab.samples.frames import opened, read_stream, read_table
     from scalinglab.samples.importers.reading import read_logs
     from scalinglab.samples.importers.record import Asked, Importer, Log, importers
+    from scalinglab.samples.parquet import write_parquet
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
     from scalinglab.samples.records import ANSWERED, GRADES, ROLES, Call, Run, Solution, Unit, sound
     from scalinglab.samples.references import REFERENCES, read_references, write_references
-    from scalinglab.samples.same import same_samples
+    from scalinglab.samples.same import Sameness, same_samples
     from scalinglab.samples.store import RunStore
     from scalinglab.samples.tables import read_samples
     from scalinglab.samples.told import unread
@@ -40,6 +41,7 @@ __all__ = [
     "PlanModel",
     "Run",
     "RunStore",
+    "Sameness",
     "Solution",
     "Unit",
     "Unreported",
@@ -54,6 +56,7 @@ __all__ = [
     "read_collected",
     "read_counts",
     "read_logs",
+    "read_parts",
     "read_plan",
     "read_references",
     "read_run",

@@ -18,9 +18,9 @@ LEFT_OUT = "left out"
 class Unreported:
     """Counts of a model's calls that nobody reported.
 
-    what: prompt, generated or cached. missing, of: calls on a task. taken: what stands for each of them: the mean
-    of the model's other calls of the same strategy, or of its single samples; None where nothing can. arm: what
-    is left out, where what is LEFT_OUT.
+    what: prompt, generated, cached, reusable or question. missing, of: calls on a task. taken: what stands for
+    each: the mean of the model's other calls of the same strategy, or of its single samples; None where nothing
+    can. arm: what is left out, where what is LEFT_OUT.
     """
 
     model: str
@@ -38,7 +38,8 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
     A prompt or an answer of unknown length is as long as the mean of the others by its model on its task under
     the same strategy, else of its single samples; a prompt of a model that reports none is as long as
     ``taken["prompt"]`` says. Answers of a model of which no length is known on a task have no calls afterwards.
-    Cached tokens that are unknown are 0 here, and named: no rule that prices what was measured may use them.
+    Cached and reusable tokens that are unknown are 0 here, a question of unknown length all of its prompt, and
+    named: no rule that prices them may use them (see ``ledger.priced_counts``).
     Where a model tells the lengths of some efforts or searches and nothing of another, that one is left out, and
     named: no other length stands for it.
     """
@@ -60,11 +61,13 @@ def filled(run: Run, taken: Mapping[str, int]) -> tuple[Run, tuple[Unreported, .
     kept = run.units[~run.units["key"].isin(gone)].reset_index(drop=True)
     solved = run.solutions[~run.solutions["unit"].isin(gone)].reset_index(drop=True)
     calls, alike = calls[~left].reset_index(drop=True), alike[~left].reset_index(drop=True)
+    unasked = calls["question_tokens"].isna() & calls["prompt_tokens"].notna()
     for name in ("generated", "prompt"):
         calls, added = _completed(calls, alike, name, taken)
         told += added
     for name in ("cached", "reusable"):
         told += _of_models(alike, name, calls[f"{name}_tokens"].isna(), None)
+    told += _of_models(alike, "question", unasked, None)
     reusable = calls["reusable_tokens"].fillna(0).astype("int64")
     question = calls["question_tokens"].fillna(calls["prompt_tokens"] - reusable)
     calls = calls.assign(

@@ -45,12 +45,18 @@ def verifiers_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found) if isinstance(found, (list, tuple)) else () if found is None else (found,)
 
 
-def _options(text: object) -> dict[str, Any]:
+def options_of(text: object) -> dict[str, Any] | None:
+    """The object that a text holds as JSON; None where it holds none."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict):
+    return found if isinstance(found, dict) else None
+
+
+def _options(text: object) -> dict[str, Any]:
+    found = options_of(text)
+    if found is None:
         raise DataError(f"a unit has parameters {text!r:.80}", "a JSON object", "record or export the run again")
     return found
 

@@ -116,6 +116,7 @@ def read_plan(path: str | Path) -> Plan:
 def _document(place: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(place.read_text(encoding="utf-8"))
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no name that could be shown
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(

@@ -6,7 +6,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -45,16 +46,17 @@ class Unit:
         _one_of(self.role, ROLES, "role")
         _counts(self, ("budget", "seed"))
         try:
-            canonical(asdict(self))
-        except (TypeError, ValueError) as error:
+            canonical(self.parameters)
+        except (TypeError, ValueError, RecursionError) as error:
             raise DataError(
                 f"parameters are {self.parameters!r:.80}", "what JSON can hold", "mend parameters"
             ) from error
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of every field: the same unit has the same key in every process."""
-        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()[:32]
+        told = {name: getattr(self, name) for name in UNIT}
+        return hashlib.sha256(canonical(told).encode()).hexdigest()[:32]
 
     @property
     def verifiers(self) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ class Call:
 
     def __post_init__(self) -> None:
         _one_of(self.role, ROLES, "role")
-        _counts(self, [f.name for f in fields(self) if f.type == "int"])
+        _counts(self, _COUNTED)
         _counts(self, [name for name in REPORTED if getattr(self, name) is not None])
         if not _finite(self.seconds) or self.seconds < 0:
             raise DataError(f"seconds is {self.seconds!r}", "a finite number >= 0", "mend seconds")
@@ -177,6 +179,20 @@ class Run:
             object.__setattr__(self, table, with_later(getattr(self, table), table))
 
 
+UNIT, CALL, SOLUTION = (tuple(f.name for f in fields(kind)) for kind in (Unit, Call, Solution))
+"""The fields of each record, in the order in which they are stored."""
+COLUMNS = {
+    "units": ("key", *UNIT),
+    "calls": ("unit", "position", *CALL),
+    "solutions": ("unit", "position", *SOLUTION),
+}
+"""The tables of a run as they are stored, with their columns."""
+FORMAT = 4
+"""The version of what is stored; see ``RunStore`` for what each one added."""
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_COUNTED = tuple(f.name for f in fields(Call) if f.type == "int")
+
+
 def sound(text: str) -> str:
     """The text with U+FFFD for each half of a surrogate pair: a server may cut one, and UTF-8 cannot hold it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -184,7 +200,7 @@ def sound(text: str) -> str:
 
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces, so that equal values have equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def _one_of(value: str, allowed: Sequence[str], name: str) -> None:

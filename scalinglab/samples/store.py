@@ -1,33 +1,44 @@
-"""The run store: SQLite in WAL mode, one writer, one transaction a unit of work."""
+"""The run store: SQLite in WAL mode, one writer, units of work whole or not at all."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import pandas as pd
 
 from scalinglab.errors import DataError
-from scalinglab.samples.records import Call, Run, Solution, Unit, canonical, sound
+from scalinglab.samples.checks import Columns
+from scalinglab.samples.connecting import Connection, explained
+from scalinglab.samples.records import (
+    CALL,
+    COLUMNS,
+    FORMAT,
+    SOLUTION,
+    UNIT,
+    Call,
+    Run,
+    Solution,
+    Unit,
+    canonical,
+    sound,
+)
+from scalinglab.samples.stored import read_parts
 
-_FORMAT = 4
-_UNIT = [f.name for f in fields(Unit)]
-_CALL = [f.name for f in fields(Call)]
-_SOLUTION = [f.name for f in fields(Solution)]
-_FIELDS = {Unit: _UNIT, Call: _CALL, Solution: _SOLUTION}
+Done = tuple[Unit, Iterable[Call], Iterable[Solution]]
+"""A finished unit, the calls it made and the solutions it found."""
+_FIELDS = {Unit: UNIT, Call: CALL, Solution: SOLUTION}
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, {", ".join(_UNIT)});
+CREATE TABLE IF NOT EXISTS units (key TEXT PRIMARY KEY, {", ".join(UNIT)});
 CREATE TABLE IF NOT EXISTS calls (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
-                                  {", ".join(_CALL)}, PRIMARY KEY (unit, position));
+                                  {", ".join(CALL)}, PRIMARY KEY (unit, position));
 CREATE TABLE IF NOT EXISTS solutions (unit TEXT NOT NULL REFERENCES units(key), position INTEGER NOT NULL,
-                                      {", ".join(_SOLUTION)}, PRIMARY KEY (unit, position));
-PRAGMA user_version = {_FORMAT};
+                                      {", ".join(SOLUTION)}, PRIMARY KEY (unit, position));
+PRAGMA user_version = {FORMAT};
 """
+_PLACES = {table: ", ".join("?" * len(columns)) for table, columns in COLUMNS.items()}
 _LATER = (
     (2, "solutions", "other_scores DEFAULT '{}'"),
     (3, "calls", "thinking_tokens"),
@@ -44,19 +55,27 @@ class RunStore:
     >>> with RunStore("run.sqlite") as store:
     ...     store.append(unit, calls, solutions)
 
-    Text that UTF-8 cannot hold (half a surrogate pair) is stored with U+FFFD in its place.
+    What ``append`` or ``extend`` has returned from is on disk: no crash loses it, nor does a failure of power, as
+    each transaction waits for its disk. Text that UTF-8 cannot hold (half a surrogate pair) is stored with U+FFFD
+    in its place. ``create``: whether a missing file is made. ``write``: False only reads, also in a folder or on a
+    disk that cannot be written, and while another process collects to it.
     An older store is read as it is and brought up to date when appended to: version 1 knew one verifier a unit,
     version 2 neither thinking tokens nor partial credit, version 3 no thoughts.
-    Raises DataError where the file is no run store or cannot be read or written.
+    Raises DataError where the file is no run store, or of a later version, or cannot be read or written.
     """
 
-    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+    def __init__(self, path: str | Path, *, create: bool = True, write: bool = True) -> None:
         self.path = Path(path)
-        if not create and not self.path.is_file():
+        if not (create and write) and not self.path.is_file():
             raise DataError(f"no run store at {self.path}", "an existing .sqlite file", "check the path")
         with self._explained():
-            self._db = sqlite3.connect(self.path, isolation_level=None)
-            self._open()
+            self._open_ = Connection(self.path, write=write)
+            self._db = self._open_.db
+            try:
+                self._open(write)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self) -> RunStore:
         return self
@@ -68,18 +87,25 @@ class RunStore:
 
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""
-        self._db.close()
+        self._open_.close()
 
     def append(self, unit: Unit, calls: Iterable[Call], solutions: Iterable[Solution]) -> bool:
         """Write one finished unit, whole or not at all. False, and nothing written, where it is there."""
-        key = unit.key
+        return self.extend([(unit, calls, solutions)]) == [True]
+
+    def extend(self, units: Iterable[Done]) -> list[bool]:
+        """Write finished units in one transaction, all or none of them; of each, whether it was not there."""
         with self._explained(), self._transaction():
             self._upgrade()
-            if self._db.execute("SELECT 1 FROM units WHERE key = ?", (key,)).fetchone():
-                return False
-            self._insert("units", [(key, *_cells(unit))])
-            self._insert("calls", [(key, i, *_cells(call)) for i, call in enumerate(calls)])
-            self._insert("solutions", [(key, i, *_cells(solution)) for i, solution in enumerate(solutions)])
+            return [self._append(*one) for one in units]
+
+    def _append(self, unit: Unit, calls: Iterable[Call], solutions: Iterable[Solution]) -> bool:
+        key = unit.key
+        if self._db.execute("SELECT 1 FROM units WHERE key = ?", (key,)).fetchone():
+            return False
+        self._insert("units", ((key, *_cells(unit)),))
+        self._insert("calls", ((key, i, *_cells(call)) for i, call in enumerate(calls)))
+        self._insert("solutions", ((key, i, *_cells(solution)) for i, solution in enumerate(solutions)))
         return True
 
     def update_solutions(self, changed: pd.DataFrame) -> None:
@@ -109,29 +135,39 @@ class RunStore:
             known = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'failures'").fetchone()
             return dict(self._db.execute("SELECT key, times FROM failures")) if known else {}
 
-    def read(self) -> Run:
-        """All that was recorded, ordered by unit key and position."""
-        with self._explained(), self._transaction("BEGIN"):
-            frames = [self._frame(table) for table in ("units", "calls", "solutions")]
-        scores = [json.loads(text) for text in frames[2]["scores"]]
-        frames[2]["scores"] = pd.Series(scores, dtype=object)
-        return Run(*frames)
+    def read(self, *, columns: Columns = COLUMNS) -> Run:
+        """All that was recorded, by unit key and position, checked. columns: of each table, those wanted."""
+        (run,) = self.parts(None, columns=columns)
+        return run
 
-    def _open(self) -> None:
+    def parts(self, rows: int | None, *, columns: Columns = COLUMNS) -> Iterator[Run]:
+        """The same in parts of whole units, of about so many rows each, as of one moment; at least one."""
+        with self._explained(), self._transaction("BEGIN"):
+            yield from read_parts(self._db, str(self.path), rows, columns)
+            if not self._open_.steady():
+                raise DataError(f"{self.path} changed while it was read", "one that does not", "read it again")
+
+    def _open(self, write: bool) -> None:
         with self._transaction("BEGIN"):  # another process may be making the tables
             version = self._version()
             tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         empty = version == 0 and not tables
-        if not empty and (not 1 <= version <= _FORMAT or not tables >= {"units", "calls", "solutions"}):
-            self._db.close()
+        if version > FORMAT and tables >= set(COLUMNS):
+            raise DataError(
+                f"{self.path} was written by a later version of scalinglab (store version {version})",
+                f"version {FORMAT} or earlier",
+                "install that version, or a later one",
+            )
+        if not empty and (not 1 <= version <= FORMAT or not tables >= set(COLUMNS)):
             raise DataError(
                 f"{self.path} is a database of another kind (version {version})",
-                f"a run store of version {_FORMAT} or earlier",
+                f"a run store of version {FORMAT} or earlier",
                 "give another path",
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        if empty:
+        if write:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+        if write and empty:
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
     def _version(self) -> int:
@@ -143,17 +179,11 @@ class RunStore:
         for since, table, column in _LATER:
             if version < since:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
-        if version < _FORMAT:
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+        if version < FORMAT:
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
-        if rows:
-            places = ", ".join("?" * len(rows[0]))
-            self._db.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
-
-    def _frame(self, table: str) -> pd.DataFrame:
-        order = "key" if table == "units" else "unit, position"
-        return pd.read_sql_query(f"SELECT * FROM {table} ORDER BY {order}", self._db)
+    def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._db.executemany(f"INSERT INTO {table} VALUES ({_PLACES[table]})", rows)
 
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
@@ -165,24 +195,22 @@ class RunStore:
             self._db.rollback()
             raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, pd.errors.DatabaseError, OverflowError, UnicodeEncodeError) as error:
-            raise DataError(
-                f"run store {self.path} failed ({error})",
-                "a readable, writable SQLite run store with room on its disk",
-                "check the path, the disk and that no other writer holds it",
-            ) from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.path)
 
 
 def _cells(record: Unit | Call | Solution) -> tuple[object, ...]:
     """A record's fields as SQLite values; mappings and lists as canonical JSON."""
-    return tuple(_cell(getattr(record, name)) for name in _FIELDS[type(record)])
+    values = record.__dict__
+    return tuple([_cell(values[name]) for name in _FIELDS[type(record)]])
 
 
 def _cell(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, str):
         return sound(value)
-    return value if isinstance(value, (int, float, type(None))) else canonical(value)
+    return value if isinstance(value, (int, float)) else canonical(value)
+
+
+_PLAIN = (int, float, bool, type(None))

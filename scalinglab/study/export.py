@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from scalinglab.errors import DataError
-from scalinglab.files import save
+from scalinglab.files import whole, whole_folder
 from scalinglab.report import manifest
 from scalinglab.samples import (
     COLLECTED,
     PLAN,
     REFERENCES,
+    Run,
     find_plan,
     is_run,
     noted,
     read_collected,
+    read_parts,
     read_plan,
-    read_run,
     write_parquet,
 )
+from scalinglab.samples.parquet import refuse_others
 
 SAMPLES = "samples"
 
@@ -28,21 +31,51 @@ SAMPLES = "samples"
 def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
     """Write the run in ``folder`` to ``out``: its samples as tables, a manifest, and its study and plan if any.
 
-    What is written is a run too: all that reads the one reads the other. Raises DataError where it is no run's
-    folder, or ``out`` cannot be written.
+    What is written is a run too: all that reads the one reads the other. It is read part by part, so that a run
+    of any size can be exported, and takes its place once all of it is written. Raises DataError where it is no
+    run's folder, or ``out`` cannot be written.
     """
     folder, out = Path(folder), Path(out)
     alone = is_run(folder) and find_plan(folder) is None
-    planned = [] if alone else [cell.seed for cell in read_plan(folder).cells]
+    seeds = set() if alone else {cell.seed for cell in read_plan(folder).cells}
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
-    run = read_run(folder)
-    write_parquet(run, out / SAMPLES)
-    kept = ("study.toml", PLAN, COLLECTED, REFERENCES)
-    files = {name: (folder / name).read_bytes() for name in kept if (folder / name).is_file()}
-    tables = sorted(f"{SAMPLES}/{path.name}" for path in (out / SAMPLES).iterdir())
-    seeds, collected = sorted({*planned, *map(int, run.units["seed"])}), read_collected(folder)
-    about = manifest(command, [*sorted(files), *tables], seed=seeds[0]) | {"seeds": seeds, "collected": collected}
-    about |= {"notes": list(noted(folder))} if noted(folder) else {}
-    files["manifest.json"] = (json.dumps(about, indent=1) + "\n").encode()
-    return [*(out / name for name in tables), *(save(out / name, content) for name, content in files.items())]
+    notes = {"notes": list(noted(folder))} if noted(folder) else {}
+    about = {"collected": read_collected(folder), **notes}
+    kept = [name for name in ("study.toml", PLAN, COLLECTED, REFERENCES) if (folder / name).is_file()]
+    files = {name: (folder / name).read_bytes() for name in kept}
+    refuse_others(out / SAMPLES)
+    with _made(out), ExitStack() as stack:  # what was entered last takes its place first, the samples at the end
+        samples = stack.enter_context(whole_folder(out / SAMPLES))
+        write_parquet(_seen(read_parts(folder), seeds), samples)
+        tables = sorted(f"{SAMPLES}/{path.name}" for path in samples.iterdir())
+        made = manifest(command, [*sorted(files), *tables], seed=min(seeds)) | {"seeds": sorted(seeds)} | about
+        files["manifest.json"] = (json.dumps(made, indent=1) + "\n").encode()
+        for name, content in files.items():
+            stack.enter_context(whole(out / name)).write_bytes(content)
+    return [*(out / name for name in tables), *(out / name for name in files)]
+
+
+def _seen(parts: Iterator[Run], seeds: set[int]) -> Iterator[Run]:
+    """The parts as they are; their seeds are added to ``seeds``."""
+    for part in parts:
+        seeds.update(map(int, part.units["seed"].unique()))
+        yield part
+
+
+@contextmanager
+def _made(out: Path) -> Iterator[None]:
+    """Errors of the disk as DataError; a folder that was made for nothing goes again."""
+    there = out.exists()
+    try:
+        yield
+    except BaseException as error:
+        if not there:
+            with suppress(OSError):
+                out.rmdir()
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise DataError(
+                f"cannot write {out} ({reason})", "a writable folder with room", "choose another"
+            ) from error
+        raise

@@ -45,7 +45,7 @@ def begun(out: Path) -> Plan | None:
     if not (out / PLAN).is_file():
         return None
     if (out / STORE).is_file():
-        with RunStore(out / STORE, create=False) as store:
+        with RunStore(out / STORE, write=False) as store:
             if not store.done():
                 return None
     return read_plan(out)

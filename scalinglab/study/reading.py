@@ -12,27 +12,23 @@ import pandas as pd
 
 from scalinglab.evidence import plan_specs, specs_in
 from scalinglab.flops import CONVENTIONS, Convention
-from scalinglab.ledger import price
 from scalinglab.samples import (
-    GRADES,
     Call,
     Plan,
     Run,
+    Sameness,
     Solution,
     Unit,
-    filled,
     find_plan,
     is_run,
     noted,
+    read_parts,
     read_plan,
-    read_run,
-    same_samples,
 )
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
 from scalinglab.study.plan import Probe, Sent
-
-WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
+from scalinglab.study.tally import COUNTED, Tally
 
 
 @dataclass(frozen=True)
@@ -105,39 +101,43 @@ def status_of(
 
     A run without a plan, such as an imported one, is done: what it holds is all that was wanted.
     """
-    out, chosen = Path(out), rule
+    out = Path(out)
     plan = None if is_run(out) and find_plan(out) is None else read_plan(out)
-    run = read_run(out)
-    known = run.units["key"].isin([unit.key for unit in plan.units()] if plan else list(run.units["key"]))
-    generated = run.calls[run.calls["generated_tokens"] > 0]
+    tally = Tally((plan_specs(out) if plan else {}) | dict(specs or {}), rule, _keys(plan))
+    same = Sameness()
+    for part in read_parts(out, columns=COUNTED):
+        tally.add(part)
+        same.add(part)
     return Status(
         plan.run if plan else out.name,
-        int(known.sum()),
-        plan.total if plan else len(run.units),
-        _cells(plan, run),
-        roles(run, (plan_specs(out) if plan else {}) | dict(specs or {}), chosen),
-        truncated=_share(generated["finish_reason"] == "length"),
-        grades=_grades(run),
-        convention=chosen.name,
-        notes=[*noted(out), *same_samples(run)],
+        tally.done,
+        plan.total if plan else tally.done,
+        tally.cells(_wanted(plan)),
+        tally.roles(),
+        truncated=tally.truncated,
+        grades=tally.grades(),
+        convention=rule.name,
+        notes=[*noted(out), *same.said()],
     )
 
 
-def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[dict[str, Any]]:
-    """Calls, tokens and FLOPs by role and model; pretraining is left out.
+def _keys(plan: Plan | None) -> frozenset[str] | None:
+    return None if plan is None else frozenset(unit.key for unit in plan.units())
 
-    Tokens that were not reported of every call are None, and so are FLOPs then, or without a spec.
-    """
-    calls = run.calls.assign(calls=1)
-    spent = _spent(run, specs, rule)
-    found = []
-    for role, model in calls[["role", "model"]].drop_duplicates().itertuples(index=False):
-        mine = calls[(calls["role"] == role) & (calls["model"] == model)]
-        sums = {k: None if mine[k].isna().any() else int(mine[k].sum()) for k in WORK}
-        known = model in specs and all(sums[k] is not None for k in _priced_by(rule))
-        flops = spent.get((role, model), 0) if known else None
-        found.append({"role": role, "model": model, **sums, "flops": flops})
-    return found
+
+def _wanted(plan: Plan | None) -> Counter[tuple[str, str, int]] | None:
+    """The units that a plan wants, by model, strategy and budget."""
+    if plan is None:
+        return None
+    found = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells)
+    return Counter({cell: count * len(plan.problems) for cell, count in found.items()})
+
+
+def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[dict[str, Any]]:
+    """Calls, tokens and FLOPs of a run by role and model (see ``Tally.roles``)."""
+    tally = Tally(specs, rule)
+    tally.add(run)
+    return tally.roles()
 
 
 def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> Run:
@@ -152,52 +152,3 @@ def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> R
         for i, one in enumerate(ones)
     ]
     return Run(*(pd.DataFrame(rows) for rows in (units, calls, found)))
-
-
-def _priced_by(rule: Convention) -> list[str]:
-    """The counts that every call must tell to be priced."""
-    return ["prompt_tokens", "generated_tokens", *(["cached_tokens"] if rule.reuse == "measured" else [])]
-
-
-def _spent(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> dict[tuple[str, str], int]:
-    """FLOPs by role and model of the calls that specs can price."""
-    known = run.calls[_priced_by(rule)].notna().all(axis=1)
-    priced = run.calls[run.calls["model"].isin(list(specs)) & known]
-    if priced.empty:
-        return {}
-    whole, _ = filled(
-        Run(run.units, priced, run.solutions), {"prompt": 0, "generated": 0}
-    )  # what is left, no rule of these reads
-    entries = price(whole, specs, convention=rule).entries
-    entries = entries[~entries["phase"].isin(["pretrain", "tune"])]
-    spent: Counter[tuple[str, str]] = Counter()
-    for role, model, flops in entries[["role", "model", "flops"]].itertuples(index=False):
-        spent[role, model] += flops
-    return spent
-
-
-def _cells(plan: Plan | None, run: Run) -> list[dict[str, Any]]:
-    """Units done and left, and the share of right solutions, by model, strategy and budget."""
-    keys = ["model", "strategy", "budget"]
-    named = list(zip(*(run.units[key] for key in keys), strict=True))
-    wanted = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells) if plan else Counter(named)
-    rows = []
-    for cell, count in wanted.items():
-        done = run.units["key"][[name == cell for name in named]]
-        solved = run.solutions["grade"][run.solutions["unit"].isin(done)]
-        left = max(0, count * len(plan.problems) - len(done)) if plan else 0
-        rows.append(
-            dict(zip(keys, cell, strict=True))
-            | {"done": len(done), "left": left, "right": _share(solved == "right")}
-        )
-    return rows
-
-
-def _grades(run: Run) -> dict[str, float]:
-    shares = run.solutions["grade"].value_counts(normalize=True)
-    odd = dict.fromkeys(["unparsed", "error"], 0.0) | {str(k): float(v) for k, v in shares.items()}
-    return {grade: odd[grade] for grade in GRADES if grade in odd and grade not in ("right", "wrong")}
-
-
-def _share(which: pd.Series) -> float | None:
-    return float(which.mean()) if len(which) else None
