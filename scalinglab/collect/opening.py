@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scalinglab.collect.protocol import Api, Engine
-from scalinglab.collect.vllm_start import Device, EngineSettings, distribution, settings_for
+from scalinglab.collect.vllm_settings import EngineSettings, device, settings_for
 from scalinglab.errors import DataError
 
 
@@ -77,5 +77,4 @@ def _open_http(served: Served, name: str, tell: Callable[[str], None] | None) ->
 
 
 def _settings(given: Mapping[str, Any], engines: int) -> EngineSettings:
-    device: Device = "cpu" if "cpu" in distribution() else "gpu"  # vLLM itself decides so
-    return replace(settings_for(device, engines=engines), **given)
+    return replace(settings_for(device(), engines=engines), **given)

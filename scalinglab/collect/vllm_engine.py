@@ -8,20 +8,25 @@ own process by running the main module again: a script that opens an engine need
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.collect.prompts import Prompts
 from scalinglab.collect.protocol import About, Generated, Rewarded, Scored, Thinking, single
-from scalinglab.collect.vllm_start import EngineSettings, Guard, distribution, first_line, settings_for, start
-from scalinglab.errors import EngineError
+from scalinglab.collect.replicas import Replicas
+from scalinglab.collect.vllm_settings import EngineSettings, device, distribution, settings_for
+from scalinglab.collect.vllm_start import Guard, first_line, start
+from scalinglab.errors import DeadEngineError, EngineError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # ``make check-vllm`` looks up every name of these that is used
     from vllm import PoolingParams, SamplingParams
+    from vllm.config import ModelConfig, VllmConfig
+    from vllm.config.reasoning import ReasoningConfig
+    from vllm.outputs import CompletionOutput, PoolingOutput, PoolingRequestOutput, RequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
-
 
 __all__ = ["EngineSettings", "VllmEngine", "open_vllm", "settings_for"]
 _CLOSING = 15.0
@@ -37,12 +42,14 @@ async def open_vllm(
 ) -> VllmEngine:
     """Load a model from a folder (or by its Hugging Face name) in 10 to 60 s; ``pooling`` for a reward model.
 
-    ``settings`` are those for the device vLLM finds, where not given.
+    ``settings`` are those for the device that vLLM was built for, where not given.
     Sets the environment variables in ``_ENVIRONMENT`` and ``_EAGER_CPU`` that are not set yet. The engine's
     processes do not hear Ctrl-C, which is this process's to act on; they end when it is killed or this cancelled.
     Raises EngineError where vLLM is not installed or does not start.
     """
-    engine = VllmEngine(*await start(str(model_path), settings, pooling), name or Path(model_path).name)
+    chosen = settings or settings_for(device())
+    started, guard = await start(str(model_path), chosen, pooling)
+    engine = VllmEngine(started, guard, name or Path(model_path).name, chosen)
     if pooling:
         await engine.find_task()
     return engine
@@ -51,15 +58,17 @@ async def open_vllm(
 class VllmEngine:
     """One model behind AsyncLLM; see the Engine protocol. Made by ``open_vllm``.
 
-    Prompts are read as they are: no special token is added. Completions keep special tokens as text, except the
-    one that ends them.
+    Prompts begin with the special tokens that the model's tokenizer puts at the beginning, and hold no other that
+    they do not spell out. Completions keep special tokens as text, except the one that ends them.
     """
 
-    def __init__(self, engine: AsyncLLM, guard: Guard, model: str) -> None:
+    def __init__(self, engine: AsyncLLM, guard: Guard, model: str, settings: EngineSettings) -> None:
         self._engine: AsyncLLM | None = engine
         self._model = model
+        self._settings = settings
         self._task: str | None = None
-        self._tokenizer = engine.get_tokenizer()
+        self._prompts = Prompts(engine.get_tokenizer())
+        self._replicas = Replicas(settings.data_parallel_size)
         self._requests = itertools.count()
         self._guard = guard
 
@@ -81,12 +90,13 @@ class VllmEngine:
         temperature: float,
         seed: int,
         stop: Sequence[str] = (),
-        thinking: Thinking | None = None,  # noqa: ARG002
-        problem: str = "",  # noqa: ARG002
+        thinking: Thinking | None = None,
+        problem: str = "",
     ) -> Generated:
         """One completion; the same seed gives the same one, up to rounding in batches of other sizes."""
         from vllm.sampling_params import SamplingParams
 
+        budget = self._budget(thinking)
         with self._explained():
             params = SamplingParams(
                 max_tokens=max_tokens,
@@ -94,9 +104,10 @@ class VllmEngine:
                 seed=seed,
                 stop=list(stop),
                 skip_special_tokens=False,
+                thinking_token_budget=budget,
             )
-            output, seconds = await self._run(prompt, params)
-        completion = output.outputs[0]
+            output, seconds = await self._completed(prompt, params, problem)
+        completion: CompletionOutput = output.outputs[0]
         # vLLM's include_stop_str_in_output would also spell out the end token, so the string is put back here.
         ending = completion.stop_reason if isinstance(completion.stop_reason, str) else ""
         return Generated(
@@ -108,15 +119,22 @@ class VllmEngine:
             seconds=seconds,
         )
 
-    async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:  # noqa: ARG002
+    async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         from vllm.sampling_params import SamplingParams
 
-        ids = [single(token, self._tokens(token), self.model) for token in tokens]
+        ids = [single(token, self._prompts.written(token), self.model) for token in tokens]
         with self._explained():
             params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False)
-            output, seconds = await self._run(prompt, params)
-        said = output.outputs[0].logprobs[0]
+            output, seconds = await self._completed(prompt, params, problem)
+        completion: CompletionOutput = output.outputs[0]
+        if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
+            raise DeadEngineError(
+                f"vLLM gives {self.model} no log-probability of a chosen token while it drafts speculatively",
+                "an engine without speculative_config where a model is a verifier",
+                "leave speculative_config out, or verify by another model",
+            )
+        said = completion.logprobs[0]
         return Scored(
             logprobs=tuple(float(said[token].logprob) for token in ids),
             prompt_tokens=len(output.prompt_token_ids),
@@ -133,8 +151,9 @@ class VllmEngine:
                 f"{self.model} was asked for a reward", "a reward model", "open it with pooling=True, or use score"
             )
         with self._explained():
-            output, seconds = await self._run(prompt, PoolingParams(task=self._task))
-        data = output.outputs.data
+            output, seconds = await self._pooled(prompt, PoolingParams(task=self._task))
+        pooled: PoolingOutput = output.outputs
+        data = pooled.data
         rows = data if data.ndim == 2 else data.reshape(1, -1)
         return Rewarded(
             rows=tuple(map(tuple, rows.tolist())),
@@ -144,12 +163,23 @@ class VllmEngine:
         )
 
     async def about(self) -> About:
-        """The vLLM installed here."""
-        return About(distribution())
+        """The vLLM installed here, and the settings on which answers or counts may depend."""
+        replicas, notes = self._settings.data_parallel_size, []
+        if self._settings.speculative_config is not None and self._task is None:
+            notes.append(
+                f"{self.model} drafts tokens speculatively: those that are rejected, and the draft model's work, "
+                "are in no count and not charged"
+            )
+        if replicas > 1 and self._task is not None:
+            notes.append(
+                f"{self.model} rewards on {replicas} replicas, of which vLLM chooses one for each request"
+            )
+        said = f"{distribution()} ({self._settings.said})"
+        return About(said, replicas=replicas, begins=self._prompts.beginning, notes=tuple(notes))
 
     async def count(self, text: str) -> int:
-        """The tokens of a text, by the engine's own tokenizer, no special one added."""
-        return len(self._tokens(text))
+        """The tokens of a text that begins a prompt, those at its beginning included."""
+        return len(self._prompts.tokens(text))
 
     async def close(self) -> None:
         """Stop the engine's process and free its memory. No call may be in flight."""
@@ -161,39 +191,78 @@ class VllmEngine:
     async def find_task(self) -> None:
         """Ask a reward model whether it rewards each step or the whole."""
         engine = self._running()
-        self._task = engine.model_config.get_pooling_task(await engine.get_supported_tasks())
+        config: ModelConfig = engine.model_config
+        self._task = config.get_pooling_task(await engine.get_supported_tasks())
 
-    async def _run(self, prompt: str, params: SamplingParams | PoolingParams) -> tuple[Any, float]:
+    async def _completed(self, prompt: str, params: SamplingParams, problem: str) -> tuple[RequestOutput, float]:
         """The engine's final output for a prompt, and its seconds. vLLM aborts a call that is cancelled."""
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind, SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         params.output_kind = RequestOutputKind.FINAL_ONLY
+        engine, asked = self._running(), tokens_input(self._prompts.tokens(prompt))
+        with self._replicas.serving(problem) as replica:
+            rank = self._rank(replica)
+            return await _last(engine.generate(asked, params, self._next(), data_parallel_rank=rank))
+
+    async def _pooled(self, prompt: str, params: PoolingParams) -> tuple[PoolingRequestOutput, float]:
+        """As ``_completed``, of a reward model; vLLM lets nobody choose the replica."""
+        from vllm.inputs import tokens_input
+
+        engine, asked = self._running(), tokens_input(self._prompts.tokens(prompt))
+        return await _last(engine.encode(asked, params, self._next()))
+
+    def _next(self) -> str:
+        """The name of a request."""
+        return str(next(self._requests))
+
+    def _rank(self, replica: int) -> int | None:
+        """The replica as vLLM is told it: not at all where there is one."""
+        return replica if self._settings.data_parallel_size > 1 else None
+
+    def _budget(self, thinking: Thinking | None) -> int | None:
+        """The most tokens of thought. Raises EngineError where vLLM cannot keep it."""
+        if thinking is None:
+            return None
         engine = self._running()
-        run = engine.generate if isinstance(params, SamplingParams) else engine.encode
-        start = perf_counter()
-        outputs = run(tokens_input(self._tokens(prompt)), params, str(next(self._requests)))
-        (output,) = [output async for output in outputs]
-        return output, perf_counter() - start
+        config: VllmConfig = engine.vllm_config
+        reasoning: ReasoningConfig | None = config.reasoning_config
+        if thinking.budget is None or reasoning is None or not reasoning.enabled:
+            raise EngineError(
+                f"{self.model} was asked to think with {thinking}",
+                "a budget in tokens, of an engine that knows the marks around its model's thoughts",
+                'set reasoning_parser of its engine to vLLM\'s name of them, such as "qwen3"',
+            )
+        return thinking.budget
 
     def _running(self) -> AsyncLLM:
         if self._engine is None:
             raise EngineError(f"{self.model} is closed", "an open engine", "open it again")
         return self._engine
 
-    def _tokens(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
     @contextmanager
     def _explained(self) -> Iterator[None]:
         from vllm.exceptions import VLLMError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
             yield
+        except EngineDeadError as error:
+            raise DeadEngineError(
+                f"vLLM's engine of {self.model} is dead ({first_line(error.__cause__ or error)})",
+                "an engine that lives",
+                "read vLLM's lines above; start the same command again to go on",
+            ) from error
         except VLLMError as error:
             raise EngineError(
                 f"vLLM failed with {self.model} ({first_line(error.__cause__ or error)})",
-                "a request that fits the model, and an engine that lives",
+                "a request that fits the model",
                 "shorten the prompt, or read vLLM's lines above; start the same command again to go on",
             ) from error
+
+
+async def _last(outputs: AsyncIterator[Any]) -> tuple[Any, float]:
+    """The one output of a request that streams nothing, and the seconds until it came."""
+    start = perf_counter()
+    (output,) = [output async for output in outputs]
+    return output, perf_counter() - start

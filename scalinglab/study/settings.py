@@ -13,7 +13,7 @@ from typing import Any
 from scalinglab.collect import JUDGE, MATH_SHEPHERD, RLHFLOW, Template
 from scalinglab.collect.judging import NUMBER, VERDICT
 from scalinglab.collect.strategies import STRATEGIES, Strategy, find
-from scalinglab.collect.vllm_start import EngineSettings
+from scalinglab.collect.vllm_settings import EngineSettings
 from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import AGGREGATES

@@ -105,9 +105,9 @@ def bare_engine():
     """vLLM's own offline engine, in this process: no other way to run it was faster here."""
     from vllm import LLM
 
-    from scalinglab.collect.vllm_start import _arguments
+    from scalinglab.collect.vllm_settings import engine_arguments
 
-    return LLM(**_arguments(str(MODELS / "small"), SETTINGS, False))
+    return LLM(**engine_arguments(str(MODELS / "small"), SETTINGS, False))
 
 
 def bare(llm, task, samples):

@@ -1,0 +1,47 @@
+"""A prompt as its model's own tokenizer reads it: begun with the special tokens that it puts before every text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_SAMPLES = ("0", "a", " ")
+"""Texts of which a vocabulary, however small, knows one."""
+
+
+class Prompts:
+    """The tokens of prompts, and of texts that are none.
+
+    A model that was trained with a token at the beginning of every text (BOS) reads another text without it.
+    begins: those tokens, () where the tokenizer adds none. Where a prompt begins with the first of them, as those
+    of chat templates do, it is left as it is. None is ever put at the end, where some tokenizers put one.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.begins: tuple[int, ...] = _begins(self)
+
+    @property
+    def beginning(self) -> str:
+        """``begins`` as text."""
+        return "".join(self._tokenizer.convert_ids_to_tokens(list(self.begins)))
+
+    def tokens(self, prompt: str) -> list[int]:
+        """What the model reads."""
+        written = self.written(prompt)
+        return written if written[:1] == [*self.begins[:1]] else [*self.begins, *written]
+
+    def written(self, text: str, *, special: bool = False) -> list[int]:
+        """A text's tokens alone; with ``special``, and those that the tokenizer puts around it."""
+        ids: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=special)
+        return list(ids)
+
+
+def _begins(prompts: Prompts) -> tuple[int, ...]:
+    """What stands before a text's own tokens where the tokenizer adds special ones."""
+    for sample in _SAMPLES:
+        plain, whole = prompts.written(sample), prompts.written(sample, special=True)
+        starts = (i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+        if plain and (start := next(starts, None)) is not None:
+            return tuple(whole[:start])
+    return ()
