@@ -12,7 +12,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
+.PHONY: demo test test-engine check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
 
 # Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
 define install
@@ -31,6 +31,18 @@ demo: .venv/core
 
 test: .venv/dev
 	$(BIN)/python $(PYTEST)
+
+# What needs vLLM, one file after the other in one process: engines beside one another would share two cores. That
+# environment has no pytest-benchmark, and so none of pyproject.toml's options.
+ENGINE_TESTS := tests/test_vllm_names.py tests/test_collect_vllm.py tests/test_collect_vllm_settings.py \
+	tests/test_collect_vllm_stops.py tests/test_study_vllm.py tests/test_replicas_vllm.py
+test-engine: .venv-vllm/ready
+	.venv-vllm/bin/python -m pytest -o addopts="-q --strict-markers" -p no:cacheprovider --durations=5 $(ENGINE_TESTS)
+
+# Whether vLLM's own wheel for GPUs, at the lowest version that we allow and the newest, has all that our engine uses:
+# 340 MB each, downloaded, read and deleted. VLLM="0.33.0 0.34.0" for others.
+check-vllm: .venv/core
+	$(BIN)/python tests/check_vllm.py $(VLLM)
 
 # The suite on the newest of everything, or on the lowest versions that pyproject.toml allows; first, how they differ
 # from the lock. torch stays: its other builds for Linux bring CUDA's packages.

@@ -17,6 +17,7 @@ from scalinglab.cli import (
     advise,
     atlas,
     collect,
+    doctor,
     exchange,
     findings,
     fit,
@@ -75,6 +76,7 @@ app.command(epilog=joint.EXAMPLE)(comparing(joint.joint, only=joint.SHARED))
 app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
     collect.collect
 )
+app.command(epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command(epilog="Example: scalinglab status run --json")(comparing(collect.status, only=_LEDGER))
 app.command("import", epilog="Example: scalinglab import auto logs --out run")(importing.import_)
 app.command(epilog="Example: scalinglab export run --out run-exported")(collect.export)

@@ -51,7 +51,7 @@ async def open_engine(
         return _open_http(served, name, tell)
     from scalinglab.collect.vllm_engine import open_vllm
 
-    return await open_vllm(model, name=name, settings=_settings(settings or {}, engines), pooling=pooling)
+    return await open_vllm(model, name=name, settings=engine_settings(settings or {}, engines), pooling=pooling)
 
 
 def _open_http(served: Served, name: str, tell: Callable[[str], None] | None) -> Engine:
@@ -76,5 +76,6 @@ def _open_http(served: Served, name: str, tell: Callable[[str], None] | None) ->
     )
 
 
-def _settings(given: Mapping[str, Any], engines: int) -> EngineSettings:
+def engine_settings(given: Mapping[str, Any], engines: int) -> EngineSettings:
+    """Those for the device that the installed vLLM was built for, ``engines`` side by side, and what was given."""
     return replace(settings_for(device(), engines=engines), **given)

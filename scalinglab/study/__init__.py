@@ -7,6 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.samples import PLAN, Cell, Plan, read_collected, read_plan
     from scalinglab.study.demo import RECORDED, demo_report, demo_study
+    from scalinglab.study.doctor import Checkup, check_up
     from scalinglab.study.eval_records import export_records
     from scalinglab.study.export import export_run
     from scalinglab.study.importing import graded, imported_table, write_imported
@@ -29,6 +30,7 @@ __all__ = [
     "RECORDED",
     "STORE",
     "Cell",
+    "Checkup",
     "Forecast",
     "Plan",
     "Probe",
@@ -36,6 +38,7 @@ __all__ = [
     "Sent",
     "Status",
     "Study",
+    "check_up",
     "demo_report",
     "demo_study",
     "export_records",

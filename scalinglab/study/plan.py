@@ -74,6 +74,12 @@ def plan_of(study: Study, task: Task) -> Plan:
     return Plan(study.name, task.name, problems, cells, models, read, wording)
 
 
+def middle_of(plan: Plan, task: Task) -> str:
+    """The problem of middle length, which stands for all in a probe."""
+    by_length = sorted(plan.problems, key=lambda problem: len(task.problems[problem].prompt))
+    return by_length[len(by_length) // 2]
+
+
 def located(model: ModelSettings, folder: Path) -> str:
     """What an engine loads: a folder relative to the study's, a shipped testbed model, else the name as it is."""
     for base in (folder, SHIPPED):

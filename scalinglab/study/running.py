@@ -32,7 +32,7 @@ from scalinglab.outside import imported
 from scalinglab.samples import Plan, Unit, write_references
 from scalinglab.study.cast import ModelSettings, exposed, key_of
 from scalinglab.study.folder import begun, held, note
-from scalinglab.study.plan import Probe, Sent, located, plan_of
+from scalinglab.study.plan import Probe, Sent, located, middle_of, plan_of
 from scalinglab.study.settings import Study, VerifierSettings
 from scalinglab.study.task import opened_task
 
@@ -62,7 +62,7 @@ async def run_study(
     Nothing that is done is lost however this ends: the same call goes on. Raises DataError for a study or a
     folder that cannot be, or that another collector holds, EngineError where an engine fails for good.
     """
-    out, tell = Path(out), tell or _silent
+    out, tell = Path(out), tell or silent
     before = begun(out)
     with opened_task(study, wording=before.wording if before else None, tell=tell) as task:
         plan = plan_of(study, task)
@@ -71,13 +71,13 @@ async def run_study(
                 write_references(out, {(task.name, p.id): p.answer for p in task.problems.values()})
             known, units = store.done(), list(plan.units())
             finished = sum(unit.key in known for unit in units)
-            for group in _groups(study, units):
+            for group in groups(study, units):
                 left = [unit for unit in group if unit.key not in known]
                 if not left or (stop is not None and stop.is_set()):
                     continue
                 report = _shifted(progress, finished, len(units))
-                async with _opened(study, task, left, starting, tell) as (engines, verifiers):
-                    note(out, await _asked(engines, tell))
+                async with opened(study, task, left, starting, tell) as (engines, verifiers):
+                    note(out, await asked(engines, tell))
                     if working is not None:
                         working(finished, len(units))
                     finished += len(left)
@@ -90,16 +90,15 @@ async def run_study(
 
 async def probe_study(study: Study, *, starting: Starting | None = None, tell: Tell | None = None) -> Probe:
     """Do every cell of a study on one problem, of middle length; nothing is written. Raises as ``run_study``."""
-    tell = tell or _silent
+    tell = tell or silent
     with opened_task(study) as task:
         plan = plan_of(study, task)
-        by_length = sorted(plan.problems, key=lambda problem: len(task.problems[problem].prompt))
-        middle = by_length[len(by_length) // 2]
+        middle = middle_of(plan, task)
         units = [unit for unit in plan.units() if unit.problem == middle]
         done, seconds, prompts, abouts = [], 0.0, dict[str, str](), dict[str, About]()
-        for group in _groups(study, units):
-            async with _opened(study, task, group, starting, tell) as (engines, verifiers):
-                abouts |= await _asked(engines, tell)
+        for group in groups(study, units):
+            async with opened(study, task, group, starting, tell) as (engines, verifiers):
+                abouts |= await asked(engines, tell)
                 for unit in group:
                     check(unit, engines, verifiers, task)
                 start = perf_counter()
@@ -114,7 +113,7 @@ async def probe_study(study: Study, *, starting: Starting | None = None, tell: T
     return Probe(plan, done, seconds, sent)
 
 
-async def _asked(engines: Mapping[str, Engine], tell: Tell) -> dict[str, About]:
+async def asked(engines: Mapping[str, Engine], tell: Tell) -> dict[str, About]:
     """What each engine says of itself, before the first unit. Raises EngineError where one has not its model."""
     abouts = dict(zip(engines, await together(one.about() for one in engines.values()), strict=True))
     for name, about in abouts.items():
@@ -123,11 +122,11 @@ async def _asked(engines: Mapping[str, Engine], tell: Tell) -> dict[str, About]:
     return abouts
 
 
-def _silent(line: str) -> None:
+def silent(line: str) -> None:
     """Nobody listens."""
 
 
-def _groups(study: Study, units: Sequence[Unit]) -> list[list[Unit]]:
+def groups(study: Study, units: Sequence[Unit]) -> list[list[Unit]]:
     """The units that run while the same engines are open: all, or those of one policy."""
     if study.side_by_side:
         return [list(units)]
@@ -149,7 +148,7 @@ def _shifted(progress: Report | None, before: int, total: int) -> Report | None:
 
 
 @asynccontextmanager
-async def _opened(
+async def opened(
     study: Study, task: Task, units: Sequence[Unit], starting: Starting | None, tell: Tell
 ) -> AsyncIterator[tuple[dict[str, Engine], dict[str, Verifier]]]:
     """The engines and verifiers that units need, closed at the end."""
