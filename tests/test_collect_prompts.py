@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from scalinglab.collect import open_benchmark
-from scalinglab.collect.prompts import Prompts
+from scalinglab.collect.prompts import Prompts, thought_tokens
 from scalinglab.collect.replicas import Replicas
 
 WORDS = ("<bos>", "<eos>", "<lang>", "<unk>", "a", "What", "is", "2", "+", "3", "?")
@@ -60,6 +60,29 @@ def test_a_base_model_is_sent_what_its_own_tokenizer_begins_with(tmp_path):
     sent = Prompts(own).tokens(problem.prompt)
     assert sent == own(problem.prompt).input_ids
     assert own.convert_ids_to_tokens(sent)[0] == "<bos>"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "written", "thought"),
+    [
+        ([1, 2], [3, 4], 0),
+        ([1, 8], [3, 4, 9, 5], 2),
+        ([1, 8], [3, 4], 2),
+        ([1, 8, 3, 9], [3, 4], 0),
+        ([8, 3, 9, 1, 8], [3, 4, 5], 3),
+        ([1], [8, 3, 4, 9, 5, 9], 3),
+        ([1], [8, 3, 4], 3),
+        ([1], [9, 3], 0),
+        ([], [], 0),
+    ],
+)
+def test_thoughts_are_the_tokens_before_the_mark_that_ends_them(prompt, written, thought):
+    assert thought_tokens(prompt, written, [8], [9]) == thought
+
+    def double(tokens):
+        return [part for one in tokens for part in (one, one + 100)]
+
+    assert thought_tokens(double(prompt), double(written), [8, 108], [9, 109]) == 2 * thought
 
 
 def test_a_problem_stays_with_a_replica_and_the_least_loaded_takes_the_next():

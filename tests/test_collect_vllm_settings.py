@@ -8,6 +8,7 @@ import gc
 import importlib.util
 import os
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 import pytest
 from processes import alive, family
@@ -63,6 +64,7 @@ def greedy(max_tokens=30, **options):
 
 
 def test_two_replicas_of_a_model_that_thinks(folder, runner):
+    resource_tracker.ensure_running()  # it ends with this process
     before = set(family(os.getpid()))
     engine = opened(runner, folder, data_parallel_size=2, reasoning_parser="deepseek_r1")
     started = set(family(os.getpid())) - before
@@ -89,7 +91,7 @@ def thinks_within_its_budget(engine, runner):
     for budget in (0, 5, 10):
         found = runner.run(engine.generate(f"12+34=?{start}", **greedy(thinking=Thinking(budget=budget))))
         assert runner.run(engine.count(f"{BOS}{found.text[: found.text.index(end)]}")) == budget + 1
-        assert found.generated_tokens == 30
+        assert (found.generated_tokens, found.thinking_tokens) == (30, budget)
     with pytest.raises(
         EngineError, match=r"tiny was asked to think .*effort='high'.*; expected a budget in tokens"
     ):

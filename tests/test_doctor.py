@@ -45,7 +45,7 @@ def test_a_served_study_is_tried_and_priced(tmp_path):
     rates = {(rate["model"], rate["work"]): rate for rate in told["rates"]}
     assert set(rates) == {("small", "generate"), ("prm", "reward")}
     assert min(rate["calls"] for rate in rates.values()) > 10
-    assert rates["small", "generate"]["tokens_per_second"] > rates["small", "generate"]["written"]
+    assert min(rate["tokens_per_second"] for rate in rates.values()) > 100
     assert 0 < told["hours"] < 1
     assert told["cost"] == 2 * told["hours"]
     assert told["missing"] == []

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.collect import _starting, _until_stopped
 from scalinglab.cli.options import Json
+from scalinglab.cli.progress import starting, tell
 from scalinglab.cli.render import print_rows
+from scalinglab.cli.stopping import stoppable
 from scalinglab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what a study finds here: engine, device, memory, tokens/s, hours, cost, what is missing."""
-    from scalinglab.study import check_up, read_study
+    with stoppable("nothing was written") as stop:
+        from scalinglab.study import check_up, read_study
 
-    read = read_study(study)
-    found = _until_stopped(
-        lambda _: check_up(read, seconds=seconds, price=price, starting=_starting), "nothing was written"
-    )
+        work = check_up(read_study(study), seconds=seconds, price=price, starting=starting, tell=tell)
+        found = stop.run(work)
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
     else:

@@ -37,11 +37,34 @@ class Prompts:
         return list(ids)
 
 
+def thought_tokens(prompt: Sequence[int], written: Sequence[int], start: Sequence[int], end: Sequence[int]) -> int:
+    """How many of the tokens ``written`` after a prompt are thoughts: those before the mark that ends them.
+
+    start, end: the tokens of the marks. Without the end all of it is thought, where it was begun here or in the
+    prompt; else nothing is.
+    """
+    if (at := _find(written, end)) is not None:
+        return at
+    opened = _find(written, start) is not None or _last(prompt, start) > _last(prompt, end)
+    return len(written) if opened else 0
+
+
+def _find(tokens: Sequence[int], mark: Sequence[int]) -> int | None:
+    """Where a mark stands first."""
+    places = (i for i in range(len(tokens) - len(mark) + 1) if list(tokens[i : i + len(mark)]) == list(mark))
+    return next(places, None)
+
+
+def _last(tokens: Sequence[int], mark: Sequence[int]) -> int:
+    """Where a mark stands last; -1: nowhere."""
+    behind = _find(list(reversed(tokens)), list(reversed(mark)))
+    return -1 if behind is None else len(tokens) - behind - len(mark)
+
+
 def _begins(prompts: Prompts) -> tuple[int, ...]:
     """What stands before a text's own tokens where the tokenizer adds special ones."""
     for sample in _SAMPLES:
         plain, whole = prompts.written(sample), prompts.written(sample, special=True)
-        starts = (i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
-        if plain and (start := next(starts, None)) is not None:
+        if plain and (start := _find(whole, plain)) is not None:
             return tuple(whole[:start])
     return ()

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from scalinglab.collect.prompts import Prompts
+from scalinglab.collect.prompts import Prompts, thought_tokens
 from scalinglab.collect.protocol import About, Generated, Rewarded, Scored, Thinking, single
 from scalinglab.collect.replicas import Replicas
 from scalinglab.collect.vllm_settings import EngineSettings, device, distribution, settings_for
@@ -117,6 +117,7 @@ class VllmEngine:
             cached_tokens=output.num_cached_tokens,
             finish_reason=completion.finish_reason,
             seconds=seconds,
+            thinking_tokens=self._thought(output.prompt_token_ids, completion.token_ids),
         )
 
     async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
@@ -224,16 +225,28 @@ class VllmEngine:
         """The most tokens of thought. Raises EngineError where vLLM cannot keep it."""
         if thinking is None:
             return None
-        engine = self._running()
-        config: VllmConfig = engine.vllm_config
-        reasoning: ReasoningConfig | None = config.reasoning_config
-        if thinking.budget is None or reasoning is None or not reasoning.enabled:
+        if thinking.budget is None or self._reasoning() is None:
             raise EngineError(
                 f"{self.model} was asked to think with {thinking}",
                 "a budget in tokens, of an engine that knows the marks around its model's thoughts",
                 'set reasoning_parser of its engine to vLLM\'s name of them, such as "qwen3"',
             )
         return thinking.budget
+
+    def _thought(self, prompt: Sequence[int], written: Sequence[int]) -> int | None:
+        """The thoughts among the tokens of a completion; None where the engine does not know their marks."""
+        known: ReasoningConfig | None = self._reasoning()
+        if known is None:
+            return None
+        start, end = known.reasoning_start_token_ids, known.natural_reasoning_end_token_ids
+        return thought_tokens(prompt, written, start, end)
+
+    def _reasoning(self) -> ReasoningConfig | None:
+        """What the engine knows of its model's thoughts, where it does."""
+        engine = self._running()
+        config: VllmConfig = engine.vllm_config
+        known: ReasoningConfig | None = config.reasoning_config
+        return known if known is not None and known.enabled else None
 
     def _running(self) -> AsyncLLM:
         if self._engine is None:

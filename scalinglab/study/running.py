@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from scalinglab.collect import (
     About,
@@ -30,7 +31,7 @@ from scalinglab.collect.run import solve
 from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import Plan, Unit, write_references
-from scalinglab.study.cast import ModelSettings, exposed, key_of
+from scalinglab.study.cast import POLICIES, ModelSettings, exposed, key_of
 from scalinglab.study.folder import begun, held, note
 from scalinglab.study.plan import Probe, Sent, located, middle_of, plan_of
 from scalinglab.study.settings import Study, VerifierSettings
@@ -192,11 +193,17 @@ async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: i
         at,
         name=model.name,
         served=served if model.url else None,
-        settings=study.engine or {},
+        settings=_engine(study, model),
         pooling=pooling,
         engines=engines,
         tell=tell,
     )
+
+
+def _engine(study: Study, model: ModelSettings) -> Mapping[str, Any]:
+    """What the study says of engines that holds for this model: one that drafts cannot verify."""
+    given = study.engine or {}
+    return {key: given[key] for key in given if key != "speculative_config" or model.name in POLICIES}
 
 
 def _verifier(
