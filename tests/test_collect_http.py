@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import socket
 import time
 from contextlib import AsyncExitStack, suppress
@@ -121,9 +122,13 @@ def test_a_server_says_what_it_is_and_what_it_puts_before_a_prompt():
         about = await engine.about()
         for prompt in ("2+2=?", "<s>2+2=?"):
             await generate(engine, prompt=prompt)
-        return about, [path for path, *_ in server.asked], [body for _, body, _ in server.asked[-2:]]
+        asked = list(server.asked)
+        server.replies = [BARE]
+        counted = [await engine.count(text) for text in ("2+2=?", "<s>2+2=?")]
+        return about, [path for path, *_ in asked], [body for _, body, _ in asked[-2:]], counted
 
-    about, paths, bodies = run([[MODELS, VERSION, BARE, WHOLE, sends()]], ask, server=None)
+    about, paths, bodies, counted = run([[MODELS, VERSION, BARE, WHOLE, sends()]], ask, server=None)
+    assert counted == [2, 1]  # the server of this test finds one token in every text
     assert (about.software, about.begins, about.replicas) == ("vllm 0.11.0", "<s>", 1)
     assert paths[:4] == ["/v1/models", "/version", "/tokenize", "/tokenize"]
     assert [body["add_special_tokens"] for body in bodies] == [True, False]  # added, and never twice
@@ -152,6 +157,32 @@ def test_an_engine_counts_its_replicas():
         return (await engine.about()).replicas
 
     assert run([[MODELS, VERSION, BARE, WHOLE]] * 2, ask, server=None, replicas=3) == 6
+
+
+@pytest.mark.parametrize(("engines", "replicas"), [(2, 2), (3, 2), (2, 1)])
+def test_a_problem_stays_with_one_replica_of_a_server_that_has_them_itself(engines, replicas):
+    metrics = "".join(f'vllm:num_requests_running{{engine="{i}",model_name="m"}} 0.0\n' for i in range(engines))
+    told = [] if replicas == 1 else [sends(answer=metrics.encode())]
+
+    async def ask(engine, server):
+        about = await engine.about()
+        calls = [engine.generate("1", max_tokens=1, temperature=1, seed=i, problem=str(i % 8)) for i in range(64)]
+        await asyncio.gather(*calls)
+        found = [
+            (body["seed"] % 8, re.findall(r"x-data-parallel-rank: (\d)", head))
+            for _, body, head in server.asked
+            if "seed" in (body or {})
+        ]
+        return about, found[-64:]
+
+    about, found = run([[MODELS, VERSION, BARE, WHOLE, *told, sends()]], ask, server=None, replicas=replicas)
+    assert about.replicas == replicas
+    homes = {problem: {rank for one, ranks in found for rank in ranks if one == problem} for problem in range(8)}
+    if engines == replicas:
+        assert sorted(rank for (rank,) in homes.values()) == ["0"] * 4 + ["1"] * 4
+    else:
+        assert not any(homes.values())
+        assert replicas == 1 or "which of its 2 replicas answers is the server's to choose" in about.notes
 
 
 def test_a_problem_stays_with_one_server():

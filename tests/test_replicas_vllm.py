@@ -131,6 +131,8 @@ def test_a_server_of_two_replicas_runs_the_study_and_the_record_says_so(tmp_path
         answered = served_requests(url)
     assert sorted(answered) == ["0", "1"]
     assert min(answered.values()) >= CALLS / 5, "both work"
-    agrees(read_run(folder), one)
+    found = read_run(folder)
+    agrees(found, one)
+    assert misses(found) == sorted(set(found.units["problem"])), "each problem stays with one"
     (collected,) = read_collected(folder)
     assert collected["engines"]["small"]["replicas"] == 2

@@ -21,10 +21,17 @@ class Asking:
     """The servers of one model, and how they are asked."""
 
     def __init__(
-        self, urls: Sequence[str], *, name: str, key: str | None, settings: HttpSettings, tell: Tell | None
+        self,
+        urls: Sequence[str],
+        *,
+        name: str,
+        key: str | None,
+        settings: HttpSettings,
+        tell: Tell | None,
+        replicas: int = 1,
     ) -> None:
         self.name = name
-        self.servers = Servers(list(urls), settings, name=name, tell=tell)
+        self.servers = Servers(list(urls), settings, name=name, replicas=replicas, tell=tell)
         self.client = Client(timeout=settings.timeout, key=key)
         self._settings = settings
 
@@ -36,10 +43,12 @@ class Asking:
         *,
         problem: str = "",
         renamed: Callable[[], None] | None = None,
+        rank: str | None = None,
     ) -> _T | None:
         """What ``read`` makes of the first sound answer; None where the prompt itself is refused.
 
-        body: made anew for each attempt. renamed: called where max_tokens goes by its other name.
+        body: made anew for each attempt. renamed: called where max_tokens goes by its other name. rank: the header
+        that tells a server which of its replicas to ask.
         Raises EngineError where this request has failed too often, DeadEngineError where any would.
         """
         tried: Counter[str] = Counter()
@@ -47,7 +56,9 @@ class Asking:
             async with self.servers.one(problem) as server:
                 try:
                     sent = body()
-                    reply = await self.client.ask("POST", server.url + path, sent)
+                    with server.replicas.serving(problem) as replica:
+                        chosen = None if rank is None else {rank: str(replica)}
+                        reply = await self.client.ask("POST", server.url + path, sent, chosen)
                     server.reached = True
                     if reply.good:
                         result = self._sound(server, path, reply, read)

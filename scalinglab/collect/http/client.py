@@ -65,12 +65,18 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def ask(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Reply:
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         """The answer, whatever its status. Raises AttemptError, or DeadEngineError for what no retry mends."""
         data = None if body is None else json.dumps(body).encode()
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._sent(method, url, data)
+                return await self._sent(method, url, data, headers)
         except TimeoutError as error:
             raise AttemptError(f"no answer in {self.timeout:g} s") from error
         except aiohttp.ClientSSLError as error:
@@ -96,12 +102,17 @@ class Client:
         shown = shown if self._key is None else shown.replace(self._key, "***")
         return shown if len(shown) <= _QUOTED else f"{shown[:_QUOTED]}..."
 
-    async def _sent(self, method: str, url: str, data: bytes | None) -> Reply:
+    async def _sent(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None) -> Reply:
         session = self._opened()
         for last in (False, True):
             try:
                 async with session.request(
-                    method, URL(url, encoded=True), data=data, allow_redirects=False, proxy=self._proxy(url)
+                    method,
+                    URL(url, encoded=True),
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=self._proxy(url),
                 ) as response:
                     body = await _read(response)
                     wait = _wait(response.headers) if response.status >= 400 else None

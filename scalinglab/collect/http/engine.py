@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, checked, completion_of, usage_of
 from scalinglab.collect.http.asking import Asking
-from scalinglab.collect.http.looking import look, named
+from scalinglab.collect.http.looking import look, named, replicas_of
 from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
 from scalinglab.collect.http.servers import HttpSettings, Tell
@@ -63,12 +63,15 @@ class HttpEngine:
         if server is not None and server not in PROFILES:
             raise EngineError(f"server {server!r}", f"one of {', '.join(PROFILES)}", "name one, or leave it out")
         self._served, self._name, self._chat = model, name or model, api == "chat"
-        self._asking = Asking(urls, name=self._name, key=key, settings=settings or HttpSettings(), tell=tell)
-        self._known, self._replicas = server is not None, replicas
+        self._asking = Asking(
+            urls, name=self._name, key=key, settings=settings or HttpSettings(), tell=tell, replicas=replicas
+        )
+        self._known, self._replicas, self._ranked = server is not None, replicas, False
         self._profile = PROFILES[server or "other"]
         self._answers_as = answers_as or (None if self._profile.renames else model)
         self._extra = dict(extra or {})
         self._begins: str | None = None
+        self._begun = 0
         self._limit, self._ids, self._said = "max_tokens", dict[str, int](), set[str]()
 
     @property
@@ -113,7 +116,7 @@ class HttpEngine:
             self._once("max_tokens is refused: max_completion_tokens is sent in its place")
 
         path = "/v1/chat/completions" if self._chat else "/v1/completions"
-        found = await self._asking.post(path, body, read, problem=problem, renamed=renamed)
+        found = await self._asking.post(path, body, read, problem=problem, renamed=renamed, rank=self._rank())
         if found is not None:
             return found
         return Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
@@ -131,7 +134,8 @@ class HttpEngine:
             return Scored(found, usage.prompt, usage.cached, perf_counter() - start)
 
         return self._wanted(
-            await self._asking.post("/v1/completions", lambda: body, read, problem=problem), prompt
+            await self._asking.post("/v1/completions", lambda: body, read, problem=problem, rank=self._rank()),
+            prompt,
         )
 
     async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:
@@ -153,7 +157,11 @@ class HttpEngine:
             self._answers_as = None
         begins = await self._beginning() if self._profile.begins and not self._chat else None
         self._begins = begins
+        if self._replicas > 1 and self._profile.rank is not None:
+            self._ranked = await replicas_of(self._asking) == {self._replicas}
         notes = [*self._profile.left, *found.notes]
+        if self._replicas > 1 and not self._ranked:
+            notes.append(f"which of its {self._replicas} replicas answers is the server's to choose")
         if self._profile.cached:
             notes.append(f"cached tokens are reported only by some servers: {self._profile.cached}")
         return About(
@@ -161,10 +169,10 @@ class HttpEngine:
         )
 
     async def count(self, text: str) -> int | None:
-        """The tokens of a text, by the server's own tokenizer, no special one added; None where it has none."""
+        """The tokens of a text that begins a prompt, by the server's own tokenizer; None where it has none."""
         if self._profile.tokenize is None:
             return None
-        return len(await self._tokens(text))
+        return len(await self._tokens(text)) + (self._begun if self._bare(text) else 0)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -181,6 +189,10 @@ class HttpEngine:
         if self._profile.begins:
             body["add_special_tokens"] = self._bare(prompt)
         return {**body, **self._profile.verbatim, **self._extra}
+
+    def _rank(self) -> str | None:
+        """The header by which a problem keeps one of several replicas behind a URL, where there is one."""
+        return self._profile.rank if self._ranked else None
 
     def _bare(self, prompt: str) -> bool:
         """Whether the tokenizer's own beginning is to be put before a prompt."""
@@ -241,7 +253,7 @@ class HttpEngine:
         return document
 
     async def _beginning(self) -> str:
-        """The text of the special tokens that the tokenizer puts before a text."""
+        """The text of the special tokens that the tokenizer puts before a text; their number is kept."""
 
         async def strings(special: bool) -> list[str]:
             body = {"model": self._served, "prompt": "a", "add_special_tokens": special, "return_token_strs": True}
@@ -249,7 +261,8 @@ class HttpEngine:
             return [] if told is None else [str(one) for one in told]
 
         bare, whole = await strings(False), await strings(True)
-        return "".join(whole[: len(whole) - len(bare)]) if bare and whole[-len(bare) :] == bare else ""
+        self._begun = len(whole) - len(bare) if bare and whole[-len(bare) :] == bare else 0
+        return "".join(whole[: self._begun])
 
     async def _id(self, token: str) -> int:
         if token not in self._ids:

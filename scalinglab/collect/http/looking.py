@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from scalinglab.collect.http.asking import Asking
-from scalinglab.collect.http.client import dead
+from scalinglab.collect.http.client import AttemptError, dead
 from scalinglab.collect.http.profiles import OTHER, Profile, profile_of
 from scalinglab.collect.http.servers import Server
 
+_ENGINE = re.compile(r'^vllm:num_requests_running\{[^}]*engine="(\d+)"', re.MULTILINE)
 _VERSIONS = {"vllm": "/version", "sglang": "/get_server_info", "ollama": "/api/version"}
 
 
@@ -33,6 +35,18 @@ async def look(asking: Asking, model: str, known: Profile | None) -> Looked:
         raise dead(f"{asking.name} on servers of {' and '.join(sorted(kinds))}", "servers of one kind", "name one")
     software = ", ".join(dict.fromkeys(one.software for one in found))
     return Looked(found[0].profile, software, tuple(note for one in found for note in one.notes))
+
+
+async def replicas_of(asking: Asking) -> set[int]:
+    """How many replicas each server runs itself, as vLLM's metrics count them; a router's are not among them."""
+    found = set()
+    for server in asking.servers.all:
+        try:
+            told = await asking.client.ask("GET", f"{server.url}/metrics")
+        except AttemptError:
+            return set()
+        found.add(len(set(_ENGINE.findall(told.text))) if told.good else 0)
+    return found
 
 
 def named(asked: str, says: str) -> bool:

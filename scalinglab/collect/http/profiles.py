@@ -27,6 +27,7 @@ class Profile:
     scores: whether it gives log-probabilities of tokens that are named by number.
     keeps_stop: whether the stop string that ended a text stays in it. cached: how it is made to report cached
         tokens, where it does not by itself. renames: whether it answers under a name of its own.
+    rank: the header that says which of its own replicas shall answer, from 0; None: it chooses.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Profile:
     keeps_stop: bool = False
     cached: str = ""
     renames: bool = False
+    rank: str | None = None
 
 
 _NEUTRAL = {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -59,6 +61,7 @@ VLLM = Profile(
     budget="thinking_token_budget",
     scores=True,
     cached="start it with --enable-prompt-tokens-details",
+    rank="X-data-parallel-rank",
 )
 SGLANG = Profile(
     "sglang",

@@ -11,6 +11,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from scalinglab.collect.http.client import AttemptError, dead
+from scalinglab.collect.replicas import Replicas
 from scalinglab.errors import DeadEngineError, EngineError
 
 Tell = Callable[[str], None]
@@ -40,9 +41,11 @@ class Server:
     """One URL: the requests on it, and how it has fared.
 
     sound: whether it has ever answered as it should. load: requests in flight or waiting. failures: in a row.
+    replicas: the copies of the model behind it.
     """
 
-    def __init__(self, url: str, settings: HttpSettings) -> None:
+    def __init__(self, url: str, settings: HttpSettings, replicas: int = 1) -> None:
+        self.replicas = Replicas(replicas)
         self.url, self._settings = base_of(url), settings
         self.room = asyncio.Semaphore(settings.in_flight)
         self.sound = self.reached = self.gone = False
@@ -82,9 +85,11 @@ class Servers:
     """The servers of one model. A problem stays with the one that was least busy when it came: its prompt is in
     that one's prefix cache. Where that one fails, it moves."""
 
-    def __init__(self, urls: list[str], settings: HttpSettings, *, name: str, tell: Tell | None = None) -> None:
+    def __init__(
+        self, urls: list[str], settings: HttpSettings, *, name: str, replicas: int = 1, tell: Tell | None = None
+    ) -> None:
         self.settings, self._name, self._tell = settings, name, tell or (lambda _: None)
-        self.all = [Server(url, settings) for url in dict.fromkeys(urls)]
+        self.all = [Server(url, settings, replicas) for url in dict.fromkeys(urls)]
         if not self.all:
             raise EngineError("no URL of a server", "one or more", "give the server's URL")
         self._homes: dict[str, Server] = {}
