@@ -19,6 +19,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -101,13 +102,13 @@ def units_of(task, strategy, options):
 # Parallel samples against the bare engine
 
 
-def bare_engine():
-    """vLLM's own offline engine, in this process: no other way to run it was faster here."""
+def bare_engine(name):
+    """vLLM's own offline engine of a model, in this process: no other way to run it was faster here."""
     from vllm import LLM
 
     from scalinglab.collect.vllm_settings import engine_arguments
 
-    return LLM(**engine_arguments(str(MODELS / "small"), SETTINGS, False))
+    return LLM(**engine_arguments(str(MODELS / name), SETTINGS, False))
 
 
 def bare(llm, task, samples):
@@ -126,11 +127,16 @@ def bare(llm, task, samples):
                     max_tokens=problem.max_tokens, temperature=1.0, seed=seed, skip_special_tokens=False
                 )
             )
+    seconds, found = at_once(llm, prompts, params)
+    return seconds, sum(len(one.token_ids) for one in found), [one.text for one in found]
+
+
+def at_once(llm, prompts, params):
+    """The seconds of one call of vllm.LLM.generate with all that is asked, and what it gives."""
     llm.reset_prefix_cache()
     begun = time.perf_counter()
     found = [output.outputs[0] for output in llm.generate(prompts, params, use_tqdm=False)]
-    seconds = time.perf_counter() - begun
-    return seconds, sum(len(one.token_ids) for one in found), [one.text for one in found]
+    return time.perf_counter() - begun, found
 
 
 async def overhead(bench, llm, problems, samples, repeats):
@@ -190,8 +196,44 @@ async def kept(scores):
     return scores
 
 
-async def beams(bench, problems, repeats):
-    """Seconds of the search over all problems at once, one at a time, and in lockstep."""
+class Tap:
+    """Keeps what an engine is asked for while it is looked at."""
+
+    def __init__(self, engine):
+        self.engine, self.asked = engine, []
+
+    def __enter__(self):
+        for name in ("generate", "score"):
+            setattr(self.engine, name, partial(self._kept, getattr(type(self.engine), name)))
+        return self
+
+    def __exit__(self, *_):
+        del self.engine.generate, self.engine.score
+
+    async def _kept(self, ask, prompt, *tokens, **options):
+        self.asked.append((prompt, tokens, options))
+        return await ask(self.engine, prompt, *tokens, **options)
+
+
+def known_beforehand(llm, asked):
+    """Seconds of the bare engine for the requests of a search, had all been known beforehand, and its tokens."""
+    from vllm import SamplingParams, TokensPrompt
+
+    tokenizer, params = llm.get_tokenizer(), []
+    for _, tokens, options in asked:
+        if tokens:
+            ids = [tokenizer.convert_tokens_to_ids(token) for token in tokens[0]]
+            params.append(SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False))
+        else:
+            own = {key: options[key] for key in ("max_tokens", "temperature", "seed")}
+            params.append(SamplingParams(**own, stop=list(options["stop"]), skip_special_tokens=False))
+    ids = [tokenizer.encode(prompt, add_special_tokens=False) for prompt, *_ in asked]
+    seconds, found = at_once(llm, [TokensPrompt(prompt_token_ids=one) for one in ids], params)
+    return seconds, sum(len(one.token_ids) for one in found)
+
+
+async def beams(bench, llms, problems, repeats):
+    """Seconds of the search over all problems at once, one at a time, in lockstep, and of its bare requests."""
     task, rows, options = draw_testbed(LEVELS, problems), [], BEAMS | {"verifier": "prm"}
     for i in range(repeats + 1):
         row = {}
@@ -201,8 +243,13 @@ async def beams(bench, problems, repeats):
             else:
                 in_flight = problems if side == "collect" else 1
                 work = bench.run(task, "beam_search", options, in_flight=in_flight)
-                (row[side], run), row[f"{side} took"] = await bench.metered(work)
+                with Tap(bench.small) as policy, Tap(bench.prm) as verifier:
+                    (row[side], run), row[f"{side} took"] = await bench.metered(work)
                 if side == "collect":
+                    spent = [
+                        known_beforehand(*one) for one in zip(llms, (policy.asked, verifier.asked), strict=True)
+                    ]
+                    row["bare"], row["tokens"] = sum(seconds for seconds, _ in spent), spent[0][1]
                     row |= {"calls": len(run.calls), "reuse": reuse(run, SETTINGS.block_size)}
                     found = sorted(run.solutions["text"])
         row["texts that differ from lockstep's"] = differing(found, texts)
@@ -212,6 +259,7 @@ async def beams(bench, problems, repeats):
         "collect / one at a time": ("collect", "one at a time", 0.5),
         "collect / lockstep": ("collect", "lockstep", 0.9),
         "collect / lockstep, CPU seconds of all processes": ("collect, CPU", "lockstep, CPU", None),
+        "bare engines, all requests known beforehand / collect": ("bare", "collect", None),
     }
     return summary(rows[1:], ratios)
 
@@ -284,8 +332,9 @@ async def main(options):
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(small, prm, folder)
-            searches = await beams(bench, options.problems, options.repeats)
-            parallel = await overhead(bench, bare_engine(), options.problems, options.samples, options.repeats)
+            llms = [bare_engine(name) for name in ("small", "prm")]
+            searches = await beams(bench, llms, options.problems, options.repeats)
+            parallel = await overhead(bench, llms[0], options.problems, options.samples, options.repeats)
     finally:
         await small.close()
         await prm.close()
