@@ -72,6 +72,7 @@ def served(folder, runner, tmp_path_factory):
     with serving(folder, log) as (url, server):
         up(url, server, log)
         http = HttpEngine([f"{url}/v1"], "tiny")
+        assert runner.run(http.about()).software.startswith("vllm ")
         yield http
         runner.run(http.close())
 
@@ -184,7 +185,7 @@ def test_cancelling_aborts_the_request(engine, runner):
     ("call", "says"),
     [
         (lambda e: e.generate("", **greedy()), "vLLM failed with tiny .*empty.*; expected a request that fits"),
-        (lambda e: e.generate("1" * 600, **greedy()), "vLLM failed with tiny .*512.*; expected .*; shorten"),
+        (lambda e: e.score("1" * 600, ["1"]), "vLLM failed with tiny .*512.*; expected .*; shorten"),
         (lambda e: e.generate("1", max_tokens=3, temperature=-1, seed=0), "temperature must be non-negative"),
         (lambda e: e.score("1", ["12"]), "'12' is 2 tokens to tiny; expected a single token"),
         (lambda e: e.reward("1"), "tiny was asked for a reward; expected a reward model; open it with pooling"),
@@ -214,9 +215,14 @@ def test_the_server_gives_what_the_engine_gives(ask, engine, served, runner):
     assert runner.run(served.count(SHARED)) == runner.run(engine.count(SHARED)) == 73
 
 
-def test_what_the_server_refuses_is_an_error(served, runner):
-    with pytest.raises(EngineError, match=r"refused a request to tiny: HTTP 400 .*512"):
-        runner.run(served.generate("1" * 600, **greedy()))
+def test_a_prompt_that_leaves_no_room_is_refused_and_the_next_is_not(engine, served, runner):
+    for one in (engine, served):
+        found = [runner.run(one.generate("1" * length, **greedy(3))) for length in (512, 600, 511)]
+        assert [each.finish_reason for each in found] == ["refused", "refused", "length"]
+        assert [each.generated_tokens for each in found] == [0, 0, 1]
+
+
+def test_what_the_server_has_not_is_an_error(served, runner):
     with pytest.raises(EngineError, match=r"/pooling refused a request to tiny: HTTP 404"):
         runner.run(served.reward("1"))
 

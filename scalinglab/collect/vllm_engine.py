@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from scalinglab.collect.prompts import Prompts, thought_tokens
-from scalinglab.collect.protocol import About, Generated, Rewarded, Scored, Thinking, single
+from scalinglab.collect.protocol import REFUSED, About, Generated, Rewarded, Scored, Thinking, single
 from scalinglab.collect.replicas import Replicas
 from scalinglab.collect.vllm_settings import EngineSettings, device, distribution, settings_for
 from scalinglab.collect.vllm_start import Guard, first_line, start
@@ -93,10 +93,15 @@ class VllmEngine:
         thinking: Thinking | None = None,
         problem: str = "",
     ) -> Generated:
-        """One completion; the same seed gives the same one, up to rounding in batches of other sizes."""
+        """One completion; the same seed gives the same one, up to rounding in batches of other sizes.
+
+        A prompt that leaves no room for a token is refused.
+        """
         from vllm.sampling_params import SamplingParams
 
-        budget = self._budget(thinking)
+        budget, tokens = self._budget(thinking), self._prompts.tokens(prompt)
+        if not self._fits(tokens):
+            return Generated("", 0, 0, 0, REFUSED, thinking_tokens=0)
         with self._explained():
             params = SamplingParams(
                 max_tokens=max_tokens,
@@ -106,7 +111,7 @@ class VllmEngine:
                 skip_special_tokens=False,
                 thinking_token_budget=budget,
             )
-            output, seconds = await self._completed(prompt, params, problem)
+            output, seconds = await self._completed(tokens, params, problem)
         completion: CompletionOutput = output.outputs[0]
         # vLLM's include_stop_str_in_output would also spell out the end token, so the string is put back here.
         ending = completion.stop_reason if isinstance(completion.stop_reason, str) else ""
@@ -127,7 +132,7 @@ class VllmEngine:
         ids = [single(token, self._prompts.written(token), self.model) for token in tokens]
         with self._explained():
             params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False)
-            output, seconds = await self._completed(prompt, params, problem)
+            output, seconds = await self._completed(self._prompts.tokens(prompt), params, problem)
         completion: CompletionOutput = output.outputs[0]
         if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
             raise DeadEngineError(
@@ -152,7 +157,7 @@ class VllmEngine:
                 f"{self.model} was asked for a reward", "a reward model", "open it with pooling=True, or use score"
             )
         with self._explained():
-            output, seconds = await self._pooled(prompt, PoolingParams(task=self._task))
+            output, seconds = await self._pooled(self._prompts.tokens(prompt), PoolingParams(task=self._task))
         pooled: PoolingOutput = output.outputs
         data = pooled.data
         rows = data if data.ndim == 2 else data.reshape(1, -1)
@@ -195,22 +200,24 @@ class VllmEngine:
         config: ModelConfig = engine.model_config
         self._task = config.get_pooling_task(await engine.get_supported_tasks())
 
-    async def _completed(self, prompt: str, params: SamplingParams, problem: str) -> tuple[RequestOutput, float]:
+    async def _completed(
+        self, prompt: list[int], params: SamplingParams, problem: str
+    ) -> tuple[RequestOutput, float]:
         """The engine's final output for a prompt, and its seconds. vLLM aborts a call that is cancelled."""
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
 
         params.output_kind = RequestOutputKind.FINAL_ONLY
-        engine, asked = self._running(), tokens_input(self._prompts.tokens(prompt))
+        engine, asked = self._running(), tokens_input(prompt)
         with self._replicas.serving(problem) as replica:
             rank = self._rank(replica)
             return await _last(engine.generate(asked, params, self._next(), data_parallel_rank=rank))
 
-    async def _pooled(self, prompt: str, params: PoolingParams) -> tuple[PoolingRequestOutput, float]:
+    async def _pooled(self, prompt: list[int], params: PoolingParams) -> tuple[PoolingRequestOutput, float]:
         """As ``_completed``, of a reward model; vLLM lets nobody choose the replica."""
         from vllm.inputs import tokens_input
 
-        engine, asked = self._running(), tokens_input(self._prompts.tokens(prompt))
+        engine, asked = self._running(), tokens_input(prompt)
         return await _last(engine.encode(asked, params, self._next()))
 
     def _next(self) -> str:
@@ -220,6 +227,12 @@ class VllmEngine:
     def _rank(self, replica: int) -> int | None:
         """The replica as vLLM is told it: not at all where there is one."""
         return replica if self._settings.data_parallel_size > 1 else None
+
+    def _fits(self, prompt: list[int]) -> bool:
+        engine = self._running()
+        config: ModelConfig = engine.model_config
+        longest: int = config.max_model_len
+        return len(prompt) < longest
 
     def _budget(self, thinking: Thinking | None) -> int | None:
         """The most tokens of thought. Raises EngineError where vLLM cannot keep it."""
