@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 _SAMPLES = ("0", "a", " ")
 """Texts of which a vocabulary, however small, knows one."""
+_KNOWN = 1024
+"""Texts whose tokens are kept: samples of a prompt, and steps after a draft, ask for the same one again."""
 
 
 class Prompts:
@@ -19,6 +22,7 @@ class Prompts:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._known = lru_cache(_KNOWN)(self._encoded)
         self.begins: tuple[int, ...] = _begins(self)
 
     @property
@@ -33,8 +37,11 @@ class Prompts:
 
     def written(self, text: str, *, special: bool = False) -> list[int]:
         """A text's tokens alone; with ``special``, and those that the tokenizer puts around it."""
-        ids: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=special)
-        return list(ids)
+        return list(self._known(text, special))
+
+    def _encoded(self, text: str, special: bool) -> Sequence[int]:
+        found: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=special)
+        return found
 
 
 def thought_tokens(prompt: Sequence[int], written: Sequence[int], start: Sequence[int], end: Sequence[int]) -> int:

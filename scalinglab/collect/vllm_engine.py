@@ -110,6 +110,7 @@ class VllmEngine:
                 stop=list(stop),
                 skip_special_tokens=False,
                 thinking_token_budget=budget,
+                skip_clone=True,  # nobody else has these
             )
             output, seconds = await self._completed(tokens, params, problem)
         completion: CompletionOutput = output.outputs[0]
@@ -131,7 +132,9 @@ class VllmEngine:
 
         ids = [single(token, self._prompts.written(token), self.model) for token in tokens]
         with self._explained():
-            params = SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False)
+            params = SamplingParams(
+                max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False, skip_clone=True
+            )
             output, seconds = await self._completed(self._prompts.tokens(prompt), params, problem)
         completion: CompletionOutput = output.outputs[0]
         if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
