@@ -210,9 +210,9 @@ class Tap:
     def __exit__(self, *_):
         del self.engine.generate, self.engine.score
 
-    async def _kept(self, ask, prompt, *tokens, **options):
-        self.asked.append((prompt, tokens, options))
-        return await ask(self.engine, prompt, *tokens, **options)
+    async def _kept(self, ask, prompt, **options):
+        self.asked.append((prompt, options))
+        return await ask(self.engine, prompt, **options)
 
 
 def known_beforehand(llm, asked):
@@ -220,14 +220,14 @@ def known_beforehand(llm, asked):
     from vllm import SamplingParams, TokensPrompt
 
     tokenizer, params = llm.get_tokenizer(), []
-    for _, tokens, options in asked:
-        if tokens:
-            ids = [tokenizer.convert_tokens_to_ids(token) for token in tokens[0]]
+    for _, options in asked:
+        if "tokens" in options:
+            ids = [tokenizer.convert_tokens_to_ids(token) for token in options["tokens"]]
             params.append(SamplingParams(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False))
         else:
             own = {key: options[key] for key in ("max_tokens", "temperature", "seed")}
             params.append(SamplingParams(**own, stop=list(options["stop"]), skip_special_tokens=False))
-    ids = [tokenizer.encode(prompt, add_special_tokens=False) for prompt, *_ in asked]
+    ids = [tokenizer.encode(prompt, add_special_tokens=False) for prompt, _ in asked]
     seconds, found = at_once(llm, [TokensPrompt(prompt_token_ids=one) for one in ids], params)
     return seconds, sum(len(one.token_ids) for one in found)
 

@@ -7,7 +7,8 @@ from enum import Enum, auto
 
 _LONG = re.compile(
     r"context.{0,20}(length|window|size|exceed)|exceed.{0,30}context|maximum.{0,20}(length|tokens|context)"
-    r"|(prompt|input|request|sequence).{0,40}(too (long|large)|exceed)|too many tokens|string_above_max_length",
+    r"|(prompt|input|request|sequence).{0,40}(too (long|large)|exceed)|too many tokens|string_above_max_length"
+    r"|max_tokens must be at least 1, got",  # vLLM, of a prompt that leaves no room; nobody here asks for 0
     re.IGNORECASE | re.DOTALL,
 )
 _FILTERED = re.compile(r"content[_ ]?(filter|management|policy)|responsible ?ai", re.IGNORECASE)
