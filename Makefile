@@ -33,11 +33,11 @@ test: .venv/dev
 	$(BIN)/python $(PYTEST)
 
 # What needs vLLM, one file after the other in one process: engines beside one another would share two cores. That
-# environment has no pytest-benchmark, and so none of pyproject.toml's options.
+# environment has no pytest-benchmark, and so none of pyproject.toml's options; vLLM leaves its zmq context open.
 ENGINE_TESTS := tests/test_vllm_names.py tests/test_collect_vllm.py tests/test_collect_vllm_settings.py \
 	tests/test_collect_vllm_stops.py tests/test_study_vllm.py tests/test_replicas_vllm.py
 test-engine: .venv-vllm/ready
-	.venv-vllm/bin/python -m pytest -o addopts="-q --strict-markers" -p no:cacheprovider --durations=5 $(ENGINE_TESTS)
+	.venv-vllm/bin/python -m pytest -o addopts="-q --strict-markers" -W ignore::ResourceWarning -p no:cacheprovider --durations=5 $(ENGINE_TESTS)
 
 # Whether vLLM's own wheel for GPUs, at the lowest version that we allow and the newest, has all that our engine uses:
 # 340 MB each, downloaded, read and deleted. VLLM="0.33.0 0.34.0" for others.
