@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_replaced():
         assert graded(grader, ("1", "1.0")) == [("right", "1")]
         first = grader._workers[0].process.pid
         os.kill(first, signal.SIGKILL)
-        assert graded(grader, ("1", "2"), ("1", "3")) == [("error", "2"), ("wrong", "3")]
+        assert graded(grader, ("1", "2.0"), ("1", "3.0")) == [("error", "2.0"), ("wrong", "3")]
         assert grader._workers[0].process.pid != first
 
 
@@ -132,8 +132,8 @@ def test_errors_are_tried_again_and_nothing_else_is():
     with Grader(workers=1) as grader:
         graded(grader, ("1", "1.0"))
         os.kill(grader._workers[0].process.pid, signal.SIGKILL)
-        assert graded(grader, ("1", "1.0"), ("1", "2")) == [("right", "1"), ("error", "2")]
-        assert graded(grader, ("1", "2")) == [("wrong", "2")]
+        assert graded(grader, ("1", "1.0"), ("1", "2.0")) == [("right", "1"), ("error", "2.0")]
+        assert graded(grader, ("1", "2.0")) == [("wrong", "2")]
 
 
 def test_a_grader_serves_many_at_a_time_and_several_event_loops(grader):
@@ -168,7 +168,7 @@ def test_no_worker_is_left_where_the_collector_is_interrupted_or_killed(sent):
 
         async def main():
             grader = Grader(workers=2, limit=2)
-            await asyncio.gather(grader.grade("1", "2"), grader.grade("1", "3"))
+            await asyncio.gather(grader.grade("1", "2.0"), grader.grade("1", "3.0"))
             print(*(worker.process.pid for worker in grader._workers), flush=True)
             await asyncio.gather(*(grader.grade("1", "{ENDLESS}" + "!" * i) for i in range(4)))
 
@@ -198,7 +198,7 @@ def test_a_broken_installation_is_no_grade(monkeypatch, tmp_path):
         Grader(workers=1) as grader,
         pytest.raises(EngineError, match=r"does not start .*a_module_that_is_not_there"),
     ):
-        graded(grader, ("1", "2"))
+        graded(grader, ("1", "2.0"))
 
 
 def test_a_missing_installation_is_named_at_once(monkeypatch):
