@@ -68,8 +68,8 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(toml, tmp_path):
         said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said[-3000:]
     found = study.status_of(run)
-    assert (found.done, found.error) == (120, 0)
-    assert found.unparsed < 0.05, "the engine's text is the testbed's text"
+    assert (found.done, found.grades["error"]) == (120, 0)
+    assert found.grades["unparsed"] < 0.05, "the engine's text is the testbed's text"
     right = {(cell["strategy"], cell["budget"]): cell["right"] for cell in found.cells}
     assert min(right.values()) > 0.3
     cached = {row["role"]: row["cached_tokens"] for row in found.roles}
@@ -77,7 +77,7 @@ def test_a_study_is_interrupted_and_ended_on_a_real_engine(toml, tmp_path):
     assert "real: 120 of 120 units done" in said
     assert json.loads((run / "study.json").read_text())["models"]["small"]["training_tokens"] > 0
     (collected,) = study.read_collected(run)
-    assert set(collected["engines"].values()) == {f"{distribution()} (dtype bfloat16)"}
+    assert {one["software"] for one in collected["engines"].values()} == {f"{distribution()} (dtype bfloat16)"}
     assert "vllm" in distribution()
 
 
