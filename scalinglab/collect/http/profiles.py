@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+MODEL = "(the model)"
+"""An owner: the model itself."""
+
 
 @dataclass(frozen=True)
 class Profile:
     """One kind of server.
 
-    name: as ``server`` of a study gives it. owners: how its /v1/models says whose the models are ("owned_by").
+    name: as ``server`` of a study gives it. owners: how its /v1/models says whose the models are ("owned_by");
+        ``MODEL``: by the model's own name.
     sampling: sent with each request, so that samples are drawn from the model's own distribution.
     left: what of sampling, or else, cannot be had, in sentences for the reader of the results.
     verbatim: sent with completions, so that prompts are read and texts written with their special tokens.
@@ -77,27 +81,30 @@ LLAMA_CPP_PYTHON = Profile(
     "llama-cpp-python",
     ("me",),
     sampling=_GGUF,
-    left=(_BOS, "it answers one request at a time"),
+    left=(_BOS, "it answers one request at a time", "it leaves the end token out of the tokens of an answer"),
 )
 OLLAMA = Profile(
     "ollama",
     ("library",),
     sampling={"top_p": 1.0},
     left=(
-        "top_k is 40 and cannot be set by /v1",
+        "top_k 40 and repeat_penalty 1.1, or what its Modelfile says, cannot be set by /v1",
         "a prompt longer than its window is cut without a word",
     ),
 )
-TGI = Profile("tgi", left=(_OWN,), keeps_stop=True, renames=True)
+TGI = Profile("tgi", (MODEL,), left=(_OWN,), keeps_stop=True, renames=True)
 LM_STUDIO = Profile(
     "lmstudio",
     ("organization_owner",),
     sampling={"top_p": 1.0, "top_k": 0, "repeat_penalty": 1.0},
-    left=("min_p is what the app's settings for the model say",),
+    left=(
+        "min_p is what the app's settings for the model say",
+        "it counts one token too few where max_tokens cut an answer, in some versions",
+    ),
 )
 LITELLM = Profile("litellm", left=(_OWN, 'a finish reason "stop" may stand for any that the proxy does not know'))
 OPENAI = Profile("openai", ("system", "openai-internal"))
-DEEPSEEK = Profile("deepseek", left=("while it thinks, temperature has no effect",))
+DEEPSEEK = Profile("deepseek", ("deepseek",), left=("while it thinks, temperature has no effect",))
 OPENROUTER = Profile(
     "openrouter",
     left=(_OWN, "the provider may change from answer to answer, unless extra pins it"),
@@ -126,6 +133,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 """Every kind of server that is known, by name."""
 
 
-def profile_of(owner: str | None) -> Profile:
-    """The kind of server whose list of models names this owner; ``OTHER`` for any unknown one."""
+def profile_of(owner: str, model: str) -> Profile:
+    """The kind of server whose list of models says that this owner has this model; ``OTHER`` for any unknown."""
+    owner = MODEL if owner == model else owner
     return next((one for one in PROFILES.values() if owner in one.owners), OTHER)

@@ -8,6 +8,7 @@ from enum import Enum, auto
 _LONG = re.compile(
     r"context.{0,20}(length|window|size|exceed)|exceed.{0,30}context|maximum.{0,20}(length|tokens|context)"
     r"|(prompt|input|request|sequence).{0,40}(too (long|large)|exceed)|too many tokens|string_above_max_length"
+    r"|inputs.{0,40}must (be|have) (less|<)"
     r"|max_tokens must be at least 1, got",  # vLLM, of a prompt that leaves no room; nobody here asks for 0
     re.IGNORECASE | re.DOTALL,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,13 +24,21 @@ def rewards_of(document: Mapping[str, Any]) -> tuple[tuple[float, ...], ...]:
     rows = document["data"][0]["data"]
     rows = rows if rows and isinstance(rows[0], list) else [rows]
     if not all(rows):
-        raise UnsoundError(f"rewards {rows!r:.100}")
-    return tuple(tuple(map(float, row)) for row in rows)
+        raise UnsoundError(f"rewards {rows!r}")
+    return tuple(tuple(map(_number, row)) for row in rows)
+
+
+def _number(value: Any) -> float:
+    if not math.isfinite(value):
+        raise UnsoundError(f"a reward of {value}", lie=True)
+    return float(value)
 
 
 def _score(top: Mapping[str, float], names: Sequence[str], model: str, most: int) -> float:
     for name in names:
         if name in top:
+            if math.isnan(top[name]):
+                raise UnsoundError(f"a log-probability that is none for {name!r}", lie=True)
             return float(top[name])
     raise DeadEngineError(
         f"the server of {model} gives no log-probability of {names[-1]!r}",

@@ -18,14 +18,17 @@ Tell = Callable[[str], None]
 """Told one line where something is to be said while requests wait."""
 _UNREACHED = 5
 """Attempts in a row at most on a server that has never answered: half a minute is enough for a wrong address."""
+_QUIET = 10.0
+"""Seconds at least between two lines about one server."""
 
 
 @dataclass(frozen=True)
 class HttpSettings:
     """How patient to be with servers, in seconds.
 
-    timeout: for one answer, and the longest rest that a server may ask for (Retry-After).
-    attempts: failures in a row, of a server or of one request on it, before it is given up.
+    timeout: for one answer, for the longest rest that a server may ask for (Retry-After), and for one that is too
+        busy for any request to be met.
+    attempts: failures in a row, of a server or of one request on it, before it is given up; "too busy" is none.
     first_wait, longest_wait: how long a failed server is left alone, doubled at each failure in a row.
     in_flight: requests at a time to one server; set it to what a rate limit allows.
     """
@@ -49,8 +52,9 @@ class Server:
         self.url, self._settings = base_of(url), settings
         self.room = asyncio.Semaphore(settings.in_flight)
         self.sound = self.reached = self.gone = False
-        self.load = self.failures = 0
-        self._awake_at = 0.0
+        self.load = self.failures = self._busy = 0
+        self._awake_at = self._failing_since = 0.0
+        self._told_at = -_QUIET
 
     @property
     def rest(self) -> float:
@@ -59,8 +63,13 @@ class Server:
 
     def well(self) -> None:
         """It has answered as it should."""
-        self.sound = self.reached = True
-        self.failures = 0
+        self.sound = True
+        self.answered()
+
+    def answered(self) -> None:
+        """It has answered, if not to the end that was asked for."""
+        self.reached = True
+        self.failures = self._busy = 0
 
     def failed(self, failure: AttemptError) -> float | None:
         """Leave it alone for as long as it asks, or longer at each failure in a row, with jitter.
@@ -68,17 +77,29 @@ class Server:
         The seconds, where this is news: many requests that fail together are one failure.
         """
         news, self.reached = not self.rest, self.reached or failure.reached
+        if not self.failures:
+            self._failing_since = monotonic()
         self.failures += news
+        self._busy += news and failure.busy
         wait = failure.wait
         if wait is None:
             doubled = self._settings.first_wait * 2.0 ** min(self.failures - 1, 30)
             wait = min(doubled, self._settings.longest_wait) * random.uniform(0.5, 1)
         self._awake_at = max(self._awake_at, monotonic() + wait)
-        self.gone = self.failures >= (self._settings.attempts if self.reached else self._patience())
+        self.gone = self.gone or self._hopeless(failure.busy)
         return wait if news else None
 
-    def _patience(self) -> int:
-        return min(_UNREACHED, self._settings.attempts)
+    def newsworthy(self) -> bool:
+        """Whether it is time for a line about it; then it is taken for told."""
+        due = self.gone or monotonic() - self._told_at >= _QUIET
+        self._told_at = monotonic() if due else self._told_at
+        return due
+
+    def _hopeless(self, busy: bool) -> bool:
+        if busy:
+            return monotonic() - self._failing_since > self._settings.timeout
+        attempts = self._settings.attempts if self.reached else min(_UNREACHED, self._settings.attempts)
+        return self.failures - self._busy >= attempts
 
 
 class Servers:
@@ -93,6 +114,7 @@ class Servers:
         if not self.all:
             raise EngineError("no URL of a server", "one or more", "give the server's URL")
         self._homes: dict[str, Server] = {}
+        self._refused, self._said = set[str](), set[str]()
         self._dead: DeadEngineError | None = None
 
     @asynccontextmanager
@@ -125,14 +147,27 @@ class Servers:
                 "see the server's log, lower requests or raise timeout; start the same command again to go on",
             )
             raise self._dead
-        if wait is not None and server.gone:
-            self._tell(f"{what}; given up, the others go on")
-        elif wait is not None and (server.failures == 1 or wait > 5):
-            self._tell(f"{what}; asked again in {wait:.0f} s" if wait >= 1 else f"{what}; asked again")
+        if wait is None or not server.newsworthy():
+            return
+        then = "given up, the others go on" if server.gone else f"asked again in {wait:.0f} s"
+        self._tell(f"{what}; {then if server.gone or wait >= 1 else 'asked again'}")
+
+    def refused(self, problem: str, quoted: str) -> None:
+        """Note that a problem's prompt is refused. Raises DeadEngineError where every one has been, so far."""
+        self._refused.add(problem)
+        if len(self._refused) >= self.settings.attempts and not any(one.sound for one in self.all):
+            self._dead = dead(
+                f"{self._name} refused the prompts of the first {len(self._refused)} problems, last {quoted}",
+                "problems that the server can read",
+                "mend what it names (max_tokens?), then start the same command again",
+            )
+            raise self._dead
 
     def say(self, line: str) -> None:
-        """Tell a line, under the model's name."""
-        self._tell(f"{self._name}: {line}")
+        """Tell a line, under the model's name; no line twice."""
+        if line not in self._said:
+            self._said.add(line)
+            self._tell(f"{self._name}: {line}")
 
     def _chosen(self, problem: str) -> Server:
         home = self._homes.get(problem)
