@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import isfile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -63,7 +63,8 @@ def open_evidence(
     found = joined(*zip(*((part.found, part.name, part.tasks) for part in parts), strict=True))
     if isinstance(found, Run):
         plan = _plan(sources[0]) if len(sources) == 1 else None
-        return replace(_of_run(name, found, plan, small, large, given, prompt, generated), told=told)
+        names = {} if plan is None else _called(plan)
+        return replace(_of_run(name, found, plan, small, large, given, prompt, generated), told=told, names=names)
     models = sorted(map(str, found["model"].unique()))
     _known(given, models, "--spec")
     priced, lacking = known_specs(models, given)
@@ -221,6 +222,14 @@ def _manifest(place: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"cannot read {place} ({reason:.80})", "the manifest of a model", "mend it") from error
+
+
+def _called(plan: Plan) -> dict[str, str]:
+    """What a plan's models are called: as the study named them; of a folder elsewhere its last part, if alone."""
+    every = {name: model.model for name, model in plan.models.items()}
+    short = {name: PurePath(at).name if PurePath(at).is_absolute() else at for name, at in every.items()}
+    alone = [name for name, one in short.items() if one and list(short.values()).count(one) == 1]
+    return every | {name: short[name] for name in alone}
 
 
 def _plan(source: str | Path | pd.DataFrame) -> Plan | None:

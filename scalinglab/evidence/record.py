@@ -17,6 +17,8 @@ from scalinglab.specs import ModelSpec
 
 SAMPLED = ("parallel", "greedy")
 """How a model's own answers are drawn."""
+UNNAMED = ("", "table")
+"""Tasks of tables that name none."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Evidence:
     behind the exact checker. specs: by model. lacking: models without a spec. tuning: of verifiers and revisers,
     where it is known. tokens: what a sample is taken to read and write where nothing is recorded.
     unreported: counts of recorded calls that nobody reported, and what stands for them in run. told: what reading
-    it left open.
+    it left open. names: what models are called, by their name in the data, where a plan says so.
     """
 
     source: str
@@ -52,12 +54,22 @@ class Evidence:
     tokens: Tokens = Tokens()
     unreported: tuple[Unreported, ...] = ()
     told: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def tasks(self) -> list[str]:
         """The tasks whose problems were asked; one, without a name, where nothing tells them apart."""
         frame = self.counts if self.run is None else self.run.units
         assert frame is not None
         return sorted(map(str, frame["task"].unique())) if "task" in frame else [""]
+
+    def task(self) -> str:
+        """The one task that the evidence names; "" of none, and of several."""
+        named = [name for name in self.tasks() if name not in UNNAMED]
+        return named[0] if len(named) == 1 else ""
+
+    def called(self, model: str) -> str:
+        """What a model of the data is called: what stands behind "small" in a study's plan."""
+        return self.names.get(model, model)
 
     def of_task(self, task: str) -> Evidence:
         """The evidence on one of several tasks. Raises DataError for an unknown one."""

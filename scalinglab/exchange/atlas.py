@@ -20,8 +20,6 @@ from scalinglab.exchange.pairs import SAME, Charges, Costs, Pair
 from scalinglab.exchange.singles import Singles, singles
 from scalinglab.exchange.unknown import FIELDS
 
-_UNNAMED = ("", "table")
-"""Tasks of tables that name none."""
 _COLUMNS = 128
 """Pairs that are resampled together."""
 
@@ -59,8 +57,7 @@ def atlas(body: Body, charges: Charges, *, draws: int = DRAWS, seed: int = 0) ->
     r = [positive(at, "R") for at in charges.r]
     charges = replace(charges, r=r, queries=[positive(at, "queries") for at in charges.queries])
     parts, left = singles(body, charges.rule, seed=seed)
-    (task,) = body.evidence.tasks()
-    task = task if task not in _UNNAMED else body.title or Path(body.evidence.source).stem
+    task = body.evidence.task() or body.title or Path(body.evidence.source).stem
     pairs, verdicts = [], []
     for part in parts:
         made = list(Costs(body.evidence, charges).pairs(part))

@@ -23,6 +23,7 @@ class Comparison:
 
     verdicts: see ``matched.verdicts``. breakeven: see ``breakeven.breakeven``. unpriced: conventions left out,
     each with its reason. notes: what every number here rests on. views: what was compared, one a convention.
+    task: what was asked, "" where nothing names it. names: what models are called, where data name them by role.
     """
 
     small: str
@@ -32,6 +33,8 @@ class Comparison:
     unpriced: Mapping[str, str]
     notes: tuple[str, ...]
     views: tuple[View, ...] = field(repr=False)
+    task: str = ""
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         head = self.verdicts[self.verdicts["interval"] == "simultaneous"]
@@ -44,6 +47,10 @@ class Comparison:
     def sensitivity(self) -> pd.DataFrame:
         """One row a strategy, bin and R: the verdict under each convention (see ``paired.sensitivity``)."""
         return sensitivity(self.verdicts)
+
+    def called(self, model: str) -> str:
+        """What a model of the data is called."""
+        return self.names.get(model, model)
 
     def view(self, convention: str) -> View:
         """What was compared under one convention."""
@@ -75,4 +82,5 @@ def compare(
     return Comparison(
         small, large, verdicts(found, r, thinking=thinking, seed=seed), breakeven(found, seed=seed), unpriced,
         tuple(note.text for note in notes_of(evidence, found, sunk=sunk, weak=weak)), tuple(found),
+        evidence.task(), evidence.names,
     )  # fmt: skip
