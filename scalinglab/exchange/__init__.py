@@ -6,9 +6,11 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.exchange.atlas import Atlas, atlas
+    from scalinglab.exchange.atlas_words import PAIR, atlas_sentences, pair_sentences
     from scalinglab.exchange.breakeven import SIDES, breakeven
     from scalinglab.exchange.charges import charged_to
     from scalinglab.exchange.chosen import Chosen, choose
+    from scalinglab.exchange.clauses import breakeven_clause, short, uncharged, verdict_clause
     from scalinglab.exchange.comparison import Comparison, compare
     from scalinglab.exchange.findings import findings
     from scalinglab.exchange.forecast import Forecast, forecast
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.tasks import compare_tasks, over_tasks, shared_tasks
     from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
+    from scalinglab.exchange.words import optimal_sentences, seed_sentences, sentences, task_sentences
 
 __all__ = [
     "ALL",
@@ -44,6 +47,7 @@ __all__ = [
     "LIFETIME",
     "OPTIMAL",
     "OUTSIDE",
+    "PAIR",
     "PAPER_R",
     "PRETRAINING",
     "R_COLUMNS",
@@ -63,7 +67,9 @@ __all__ = [
     "Rates",
     "View",
     "atlas",
+    "atlas_sentences",
     "breakeven",
+    "breakeven_clause",
     "breakeven_table",
     "charged_to",
     "choose",
@@ -78,17 +84,25 @@ __all__ = [
     "match_ratio",
     "match_specs",
     "once_name",
+    "optimal_sentences",
     "over_tasks",
+    "pair_sentences",
     "published",
     "published_bars",
     "published_lines",
     "rates",
+    "seed_sentences",
     "sensitivity",
+    "sentences",
     "shared_tasks",
+    "short",
     "sizes_of",
     "surface_rate",
+    "task_sentences",
+    "uncharged",
     "unchosen",
     "unreported",
+    "verdict_clause",
     "verdict_table",
     "verdicts",
     "views",

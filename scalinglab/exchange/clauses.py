@@ -14,13 +14,19 @@ from scalinglab.curves import BOUND
 from scalinglab.exchange.breakeven import ABOVE, BACK, BELOW, CROSSED, SUNK
 from scalinglab.exchange.paired import CANNOT_PAY, OUTSIDE, TEST_TIME, UNDECIDED
 from scalinglab.exchange.views import View
+from scalinglab.flops import CONVENTIONS
 
 Row = Mapping[Any, Any]
+_PAID = {
+    "nobody": "verifying is free",
+    "small": "the small side pays for verifying",
+    "both": "both sides pay for verifying",
+}
 _NONE = "(no interval: too few problems)"
 
 
 def verdict_clause(row: Row, *, small: str, large: str) -> str:
-    """ "A beats B by 4.3 points (95 % 1.5 to 7.1)", "... is undecided: ...", or why nothing can be said.
+    """That A beats B by 4.3 points (95 % 1.5 to 7.1), loses, is undecided, or why nothing can be said.
 
     row: verdict, difference, low and high, and where it has one status. small, large: what to call the two.
     """
@@ -46,7 +52,7 @@ def verdict_clause(row: Row, *, small: str, large: str) -> str:
 
 
 def short(row: Row) -> str:
-    """ "+4.3 (1.5 to 7.1), test-time", "outside", "cannot pay": a row in a list."""
+    """A row in a list, such as "+4.3 (1.5 to 7.1), test-time", "outside" or "cannot pay"."""
     if row["difference"] != row["difference"] or row["verdict"] in (OUTSIDE, CANNOT_PAY):
         return verdict_word(row)
     ends = f"({interval(row['low'], row['high'])})" if row["low"] == row["low"] else _NONE
@@ -102,7 +108,7 @@ def _differ(word: str, names: Sequence[str], rows: Mapping[str, Row]) -> str:
 
 
 def bins_clause(rows: Sequence[Row]) -> str:
-    """ "test-time in bins 1, 2 and 3, undecided in 4 and 5": verdicts by difficulty, 1 the easiest."""
+    """Verdicts by difficulty, 1 the easiest: "test-time in bins 1, 2 and 3, undecided in bins 4 and 5"."""
     by_verdict: dict[str, list[str]] = {}
     for row in rows:
         by_verdict.setdefault(verdict_word(row), []).append(str(row["bin"]))
@@ -136,6 +142,12 @@ def uncharged(view: View, called: Callable[[str], str] = str) -> list[str]:
     return found
 
 
+def paying(convention: str) -> str:
+    """A rule and who pays for verifying under it: "paper (verifying is free)"."""
+    rule = CONVENTIONS.get(convention)
+    return convention if rule is None else f"{convention} ({_PAID[rule.verifier]})"
+
+
 def points(share: float, *, signed: bool = False) -> str:
     """Accuracy points to one decimal, or to the first that shows the sign."""
     sign = "+" if signed else ""
@@ -149,7 +161,7 @@ def interval(low: float, high: float) -> str:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """ "a, b and c"."""
+    """Names as in a sentence: "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
@@ -161,3 +173,13 @@ def _span(row: Row) -> str:
 def verdict_word(row: Row) -> str:
     """The verdict in a word or two."""
     return "outside" if row["verdict"] == OUTSIDE else str(row["verdict"])
+
+
+def where(task: str, problems: int) -> str:
+    """On what: "on gsm8k (1,319 problems)"."""
+    return f"on {f'{task} (' if task else ''}{problems:,} problems{')' if task else ''}"
+
+
+def sentence(text: str) -> str:
+    """With a capital, unless it begins with a name, and a full stop."""
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

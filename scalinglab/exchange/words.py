@@ -5,7 +5,9 @@ Whoever says a verdict says it by these: the verbs, the page, the advice. Senten
 - ``sentences(comparison, convention)``: the headline at one R, then at the others, then what other rules say.
 - ``task_sentences({task: comparison}, over, convention)``: the same over several tasks, then of each.
 - ``seed_sentences({seed: comparison}, convention)``: of one pair over several training seeds.
-- ``told.optimal_sentences``, ``told.atlas_sentences``, ``told.pair_sentences``: see there.
+- ``optimal_sentences(chosen, called=...)``: what the compute-optimal strategy reaches, and what it saves.
+- ``atlas_words.atlas_sentences(atlas)``: verdicts counted over its pairs;
+  ``atlas_words.pair_sentences([atlas, ...], key)``: one pair under the first one's rule, then under the others'.
 
 Clauses that others can put together stand in ``clauses``: ``verdict_clause`` and ``short`` (of a row of
 ``matched.verdicts``, ``tasks.over_tasks`` or ``Atlas.verdicts``), ``breakeven_clause``, ``rules_clause``,
@@ -15,29 +17,36 @@ A difference is said in accuracy points, the small side over the large one, with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from scalinglab.exchange.chosen import Chosen
 from scalinglab.exchange.clauses import (
     Row,
     bins_clause,
     breakeven_clause,
+    interval,
     listed,
     means,
+    points,
     rules_clause,
+    sentence,
     short,
     uncharged,
     verdict_clause,
     verdict_word,
+    where,
 )
 from scalinglab.exchange.comparison import Comparison
 from scalinglab.exchange.headline import OPTIMAL
 from scalinglab.exchange.matched import POINTWISE
 from scalinglab.exchange.paired import CANNOT_PAY, OUTSIDE, PRETRAINING, TEST_TIME
 from scalinglab.exchange.views import ALL, View
+from scalinglab.optimal import MIXTURE, REACHED
 
 DECIDED = (TEST_TIME, PRETRAINING, CANNOT_PAY)
+_UNITS = {"samples": "samples", "flops": "FLOPs"}
 _MOST = 3
 """Values of R or rules that a sentence names with their numbers; of more it says the verdicts alone."""
 
@@ -55,8 +64,8 @@ def sentences(found: Comparison, convention: str, *, r: float | None = None) -> 
     small, large = found.called(found.small), found.called(found.large)
     view = found.view(convention)
     first = (
-        f"At R = {at['R']:g} {verdict_clause(at, small=f'{small} with {means(view)}', large=large)}"
-        f"{_where(found.task, int(at['problems']))}, {_rule(view, found)}."
+        f"At R = {at['R']:g} {where(found.task, int(at['problems']))}, "
+        f"{verdict_clause(at, small=f'{small} with {means(view)}', large=large)}, {_rule(view, found)}"
     )
     others = [row for row in rows if row["R"] != at["R"]]
     more = [
@@ -66,7 +75,7 @@ def sentences(found: Comparison, convention: str, *, r: float | None = None) -> 
         *_arms(found, rows),
     ]
     last = rules_clause(found.verdicts, convention, at, unpriced=found.unpriced)
-    return tuple(_sentence(text) for text in (first, "; ".join(filter(None, more)), last) if text)
+    return tuple(sentence(text) for text in (first, "; ".join(filter(None, more)), last) if text)
 
 
 def task_sentences(
@@ -83,7 +92,7 @@ def task_sentences(
     )
     each = "; ".join(f"{task}: {short(_at(each, convention, at['R']))}" for task, each in found.items())
     last = rules_clause(over, convention, at, unpriced=one.unpriced)
-    return tuple(_sentence(text) for text in (first, f"by task, {each}", last) if text)
+    return tuple(sentence(text) for text in (first, f"by task, {each}", last) if text)
 
 
 def seed_sentences(found: Mapping[str, Comparison], convention: str, *, r: float | None = None) -> tuple[str, ...]:
@@ -95,11 +104,40 @@ def seed_sentences(found: Mapping[str, Comparison], convention: str, *, r: float
     told = listed([f"{verdict} in {n}" for verdict, n in counts.items()])
     small, large = one.called(one.small), one.called(one.large)
     first = (
-        f"At R = {at['R']:g}, over {len(found)} training seeds, {small} with {means(one.view(convention))} "
-        f"against {large}{_where(one.task, int(at['problems']))} is {told}, {_rule(one.view(convention), one)}"
+        f"At R = {at['R']:g} {where(one.task, int(at['problems']))}, over {len(found)} training seeds, {small} "
+        f"with {means(one.view(convention))} against {large} is {told}, {_rule(one.view(convention), one)}"
     )
     each = "; ".join(f"seed {seed}: {short(row)}" for seed, row in rows.items())
-    return _sentence(first), _sentence(f"{each}; each interval is over problems, not over seeds")
+    return sentence(first), sentence(f"{each}; each interval is over problems, not over seeds")
+
+
+def optimal_sentences(found: Chosen, *, called: Callable[[str], str] = str) -> tuple[str, ...]:
+    """What the compute-optimal strategy reaches at the largest budget, and what it saves there over best-of-N.
+
+    called: what a model of the data is called.
+    """
+    table, unit = found.table(), found.oracle[0].unit
+    best = table[(table["bins"] == table["bins"].iloc[0]) & (table["bin"] == ALL)].iloc[-1]
+    by = f"difficulty as {found.verifier} predicts it" if found.predicted else "difficulty known"
+    first = (
+        f"With at most {best['budget']:.4g} {_UNITS[unit]} a query and {by}, the compute-optimal strategy of "
+        f"{called(found.model)} is right on {points(best['accuracy'])} % "
+        f"(95 % {interval(best['low'], best['high'])}) of {int(best['problems'])} problems, one arm for all on {points(best['fixed'])} %"
+    )
+    gain = found.gain()
+    here = gain[(gain["unit"] == unit) & (gain["by"] == MIXTURE)] if len(gain) else gain
+    told = [_saves(rows.iloc[-1]) for _, rows in here.groupby("mechanism", sort=False)] if len(here) else []
+    return tuple(sentence(text) for text in (first, "; ".join(told)) if text)
+
+
+def _saves(row: pd.Series) -> str:
+    """One mechanism's gain at the baseline's largest budget."""
+    than = f"{row['against']} at {int(row['n'])} samples"
+    if row["verdict"] != REACHED:
+        return f"{row['mechanism']} against {than}: {row['verdict']}"
+    known = row["low"] == row["low"] and row["high"] == row["high"]
+    ends = f" (95 % {row['low']:.3g} to {row['high']:.3g})" if known else ""
+    return f"{row['mechanism']} takes {row['gain']:.3g} times less{ends} to be as accurate as {than}"
 
 
 def main_row(rows: Sequence[Row], r: float | None = None) -> Row:
@@ -128,10 +166,6 @@ def _headline(verdicts: pd.DataFrame, convention: str) -> list[Row]:
 
 def _at(found: Comparison, convention: str, r: float) -> Row:
     return main_row(_headline(found.verdicts, convention), r)
-
-
-def _where(task: str, problems: int) -> str:
-    return f" on {f'{task} (' if task else ''}{problems:,} problems{')' if task else ''}"
 
 
 def _rule(view: View, found: Comparison) -> str:
@@ -179,8 +213,3 @@ def _arms(found: Comparison, head: Sequence[Row]) -> Iterator[str]:
         told = "; ".join(f"{row['strategy']} at R = {row['R']:g}: {short(row)}" for row in decided[:2])
         more = f"; {len(decided) - 2} more" if len(decided) > 2 else ""
         yield f"of single arms, each alone, {told}{more}"
-
-
-def _sentence(text: str) -> str:
-    """With a capital, unless it begins with a name, and a full stop."""
-    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
