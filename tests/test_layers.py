@@ -34,6 +34,7 @@ HOMES = {
     "sqlite3": "samples",
     "yaml": "samples",
     "typer": "cli",
+    "rich": "cli",
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalinglab.cli.options import Case, Json, read_numbers
-from scalinglab.cli.render import command, print_files, print_rows
+from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ Sizes = Annotated[
     str | None,
     typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
 ]
+All = Annotated[
+    bool, typer.Option("--all", help="Every arm, bin and R, break-evens, and how the numbers are to be read.")
+]
 
 
 def exchange(
@@ -37,6 +40,7 @@ def exchange(
     thinking: Thinking = False,
     weak_verifier: Weak = None,
     sizes: Sizes = None,
+    whole: All = False,
     as_json: Json = False,
 ) -> None:
     """Small model with test-time compute against the large one: a verdict per difficulty bin and R.
@@ -50,14 +54,17 @@ def exchange(
         return _sizes(case, sizes, selector or "coverage", as_json)
     evidence = case.evidence()
     if len(evidence.tasks()) > 1:
-        return _tasks(case, evidence, as_json, sunk=sunk, thinking=thinking, weak=weak_verifier)
+        return _tasks(case, evidence, whole, as_json, sunk=sunk, thinking=thinking, weak=weak_verifier)
     found = compared(case, evidence, sunk=sunk, thinking=thinking, weak=weak_verifier)
     shown, even = found.verdicts, found.breakeven
     if selector is not None:
         shown, even = (frame[frame["selector"] == selector] for frame in (shown, even))
     if shown.empty:
         raise unchosen(evidence, [found.small], str(selector))
-    return _print(found, shown, even, case, as_json)
+    if as_json:
+        return print_rows([], _document(found, shown, even, case), as_json)
+    name = shown_rule(found, case.rule().name)
+    return _print(found, shown, even, name, whole)
 
 
 def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
@@ -84,26 +91,27 @@ def _by_ratio(found: Comparison, ratio: float) -> Comparison:
     return replace(found, notes=tuple(notes), breakeven=found.breakeven.assign(**unknown))
 
 
-def _tasks(case: Case, evidence: Evidence, as_json: bool, **options: Any) -> None:
+def _tasks(case: Case, evidence: Evidence, whole: bool, as_json: bool, **options: Any) -> None:
     """A verdict a task, and one over all of them."""
-    from scalinglab.exchange import over_tasks, shared_tasks, verdict_table
-    from scalinglab.report import Section, rows
+    from scalinglab.exchange import over_tasks, shared_tasks, task_sentences
+    from scalinglab.report import rows
 
     found = {task: compared(case, evidence.of_task(task), **options) for task in shared_tasks(evidence)}
     over = over_tasks(found)
     if as_json:
         each = {task: _document(one, one.verdicts, one.breakeven, case) for task, one in found.items()}
         return print_rows([], {"tasks": each, "over": rows(over)}, as_json)
-    for task, one in found.items():
-        typer.echo(f"Task {task}\n")
-        _print(one, one.verdicts, one.breakeven, case, as_json)
-        typer.echo("")
     name = shown_rule(next(iter(found.values())), case.rule().name)
-    heading = f"Over {len(found)} tasks, each weighing the same: accuracy points (95 %), verdict"
+    print_said(task_sentences(found, over, name))
+    here = over[over["convention"] == name]
+    print_table(verdict_rows(here), heading=f"Over {len(found)} tasks, each weighing the same")
     left = sorted(set(evidence.tasks()) - set(found))
-    notes = [f"left out, as one of the two did not answer them: {', '.join(left)}"] if left else []
-    notes += ["problems are not pooled: means over tasks of the rows above, intervals over each task's problems"]
-    return typer.echo(Section("over", heading, notes, verdict_table(over.assign(bin="all"), name)).text())
+    print_notes([f"left out, as one of the two did not answer them: {', '.join(left)}"] if left else [])
+    print_notes(["problems are not pooled: means over tasks of their rows, intervals over each task's problems"])
+    for task, one in found.items():
+        typer.echo(f"\nTask {task}\n")
+        _print(one, one.verdicts, one.breakeven, name, whole)
+    return None
 
 
 def _document(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case) -> dict[str, Any]:
@@ -115,23 +123,41 @@ def _document(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: 
     return document | {"unpriced": dict(found.unpriced), "notes": list(found.notes)}
 
 
-def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, case: Case, as_json: bool) -> None:
-    from scalinglab.exchange import breakeven_table, sensitivity, verdict_table
-    from scalinglab.report import Section
+def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, name: str, whole: bool) -> None:
+    """The verdict in words, then as a table, its headline first; with ``whole`` every row, and break-evens."""
+    from scalinglab.exchange import breakeven_table, headlines, lasting, sensitivity, sentences
+    from scalinglab.report import rows
 
-    flips, rule = sensitivity(shown), case.rule()
-    name = shown_rule(found, rule.name)
-    if as_json:
-        return print_rows([], _document(found, shown, even, case), as_json)
-    heading = f"{found.small} with test-time compute against {found.large}: accuracy points (95 %), verdict"
-    ends = "within the R that the measured budgets stand for; an end that is missing lies beyond them"
+    print_said(sentences(found, name))
+    here = shown[shown["convention"] == name]
+    told = here if whole else headlines(here)
+    print_table(verdict_rows(told), heading=f"Small less large in accuracy points, 95 % intervals, under {name}:")
+    if len(told) < len(here):
+        print_notes([f"{len(told)} of {len(here)} verdicts; --all: every arm, bin and R, and the break-evens"])
+    called = [f"{alias} is {real}" for alias, real in found.names.items() if alias != real]
+    print_notes([", ".join(called)] if called else [])
     left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]
-    notes = [f"convention: {found.view(name).convention}", others(flips, name), *found.notes, *left_out]
-    sections = [
-        Section("verdicts", heading, notes, verdict_table(shown, name)),
-        Section("breakeven", "Break-even R (95 %)", [ends], breakeven_table(even, name)),
+    if not whole:
+        return print_notes([*lasting(found.notes), *left_out])
+    rule = f"convention: {found.view(name).convention}"
+    print_notes([rule, others(sensitivity(shown), name), *found.notes, *left_out])
+    typer.echo("")
+    print_table(rows(breakeven_table(even, name)), heading="Break-even R (95 %):")
+    return print_notes(["within the R that the measured budgets stand for; a missing end lies beyond them"])
+
+
+def verdict_rows(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of verdicts for a terminal: the verdict first, then in accuracy points, where and by what."""
+    from scalinglab.exchange import difference
+
+    several = len(verdicts["against"].unique()) > 1
+    return [
+        {"verdict": row["verdict"].split(" measured")[0], "points (95 %)": difference(row), "R": f"{row['R']:g}"}
+        | ({"bin": row["bin"]} if "bin" in row else {})
+        | {"arm": row["strategy"]}
+        | ({"against": row["against"]} if several else {})
+        for row in verdicts.to_dict("records")
     ]
-    return typer.echo("\n\n".join(section.text() for section in sections))
 
 
 def shown_rule(found: Comparison, name: str) -> str:
@@ -199,4 +225,4 @@ def report(
     name = shown_rule(found, case.rule().name)
     optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))
     made = comparison_report(found, name, optimal=optimal)
-    print_files(made.write(out, command=command(), seed=case.seed), as_json)
+    print_files(made.write(out, command=command(), seed=case.seed), as_json, said=made.said)

@@ -1,36 +1,154 @@
-"""What every verb shares: its common options, and rows as a table or one JSON document."""
+"""What every verb prints: sentences, a table that fits the terminal, notes; or one JSON document.
+
+Lines are as wide as the terminal, 100 columns where there is none. Colours on a terminal alone, and without
+NO_COLOR (no-color.org); what is piped is plain text.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
-def print_rows(rows: list[dict[str, Any]], document: Any, as_json: bool, notes: Sequence[str] = ()) -> None:
-    """The rows as a table with notes, or with --json the document alone."""
+_PIPED, _LEAST = 100, 40
+"""Columns where no terminal says how many it has; and the fewest that anything is laid out for."""
+_WORD = 20
+"""Letters of a word that a column is wide enough for: a longer one may be broken."""
+_NUMBER = re.compile(r"[+-]?[\d.]+[\d.,e+-]*( %)?( \(.*\))?|-|")
+_COLOURS = {
+    "test-time": "green", "holds": "green", "pretraining": "magenta", "cannot pay": "magenta",
+    "does not": "magenta", "undecided": "yellow", "outside": "dim", "outside measured budgets": "dim",
+}  # fmt: skip
+"""Of what a cell says, where it says this alone. Two colours that people tell apart who see no red or no green."""
+
+
+def print_rows(
+    rows: list[dict[str, Any]],
+    document: Any,
+    as_json: bool,
+    notes: Sequence[str] = (),
+    *,
+    said: Sequence[str] = (),
+) -> None:
+    """Sentences, the rows as a table, and notes; or with --json the document alone."""
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
-    from scalinglab.report import table_of
+    print_said(said)
+    print_table(rows)
+    print_notes(notes)
 
-    typer.echo(table_of(rows))
+
+def print_said(sentences: Sequence[str]) -> None:
+    """Sentences, the first of them bold, and an empty line."""
+    from rich.text import Text
+
+    for i, sentence in enumerate(sentences):
+        _echo(Text(_wrapped(sentence), style="" if i else "bold"))
+    if sentences:
+        typer.echo("")
+
+
+def print_table(rows: Sequence[dict[str, Any]], *, heading: str = "") -> None:
+    """Rows by their keys under a heading: numbers to the right, words to the left, folded to the width there is.
+
+    What has no room even so is left out from the right, and named below.
+    """
+    from rich.table import Table
+
+    if heading:
+        typer.echo(_wrapped(heading))
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    if not columns:
+        typer.echo("(nothing)")
+        return
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    shown = _fitting([str(name) for name in columns], cells)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name, column in zip(columns[:shown], zip(*cells, strict=True), strict=False):
+        right = all(_NUMBER.fullmatch(cell.plain) for cell in column)
+        table.add_column(str(name), justify="right" if right else "left", overflow="fold")
+    for line in cells:
+        table.add_row(*line[:shown])
+    _echo(table)
+    if shown < len(columns):
+        left = ", ".join(map(str, columns[shown:]))
+        print_notes([f"no room for {left}: in a wider terminal (COLUMNS), or with --json"])
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """A note a line, its further lines indented."""
     for note in notes:
-        typer.echo(f"  - {note}")
+        typer.echo(_wrapped(note, first="  - ", then="    "))
 
 
-def print_files(paths: Sequence[Path], as_json: bool) -> None:
-    """The files that were written."""
+def print_files(paths: Sequence[Path], as_json: bool, *, said: Sequence[str] = ()) -> None:
+    """The files that were written, after what was found."""
     listed = [str(path) for path in paths]
-    typer.echo(
-        json.dumps({"files": listed}) if as_json else "Wrote:\n" + "\n".join(f"  {name}" for name in listed)
-    )
+    if as_json:
+        typer.echo(json.dumps({"files": listed}))
+        return
+    print_said(said)
+    typer.echo("Wrote:\n" + "\n".join(f"  {name}" for name in listed))
 
 
 def command() -> list[str]:
     """The command line as it was given, for manifests."""
     return ["scalinglab", *sys.argv[1:]]
+
+
+def width() -> int:
+    """Columns of the terminal, or what COLUMNS says; 100 where there is none."""
+    return max(shutil.get_terminal_size((_PIPED, 24)).columns, _LEAST)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    plain = {"highlight": False, "markup": False, "emoji": False}
+    return Console(file=sys.stdout, width=width(), color_system=colours, **plain)
+
+
+def _echo(what: Any) -> None:
+    """What rich lays out, without the blanks at the ends of its lines."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(what)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+
+
+def _cell(value: Any) -> Text:
+    from rich.text import Text
+
+    from scalinglab.report import cell_text
+
+    text = cell_text(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def _fitting(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
+    """How many of the columns have room, each as wide as its longest word."""
+    taken = 0
+    for i, name in enumerate(names):
+        words = [word for text in (name, *(line[i].plain for line in cells)) for word in text.split()]
+        taken += min(max(map(len, words), default=1), _WORD) + (2 if i else 0)
+        if taken > width():
+            return max(i, 1)
+    return len(names)
+
+
+def _wrapped(text: str, *, first: str = "", then: str = "") -> str:
+    return textwrap.fill(text, width(), initial_indent=first, subsequent_indent=then, break_on_hyphens=False)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.breakeven import SIDES, breakeven
     from scalinglab.exchange.charges import charged_to
     from scalinglab.exchange.chosen import Chosen, choose
-    from scalinglab.exchange.clauses import breakeven_clause, short, uncharged, verdict_clause
+    from scalinglab.exchange.clauses import breakeven_clause, difference, short, uncharged, verdict_clause
     from scalinglab.exchange.comparison import Comparison, compare
     from scalinglab.exchange.findings import findings
     from scalinglab.exchange.forecast import Forecast, forecast
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
     from scalinglab.exchange.matching import Match, match_ratio, match_specs
-    from scalinglab.exchange.notes import unreported
+    from scalinglab.exchange.notes import lasting, unreported
     from scalinglab.exchange.paired import (
         CANNOT_PAY,
         OUTSIDE,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
     from scalinglab.exchange.rates import Rates, rates
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
-    from scalinglab.exchange.summary import breakeven_table, verdict_table
+    from scalinglab.exchange.summary import breakeven_table, headlines
     from scalinglab.exchange.surface import fit_surface, surface_rate
     from scalinglab.exchange.tables import curves, line_table, unchosen
     from scalinglab.exchange.tasks import compare_tasks, over_tasks, shared_tasks
@@ -76,10 +76,13 @@ __all__ = [
     "compare",
     "compare_tasks",
     "curves",
+    "difference",
     "effective_sizes",
     "findings",
     "fit_surface",
     "forecast",
+    "headlines",
+    "lasting",
     "line_table",
     "match_ratio",
     "match_specs",
@@ -103,7 +106,6 @@ __all__ = [
     "unchosen",
     "unreported",
     "verdict_clause",
-    "verdict_table",
     "verdicts",
     "views",
     "weakened",

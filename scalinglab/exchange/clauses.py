@@ -53,10 +53,15 @@ def verdict_clause(row: Row, *, small: str, large: str) -> str:
 
 def short(row: Row) -> str:
     """A row in a list, such as "+4.3 (1.5 to 7.1), test-time", "outside" or "cannot pay"."""
+    return ", ".join(filter(None, (difference(row), verdict_word(row))))
+
+
+def difference(row: Row) -> str:
+    """The difference of a row with its interval; "" where nothing was compared."""
     if row["difference"] != row["difference"] or row["verdict"] in (OUTSIDE, CANNOT_PAY):
-        return verdict_word(row)
+        return ""
     ends = f"({interval(row['low'], row['high'])})" if row["low"] == row["low"] else _NONE
-    return f"{points(row['difference'], signed=True)} {ends}, {verdict_word(row)}"
+    return f"{points(row['difference'], signed=True)} {ends}"
 
 
 def breakeven_clause(row: Row) -> str:

@@ -57,6 +57,15 @@ _READ = (
 _SUNK = "sunk: nobody pays pretraining; training verifiers and revisers is paid where it is charged"
 
 
+_ALWAYS = (*_READ, _SUNK)
+_DEFINED = ("R: one sample of ", "tokens: as the run recorded", "bins: 1 is easiest")
+
+
+def lasting(notes: Iterable[str]) -> list[str]:
+    """The notes without those that are the same of every study: how its numbers are to be read."""
+    return [note for note in notes if note not in _ALWAYS and not note.startswith(_DEFINED)]
+
+
 def _about(topic: str, texts: Iterable[str]) -> list[Note]:
     return [Note(topic, text) for text in texts]
 

@@ -6,7 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.report.atlas import atlas_report, atlas_text, forecast_sections
-    from scalinglab.report.cells import table_of
+    from scalinglab.report.cells import cell_text, table_of
     from scalinglab.report.claims import Claim, shipped_evidence
     from scalinglab.report.compared import comparison_report
     from scalinglab.report.page import Report, Section, manifest, rows, text
@@ -19,6 +19,7 @@ __all__ = [
     "Section",
     "atlas_report",
     "atlas_text",
+    "cell_text",
     "comparison_report",
     "first_sentence",
     "forecast_sections",

@@ -10,7 +10,7 @@ _ESCAPED = str.maketrans({"\t": "\\t", "\r": "\\r", "\n": "\\n"})
 
 def table(columns: Iterable[Any], rows: Iterable[Sequence[Any]]) -> str:
     """Cells as ``cell`` writes them under their columns, to the right; "(nothing)" without rows."""
-    lines = [[str(cell(value)).translate(_ESCAPED) for value in row] for row in rows]
+    lines = [[cell_text(value) for value in row] for row in rows]
     if not lines:
         return "(nothing)"
     lines.insert(0, [str(column) for column in columns])
@@ -22,6 +22,11 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows by their keys as a table; what one lacks of another's is missing."""
     columns = dict.fromkeys(key for row in rows for key in row)
     return table(columns, ([row.get(column) for column in columns] for row in rows))
+
+
+def cell_text(value: Any) -> str:
+    """A cell as one line of text."""
+    return str(cell(value)).translate(_ESCAPED)
 
 
 def cell(value: Any) -> Any:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.errors import DataError
-from scalinglab.exchange import FIXED, OPTIMAL, Chosen, Comparison, line_table
+from scalinglab.exchange import FIXED, OPTIMAL, Chosen, Comparison, line_table, sentences
 from scalinglab.optimal import REACHED
 from scalinglab.report.page import Report, Section, draw, draw_sensitivity
 
@@ -34,7 +34,10 @@ def comparison_report(found: Comparison, convention: str, *, optimal: Chosen | N
     curves = line_table([view])
     head, best = verdicts[verdicts["strategy"] == OPTIMAL], curves[curves["strategy"] == OPTIMAL]
     even, flips = found.breakeven[found.breakeven["convention"] == convention], found.sensitivity()
-    rule, pair = f"convention: {view.convention}", f"{found.small} with test-time compute against {found.large}"
+    rule, pair = (
+        f"convention: {view.convention}",
+        f"{found.called(found.small)} with test-time compute against {found.called(found.large)}",
+    )
     left_out = [f"{name} left out: {reason}" for name, reason in found.unpriced.items()]
     sections = [
         Section("verdicts", f"The compute-optimal strategy of {pair}", [rule, *found.notes], verdicts,
@@ -50,7 +53,7 @@ def comparison_report(found: Comparison, convention: str, *, optimal: Chosen | N
     ]  # fmt: skip
     if optimal is not None:
         sections.insert(3, _optimal_section(optimal, curves, rule))
-    return Report(f"{pair}", sections)
+    return Report(pair, sections, sentences(found, convention))
 
 
 def _optimal_section(optimal: Chosen, curves: pd.DataFrame, rule: str) -> Section:

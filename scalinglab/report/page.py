@@ -45,14 +45,21 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings in order; ``text`` for a terminal, ``write`` for a folder."""
+    """Findings in order; ``text`` for a terminal, ``write`` for a folder. said: the verdict in sentences."""
 
     title: str
     sections: Sequence[Section]
+    said: Sequence[str] = ()
 
     def text(self) -> str:
-        """The title and every section."""
-        return "\n\n".join([self.title, *(section.text() for section in self.sections)])
+        """What is said, the title and every section."""
+        return "\n\n".join(
+            [
+                *(["\n".join(self.said)] if self.said else []),
+                self.title,
+                *(section.text() for section in self.sections),
+            ]
+        )
 
     def write(
         self, folder: str | Path, *, command: Sequence[str], seed: int | None = None, **more: Any
@@ -71,6 +78,7 @@ class Report:
 
     def _page(self, pictures: dict[str, bytes]) -> str:
         body = [f"<h1>{html.escape(self.title)}</h1>"]
+        body += [f"<p>{html.escape(sentence)}</p>" for sentence in self.said]
         for section in self.sections:
             body.append(f"<h2>{html.escape(section.heading)}</h2>")
             if section.name in pictures:
