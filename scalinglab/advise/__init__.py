@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         query_seconds,
     )
     from scalinglab.advise.validated import Validated, validated
+    from scalinglab.advise.words import advice_sentences
 
 __all__ = [
     "EXTRAPOLATED",
@@ -46,6 +47,7 @@ __all__ = [
     "Part",
     "Validated",
     "Work",
+    "advice_sentences",
     "advise",
     "asked",
     "candidates",

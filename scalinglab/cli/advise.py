@@ -14,7 +14,7 @@ from scalinglab.cli.render import print_rows
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
-    from scalinglab.advise import Advice, Number
+    from scalinglab.advise import Advice, Number, Option
     from scalinglab.evidence import Evidence
     from scalinglab.exchange import View
 
@@ -66,7 +66,7 @@ def advise(
     if as_json:
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
         return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
-    return _print(best, costs, seconds, sunk, _line(best, others), str(rule))
+    return _print(best, costs, [*_about(best, sunk, _line(best, others), str(rule)), seconds], evidence)
 
 
 def _grounded(best: Advice, evidence: Evidence, found: Sequence[View], sunk: bool) -> tuple[str, ...]:
@@ -100,48 +100,47 @@ def _line(best: Advice, others: dict[str, str]) -> str:
     return "other rules: " + "; ".join(f"{', '.join(names)}: {one}" for one, names in by_advice.items())
 
 
-def _print(told: Advice, costs: list[Any], seconds: str, sunk: bool, others: str, rule: str) -> None:
-    wanted = f"{told.target:g} accuracy" if told.target is not None else f"the most within {told.budget:.3g} FLOPs"
-    typer.echo(f"For {wanted} over {told.queries:.3g} queries:\n")
-    rows = [
-        {
-            "": name,
-            "model": option.model,
-            "strategy": option.strategy,
-            "run": option.plan(),
-            "accuracy": _shown(option.accuracy),
-            "FLOPs a query": _shown(option.flops),
-            "training": option.training,
-            "lifetime FLOPs": _shown(option.total),
-            "best in": f"{option.right:.0%} of draws",
-            "GPU seconds a query": None if cost is None else cost.seconds,
-            "dollars": None if cost is None else cost.dollars,
-        }
-        for name, option, cost in zip_longest(("best", "runner-up"), (told.best, told.second), costs)
-        if option is not None
-    ]
-    flips = [
-        f"{side} {flip.queries:.3g} queries: {flip.model}, {flip.strategy}"
-        for side, flip in (("below", told.below), ("above", told.above))
-        if flip is not None
-    ]
+def _about(told: Advice, sunk: bool, others: str, rule: str) -> list[str]:
+    """What the advice rests on."""
     held = told.validated
     validated = [] if held is None else [
-        f"cross-validated, {held.folds} folds of problems: accuracy {held.accuracy:.4g} ({held.low:.4g} to "
-        f"{held.high:.4g}) at {held.flops:.4g} FLOPs a query; {held.advised:.0%} of the choices found advice"
+        f"cross-validated, {held.folds} folds of problems: at {held.flops:.4g} FLOPs a query; "
+        f"{100 * held.advised:.0f} % of the choices found advice"
     ]  # fmt: skip
-    notes = [
+    return [
         *validated,
-        f"the choice flips {'; '.join(flips)}"
-        if flips
-        else "the choice is the same at every load from 1e-6 to 1e6 times this",
         f"convention: {rule}",
         others,
-        f"{told.problems} problems; pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
+        f"pretraining {'sunk' if sunk else 'paid'}; training: exact where charged",
         *told.notes,
-        seconds,
     ]
-    print_rows(rows, None, False, notes)
+
+
+def _print(told: Advice, costs: list[Any], notes: Sequence[str], evidence: Evidence) -> None:
+    """The advice in words; the two options side by side; the notes."""
+    from scalinglab.advise import advice_sentences
+
+    options = [option for option in (told.best, told.second) if option is not None]
+    each = [_option(option, cost, evidence) for option, cost in zip_longest(options, costs)]
+    names = ("best", "runner-up")
+    rows = [{"": key} | {name: one[key] for name, one in zip(names, each, strict=False)} for key in each[0]]
+    print_rows(rows, None, False, notes, said=advice_sentences(told, called=evidence.called))
+
+
+def _option(option: Option, cost: Any, evidence: Evidence) -> dict[str, str]:
+    seconds, dollars = (None, None) if cost is None else (cost.seconds, cost.dollars)
+    return {
+        "model": evidence.called(option.model),
+        "strategy": option.strategy,
+        "run": option.plan(),
+        "accuracy": _shown(option.accuracy),
+        "FLOPs a query": _shown(option.flops),
+        "training FLOPs": f"{option.training:.4g}",
+        "lifetime FLOPs": _shown(option.total),
+        "best in": f"{100 * option.right:.0f} % of draws",
+        "GPU seconds a query": "-" if seconds is None else f"{seconds:.4g}",
+        "dollars": "-" if dollars is None else f"{dollars:.4g}",
+    }
 
 
 def _shown(number: Number) -> str:

@@ -20,7 +20,7 @@ from scalinglab.cli.options import (
     read_numbers,
     read_specs,
 )
-from scalinglab.cli.render import command, print_files, print_rows
+from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from scalinglab.exchange import Atlas, Charges, Forecast
 
 EXAMPLE = "Example: scalinglab atlas runs --spec mine=7e9@2e12 --out atlas    scalinglab atlas --shipped"
+_SHOWN = 12
+"""Pairs of a task that are shown unasked."""
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(metavar="FOLDER|RUN...", help="Runs, tables of samples or counts, or folders of them."),
@@ -64,6 +66,9 @@ def atlas(
     generate: Generate = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="The folder to write: figures, tables, a page.")] = None,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Every pair, R and number of queries, and all notes.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Every pair of models in both directions: gain, cost, verdicts, and what the unknown would have to be."""
@@ -81,7 +86,7 @@ def atlas(
     told = _forecast(found, seed) if forecast else None
     if out is not None:
         return print_files(atlas_report(found, told).write(out, command=command(), seed=seed), as_json)
-    return _print(found, told, as_json)
+    return _print(found, told, whole, as_json)
 
 
 def _charges(case: Case, queries: str | None, given: list[str] | None, bodies: list[Body], sunk: bool) -> Charges:
@@ -116,19 +121,43 @@ def _forecast(found: list[Atlas], seed: int) -> Forecast:
     return forecast(found, seed=seed)
 
 
-def _print(found: list[Atlas], told: Forecast | None, as_json: bool) -> None:
-    from scalinglab.report import atlas_text, forecast_sections, rows
+def _print(found: list[Atlas], told: Forecast | None, whole: bool, as_json: bool) -> None:
+    from scalinglab.report import forecast_sections, rows
 
     if not as_json:
-        parts = [*map(atlas_text, found), *(section.text() for section in forecast_sections(told))]
-        return typer.echo("\n\n".join(parts))
+        for one in found:
+            _print_one(one, whole)
+        for section in forecast_sections(told):
+            print_table(rows(section.table), heading=section.heading)
+            print_notes(section.notes)
+        return None
     document: list[dict[str, Any]] = [
         {"task": one.task, "convention": one.convention, "pairs": rows(one.pairs), "verdicts": rows(one.verdicts),
          "left_out": dict(one.left_out), "notes": list(one.notes)}
         for one in found
     ]  # fmt: skip
-    whole: dict[str, Any] = {"atlases": document}
+    every: dict[str, Any] = {"atlases": document}
     if told is not None:
         tables = {"errors": rows(told.errors), "coefficients": rows(told.coefficients)}
-        whole["forecast"] = {"said": told.said, **tables, "notes": list(told.notes)}
-    return print_rows([], whole, as_json)
+        every["forecast"] = {"said": told.said, **tables, "notes": list(told.notes)}
+    return print_rows([], every, as_json)
+
+
+def _print_one(found: Atlas, whole: bool) -> None:
+    """One task: its verdicts in words, then a row a pair and R, those decided for the smaller model first."""
+    from scalinglab.exchange import atlas_sentences, foremost_pairs
+    from scalinglab.report import atlas_left_out, atlas_rows
+
+    print_said(atlas_sentences(found))
+    told = found.verdicts if whole else foremost_pairs(found, _SHOWN)
+    print_table(
+        atlas_rows(found, told), heading=f"{found.task}, gain in accuracy points (95 %), under {found.convention}:"
+    )
+    if len(told) < len(found.verdicts):
+        print_notes(
+            [f"{len(told)} of {len(found.verdicts)} verdicts: --all, or --out FOLDER for tables and a page"]
+        )
+        print_notes([f"{len(found.left_out)} models left out"] if found.left_out else [])
+    else:
+        print_notes([*found.notes, *atlas_left_out(found)])
+    typer.echo("")

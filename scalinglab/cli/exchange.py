@@ -28,6 +28,7 @@ Sizes = Annotated[
     str | None,
     typer.Option(metavar="K", help="By what factor pretraining must grow to match k samples, by commas."),
 ]
+_ALONE = "single arms are exploratory"
 All = Annotated[
     bool, typer.Option("--all", help="Every arm, bin and R, break-evens, and how the numbers are to be read.")
 ]
@@ -133,7 +134,7 @@ def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, name: str
     told = here if whole else headlines(here)
     print_table(verdict_rows(told), heading=f"Small less large in accuracy points, 95 % intervals, under {name}:")
     if len(told) < len(here):
-        print_notes([f"{len(told)} of {len(here)} verdicts; --all: every arm, bin and R, and the break-evens"])
+        print_notes([f"{len(told)} of {len(here)} verdicts (--all: every arm, bin and R, break-evens); {_ALONE}"])
     called = [f"{alias} is {real}" for alias, real in found.names.items() if alias != real]
     print_notes([", ".join(called)] if called else [])
     left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]

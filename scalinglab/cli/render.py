@@ -78,8 +78,10 @@ def print_table(rows: Sequence[dict[str, Any]], *, heading: str = "") -> None:
     shown = _fitting([str(name) for name in columns], cells)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for name, column in zip(columns[:shown], zip(*cells, strict=True), strict=False):
-        right = all(_NUMBER.fullmatch(cell.plain) for cell in column)
-        table.add_column(str(name), justify="right" if right else "left", overflow="fold")
+        if _numbers(column):
+            table.add_column(str(name), justify="right", no_wrap=True)
+        else:
+            table.add_column(str(name), overflow="fold")
     for line in cells:
         table.add_row(*line[:shown])
     _echo(table)
@@ -118,8 +120,9 @@ def _console() -> Console:
     from rich.console import Console
 
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-    plain = {"highlight": False, "markup": False, "emoji": False}
-    return Console(file=sys.stdout, width=width(), color_system=colours, **plain)
+    return Console(
+        file=sys.stdout, width=width(), color_system=colours, highlight=False, markup=False, emoji=False
+    )
 
 
 def _echo(what: Any) -> None:
@@ -139,12 +142,18 @@ def _cell(value: Any) -> Text:
     return Text(text, style=_COLOURS.get(text, ""))
 
 
+def _numbers(column: Sequence[Text]) -> bool:
+    return all(_NUMBER.fullmatch(cell.plain) for cell in column)
+
+
 def _fitting(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
-    """How many of the columns have room, each as wide as its longest word."""
+    """How many of the columns have room: numbers whole, words on three lines and unbroken."""
     taken = 0
-    for i, name in enumerate(names):
-        words = [word for text in (name, *(line[i].plain for line in cells)) for word in text.split()]
-        taken += min(max(map(len, words), default=1), _WORD) + (2 if i else 0)
+    for i, (name, column) in enumerate(zip(names, zip(*cells, strict=True), strict=True)):
+        texts = [name, *(cell.plain for cell in column)]
+        longest = max(map(len, texts))
+        word = min(max((len(word) for text in texts for word in text.split()), default=1), _WORD)
+        taken += (longest if _numbers(column) else max(word, -(-longest // 3))) + (2 if i else 0)
         if taken > width():
             return max(i, 1)
     return len(names)

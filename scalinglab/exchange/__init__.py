@@ -6,7 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.exchange.atlas import Atlas, atlas
-    from scalinglab.exchange.atlas_words import PAIR, atlas_sentences, pair_sentences
+    from scalinglab.exchange.atlas_words import PAIR, atlas_sentences, foremost_pairs, pair_sentences
     from scalinglab.exchange.breakeven import SIDES, breakeven
     from scalinglab.exchange.charges import charged_to
     from scalinglab.exchange.chosen import Chosen, choose
@@ -81,6 +81,7 @@ __all__ = [
     "findings",
     "fit_surface",
     "forecast",
+    "foremost_pairs",
     "headlines",
     "lasting",
     "line_table",

@@ -21,18 +21,17 @@ def headlines(verdicts: pd.DataFrame) -> pd.DataFrame:
     """
     head = verdicts[verdicts["strategy"] == OPTIMAL]
     if len(verdicts) <= _FEW or head.empty:
-        return verdicts.iloc[: 2 * _FEW]
+        return verdicts.head(2 * _FEW)
     over = head[head["bin"] == ALL]
     middle = main_row(over.to_dict("records"))["R"]
     bins = head[head["bin"] != ALL]
     bins = bins if len(bins) <= _FEW else bins[bins["R"] == middle]
     arms = verdicts[(verdicts["strategy"] != OPTIMAL) & (verdicts["bin"] == ALL) & (verdicts["R"] == middle)]
-    return pd.concat([over, bins.head(_FEW), arms.head(_ARMS)])
+    return pd.DataFrame(pd.concat([over, bins.head(_FEW), arms.head(_ARMS)]))
 
 
 def breakeven_table(breakeven: pd.DataFrame, convention: str) -> pd.DataFrame:
     """A row a group and strategy that has a measured break-even or an interval: R*, queries and status."""
     rows = breakeven[(breakeven["convention"] == convention) & (breakeven["status"] != OUTSIDE)]
-    return rows.loc[
-        :, ["status", "R", "low", "high", "bin", "strategy", "queries", "measured_from", "measured_to"]
-    ]
+    columns = ["status", "R", "low", "high", "bin", "strategy", "queries", "measured_from", "measured_to"]
+    return rows.loc[:, columns]

@@ -122,8 +122,8 @@ def optimal_sentences(found: Chosen, *, called: Callable[[str], str] = str) -> t
     right, ends, alone = points(best["accuracy"]), interval(best["low"], best["high"]), points(best["fixed"])
     first = (
         f"With at most {best['budget']:.4g} {_UNITS[unit]} a query and {by}, the compute-optimal strategy of "
-        f"{called(found.model)} is right on {right} % (95 % {ends}) of {int(best['problems'])} problems, one arm for "
-        f"all on {alone} %"
+        f"{called(found.model)} is right on {right} % (95 % {ends}) of {int(best['problems'])} problems, one "
+        f"arm for all on {alone} %"
     )
     gain = found.gain()
     here = gain[(gain["unit"] == unit) & (gain["by"] == MIXTURE)] if len(gain) else gain

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
-    from scalinglab.report.atlas import atlas_report, atlas_text, forecast_sections
+    from scalinglab.report.atlas import atlas_left_out, atlas_report, atlas_rows, forecast_sections
     from scalinglab.report.cells import cell_text, table_of
     from scalinglab.report.claims import Claim, shipped_evidence
     from scalinglab.report.compared import comparison_report
@@ -17,8 +17,9 @@ __all__ = [
     "Claim",
     "Report",
     "Section",
+    "atlas_left_out",
     "atlas_report",
-    "atlas_text",
+    "atlas_rows",
     "cell_text",
     "comparison_report",
     "first_sentence",

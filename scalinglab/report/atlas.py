@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.exchange import OUTSIDE, Atlas, Forecast
-from scalinglab.report.page import Report, Section, text
+from scalinglab.report.page import Report, Section
 
 _PAIR = ["small", "small_arm", "large", "large_arm"]
 
@@ -32,7 +32,7 @@ def atlas_sections(found: Atlas, name: str | None = None) -> list[Section]:
     head = f"{found.task}: every pair, each model as it answered once"
     verdicts = f"{found.task}: verdicts under {found.convention}, and break-even in the unknown"
     return [
-        Section(f"{name}_pairs", head, [*found.notes, *_left_out(found)], found.pairs, partial(_draw, found)),
+        Section(f"{name}_pairs", head, [*found.notes, *atlas_left_out(found)], found.pairs, partial(_draw, found)),
         Section(f"{name}_verdicts", verdicts, [], found.verdicts),
     ]
 
@@ -49,10 +49,20 @@ def forecast_sections(found: Forecast | None) -> list[Section]:
     ]
 
 
-def atlas_text(found: Atlas) -> str:
-    """A row a pair for a terminal, with its notes."""
-    notes = "".join(f"\n  - {note}" for note in (*found.notes, *_left_out(found)))
-    return f"{found.task}, gain in accuracy points (95 %)\n\n{text(_compact(found))}{notes}"
+def atlas_rows(found: Atlas, verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Verdicts for a terminal, a row each: the verdict, the gain and the pair."""
+    both = verdicts.merge(found.pairs, on=_PAIR, suffixes=("_at", ""))
+    return [
+        {"verdict": "outside" if row["verdict"] == OUTSIDE else row["verdict"], "at": at}
+        | {
+            "gain": f"{points(row['gain'])} ({ends(row['low'], row['high'])})",
+            "FLOPs": f"{row['flops_ratio']:.3g}",
+        }
+        | {side: _arm(row, side) for side in ("small", "large")}
+        | ({"in part": _part(row)} if both["share"].between(0, 1, inclusive="neither").any() else {})
+        | ({"unknown": row["unknown"]} if (both["unknown"] != "").any() else {})
+        for row, at in zip(both.to_dict("records"), _at(both), strict=True)
+    ]
 
 
 def points(share: float) -> str:
@@ -71,48 +81,27 @@ def affordable(row: pd.Series) -> str:
     return f"{row['affordable']}{r}" or "-"
 
 
-def _compact(found: Atlas) -> pd.DataFrame:
-    arms = {side: [_arm(row, side) for _, row in found.pairs.iterrows()] for side in ("small", "large")}
-    shown = pd.DataFrame({
-        **arms,
-        "gain": [f"{points(row['gain'])} ({ends(row['low'], row['high'])})" for _, row in found.pairs.iterrows()],
-        "N": [f"{value:.3g}" for value in found.pairs["n_ratio"]],
-        "FLOPs": [f"{value:.3g}" for value in found.pairs["flops_ratio"]],
-        "affordable": [affordable(row) for _, row in found.pairs.iterrows()],
-    })  # fmt: skip
-    cells = found.verdicts.assign(cell=[_cell(row) for row in found.verdicts.to_dict("records")], at=_at(found))
-    wide = cells.pivot_table(index=_PAIR, columns="at", values="cell", aggfunc="first", sort=False)
-    order = pd.MultiIndex.from_frame(found.pairs[_PAIR])
-    wide = wide.reindex(order).reset_index(drop=True).rename_axis(columns=None)
-    named = [at for at in dict.fromkeys(_at(found)) if at != "equal FLOPs"]
-    if named:
-        middle = named[len(named) // 2]
-        told = cells[cells["at"] == middle].set_index(_PAIR)["unknown"].reindex(order).reset_index(drop=True)
-        wide = wide.assign(**{f"unknown at {middle}": told})
-    return pd.concat([shown, wide.fillna("")], axis=1)
-
-
-def _arm(row: pd.Series, side: str) -> str:
+def _arm(row: Mapping[Any, Any], side: str) -> str:
     arm = str(row[f"{side}_arm"])
     return f"{row[side]}" if arm == "one sample" else f"{row[side]}: {arm}"
 
 
-def _at(found: Atlas) -> list[str]:
+def _at(verdicts: pd.DataFrame) -> list[str]:
     """Where each verdict stands."""
     return [
         f"R = {r:g}" if not np.isnan(r) else "equal FLOPs" if np.isnan(queries) else f"{queries:.3g} queries"
-        for r, queries in zip(found.verdicts["R"], found.verdicts["queries"], strict=True)
+        for r, queries in zip(verdicts["R"], verdicts["queries"], strict=True)
     ]
 
 
-def _cell(row: dict[Any, Any]) -> str:
-    verdict = "outside" if row["verdict"] == OUTSIDE else str(row["verdict"])
-    if 0 < row["share"] < 1 and row["difference"] == row["difference"]:
-        return f"{verdict} ({points(row['difference'])} with {100 * row['share']:.0f} %)"
-    return verdict
+def _part(row: Mapping[Any, Any]) -> str:
+    """The difference where only a share of the queries can have the arm."""
+    compared = 0 < row["share"] < 1 and row["difference"] == row["difference"]
+    return f"{points(row['difference'])} with {100 * row['share']:.0f} %" if compared else ""
 
 
-def _left_out(found: Atlas) -> list[str]:
+def atlas_left_out(found: Atlas) -> list[str]:
+    """The models in no pair, by the reason."""
     reasons: dict[str, list[str]] = {}
     for name, why in found.left_out.items():
         reasons.setdefault(why, []).append(name)

@@ -53,13 +53,8 @@ class Report:
 
     def text(self) -> str:
         """What is said, the title and every section."""
-        return "\n\n".join(
-            [
-                *(["\n".join(self.said)] if self.said else []),
-                self.title,
-                *(section.text() for section in self.sections),
-            ]
-        )
+        said = ["\n".join(self.said)] if self.said else []
+        return "\n\n".join([*said, self.title, *(section.text() for section in self.sections)])
 
     def write(
         self, folder: str | Path, *, command: Sequence[str], seed: int | None = None, **more: Any
