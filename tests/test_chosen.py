@@ -147,9 +147,15 @@ def test_the_command_prints_one_document_or_tables(folder):
     document = json.loads(done.stdout)
     assert {row["bin"] for row in document["rows"]} == {"all", 1, 2}
     assert {row["convention"] for row in document["rows"] + document["gain"] + document["allocation"]} == {"paper"}
-    shown = ask(folder, "--bins", 2, "--unit", "flops")
+    shown = ask(folder, "--bins", 2, "--unit", "flops", "--all")
     assert shown.exit_code == 0
-    for part in ("Compute-optimal", "Gain over parallel", "Samples shared out", "Predicted against oracle"):
+    assert shown.stdout.startswith("With at most ")
+    for part in (
+        "compute-optimal strategy",
+        "Gain over parallel",
+        "Samples shared out",
+        "Predicted against oracle",
+    ):
         assert part in shown.stdout
 
 

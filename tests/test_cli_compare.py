@@ -1,6 +1,7 @@
 """curve and exchange on tables of counts."""
 
 import json
+import re
 
 import pytest
 from commands import CONFIG, EXCHANGE, HEAD, LARGE, SMALL, assert_refused
@@ -244,9 +245,15 @@ def test_the_same_seed_gives_the_same_document_and_another_seed_another(document
 def test_an_exchange_for_people_says_who_wins_under_which_rule(scalinglab):
     done = scalinglab(f"{EXCHANGE} --bins 1 --convention exact")
     assert (done.code, done.err) == (0, "")
-    assert f"{SMALL} with test-time compute against {LARGE}" in done.out
-    assert "convention: exact (parameters=matmul" in done.out
-    assert "Break-even R (95 %)" in done.out
+    told = " ".join(done.out.split())
+    assert re.match(
+        rf"At R = 0.79 on 40 problems, {SMALL} with test-time compute and a perfect verifier .*{LARGE}", told
+    )
+    assert "under exact" in told
+    assert "Break-even R" not in told
+    every = " ".join(scalinglab(f"{EXCHANGE} --bins 1 --convention exact --all").out.split())
+    assert "convention: exact (parameters=matmul" in every
+    assert "Break-even R (95 %)" in every
 
 
 def test_pythia_12b_answers_once_as_published(document, shared_data):

@@ -49,8 +49,8 @@ def joint(
     cells, tokens, told = _read(case, runs.split(","), rule.parameters == "non-embedding")
     life = lifetime(target, queries, rule, prompt=tokens.prompt, generated=tokens.generated)
     found = answered(cells, life, hold_out=hold_out or (), bootstrap=bootstrap, seed=case.seed)
+    said = list(_first(found[0]))
     notes = [
-        *_first(found[0]),
         f"N (training D + queries (once + each k)) FLOPs: {life.training:g}, {life.once:g} and {life.each:g} "
         f"under {rule}",
         "pass@k is a perfect verifier's, whom nobody pays; rules that count attention need a shape: no N has one",
@@ -58,8 +58,8 @@ def joint(
         *_notes(found, cells),
     ]
     document = {"target": target, "queries": queries, "convention": str(rule), "tokens": vars(tokens)}
-    document |= {"laws": [one.document() for one in found], "notes": notes}
-    print_rows(list(_rows(found)), document, as_json, notes)
+    document |= {"laws": [one.document() for one in found], "notes": [*said, *notes]}
+    print_rows(list(_rows(found)), document, as_json, notes, said=said)
 
 
 def _read(case: Case, runs: Sequence[str], non_embedding: bool) -> tuple[Cells, Tokens, str]:

@@ -36,9 +36,8 @@ def rate(
         "rows": rows(found.table),
     }
     document |= {"pairs": rows(found.pairs), "notes": list(found.notes)}
-    if not as_json:
-        typer.echo(f"{found.said[0].upper()}{found.said[1:]}.\n")
-    print_rows(_shown(document["rows"]), document, as_json, found.notes)
+    said = [f"{found.said[0].upper()}{found.said[1:]}."]
+    print_rows(_shown(document["rows"]), document, as_json, found.notes, said=said)
 
 
 def _shown(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         read,
         scanned,
         values_of,
+        whole_numbers,
     )
     from scalinglab.curves.mixtures import first_reach, held, reached, shares
     from scalinglab.curves.pools import (
@@ -121,6 +122,7 @@ __all__ = [
     "vote_at_k",
     "ways_of",
     "weights",
+    "whole_numbers",
 ]
 
 lazy(__name__)

@@ -21,17 +21,27 @@ MEASURED, BOUND, CANNOT, BELOW = "measured", "lower bound", "cannot pay", "below
 is a lower bound; nothing, since one answer costs more; or nothing, since no smaller budget was run."""
 
 
+def whole_numbers(means: Sequence[float]) -> list[int]:
+    """Means rounded so that they add up to their rounded sum: what is left over goes to the largest remainders."""
+    found = np.floor(np.round(means, 9)).astype(int)
+    left = round(sum(means)) - int(found.sum())
+    found[np.argsort(found - np.asarray(means), kind="stable")[:left]] += 1
+    return [int(number) for number in found]
+
+
 @dataclass(frozen=True)
 class Group:
     """Problems that are compared together.
 
     members: their positions. inside: where bins were set on halves of the samples, in which splits each member was
     in this bin, (splits, members), and there it is scored on the other half; None where one division is enough.
+    counted: how many problems it is said to hold, so that the bins of all problems add up (see ``whole_numbers``).
     """
 
     name: str
     members: Ints
     inside: npt.NDArray[np.bool_] | None = None
+    counted: int | None = None
 
     @property
     def weights(self) -> Floats:
@@ -41,7 +51,7 @@ class Group:
     @property
     def size(self) -> int:
         """How many problems are compared: over splits, the mean number in this bin, rounded."""
-        return round(float(self.weights.sum()))
+        return round(float(self.weights.sum())) if self.counted is None else self.counted
 
     @property
     def effective(self) -> float:

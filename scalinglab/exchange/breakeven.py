@@ -34,8 +34,9 @@ def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
     """One row a convention, strategy and group: R* below which the small model answers better than the large one.
 
     R* is where, as the budget a query grows from the least that was measured, the accuracy of its mixtures first
-    reaches the large model's one answer and stays there. status: crossed, where the problems themselves cross and
-    neither side is decided; not crossed, only where at least 97.5 % of the draws agree on who is better at every
+    reaches the large model's one answer and stays there. status: crossed, where the problems themselves cross,
+    below the dearest budget, and neither side is decided; not crossed, only where at least 97.5 % of the draws
+    agree on who is better at every
     measured R; crossed back, where the problems themselves fall short again at a larger budget, so that no R*
     parts the two sides; undecided; outside, where no measured budget costs more than the large model's answer.
     model: whose answers a line's are, "" of a headline, as in verdicts, which read the same budgets.
@@ -169,8 +170,9 @@ def _crossed(r: Floats, stays: Mask, ends: Floats, queries: float, problems: int
     """
     star, again = float(r[0]), r[1:]
     back = star > 0 and not stays[0]
+    tied = star <= ends[0] * (1 + 1e-9)  # equal at the dearest budget alone: what lies beyond was not measured
     found: dict[str, Any] = {"status": BACK if back else UNDECIDED}
-    if 0 < star < np.inf and not back:
+    if 0 < star < np.inf and not back and not tied:
         found |= {"status": CROSSED, "R": star, "queries": star * queries}
     if not len(again):
         return found

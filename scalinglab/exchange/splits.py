@@ -21,6 +21,7 @@ from scalinglab.curves import (
     Sampled,
     from_tokens,
     pool_from_run,
+    whole_numbers,
 )
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
@@ -210,7 +211,8 @@ def bin_groups(labels: Sequence[np.ndarray], count: int) -> tuple[Group, ...]:
         members = np.flatnonzero(inside.any(axis=0))
         if len(members):
             found.append(Group(str(bin_), members, inside[:, members] if len(labels) > 1 else None))
-    return tuple(found)
+    counts = whole_numbers([float(group.weights.sum()) for group in found])
+    return tuple(replace(group, counted=count) for group, count in zip(found, counts, strict=True))
 
 
 def _kept(evidence: Evidence, small: str) -> Run | None:

@@ -57,29 +57,26 @@ def breakeven_unknown(
     if r is not None and small.pretraining is None and large.pretraining is None:
         share = (large.per_token - small.per_token + r / written * apart) / small.per_token
         return found | {"posttraining_share": share, "unknown": _share(share)}
-    at, of = _tokens(small, large, apart, written=written, r=r, queries=queries)
+    slope, spare, of = _line(small, large, apart, written=written, r=r, queries=queries)
+    at = spare / slope if slope else float("inf")
     return found | {
         "d": at if 0 < at < float("inf") else None,
         "d_of": of,
-        "unknown": _which(at, of, small, large),
+        "unknown": _which(slope, spare, of),
     }
 
 
-def _tokens(
+def _line(
     small: Side, large: Side, apart: float, *, written: float, r: float | None, queries: float
-) -> tuple[float, str]:
-    """D at which lifetimes are equal, and whose; infinite where none is."""
+) -> tuple[float, float, str]:
+    """Slope, spare and whose D is unknown: the small side is the cheaper one where slope D <= spare."""
     more = small.posttraining - large.posttraining
     if small.pretraining is not None:  # the large one's is unknown
-        return (small.pretraining + more - queries * apart) / large.per_token, "large"
+        return -large.per_token, queries * apart - small.pretraining - more, "large"
     if large.pretraining is not None:
         each = small.per_token - (0.0 if r is None else r / written * apart)
-        spare = large.pretraining - more + (queries * apart if r is None else 0.0)
-        return (spare / each if each > 0 else float("inf")), "small"
-    each = large.per_token - small.per_token
-    if not each:  # training cancels, whatever D is
-        return (float("inf") if queries * apart >= more else 0.0), "both"
-    return (more - queries * apart) / each, "both"
+        return each, large.pretraining - more + (queries * apart if r is None else 0.0), "small"
+    return small.per_token - large.per_token, queries * apart - more, "both"
 
 
 def _post(margin: float) -> str:
@@ -94,11 +91,10 @@ def _share(share: float) -> str:
     return f"at equal D cheaper until its post-training takes {share:.2g} times its pretraining"
 
 
-def _which(at: float, of: str, small: Side, large: Side) -> str:
-    """What the D at break-even means: on which side of it the small side is the cheaper one."""
-    least = of == "large" or (of == "both" and large.per_token > small.per_token)
-    if at != at:
+def _which(slope: float, spare: float, of: str) -> str:
+    """On which side of the D at break-even the small side is the cheaper one; D is above 0."""
+    if slope != slope:
         return ""
-    if at <= 0 or at == float("inf"):
-        return f"cheaper at {'any' if (at <= 0) == least else 'no'} D of {of}"
-    return f"cheaper where D of {of} is {'above' if least else 'below'} {at:.2g}"
+    if slope * spare > 0:
+        return f"cheaper where D of {of} is {'below' if slope > 0 else 'above'} {spare / slope:.2g}"
+    return f"cheaper at {'any' if slope < 0 or (slope == 0 and spare >= 0) else 'no'} D of {of}"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import Floats
+from scalinglab.curves import Floats, whole_numbers
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.folds import Places, resampled_means
 from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, mixture
@@ -120,21 +120,25 @@ def averaged(splits: Sequence[Optimal], budgets: Floats | None = None) -> pd.Dat
     high; in_sample: of the arms that are to be run, on the problems that chose them, which flatters; spent: in the
     unit, of the budget; flops; arms: what is to be run, as shares of queries, by the bins of the first split;
     fixed, fixed_arms: accuracy and arms of one arm for all; one_for_all: how often the choice was that;
-    convention; problems (over splits, the mean number).
+    convention; problems (over splits, the mean number; those of all bins add up).
     """
     asked = splits[0].budgets() if budgets is None else np.asarray(budgets, dtype=np.float64)
     groups = [{name: g for g, name in enumerate(one.sizes)} for one in splits]
     bins = sorted({name for own in groups for name in own} - {ALL})
-    return pd.DataFrame([
-        row
+    parts = {
+        name: [(one, own[name]) for one, own in zip(splits, groups, strict=True) if name in own]
         for name in (ALL, *bins)
-        for row in _rows([(one, own[name]) for one, own in zip(splits, groups, strict=True) if name in own], asked)
-    ])  # fmt: skip
+    }
+    counts = whole_numbers(
+        [float(np.sum([one.sizes.get(name, 0) for one in splits])) / len(splits) for name in bins]
+    )
+    numbers = {ALL: len(splits[0].problems)} | dict(zip(bins, counts, strict=True))
+    return pd.DataFrame([row for name, own in parts.items() for row in _rows(own, asked, numbers[name])])
 
 
-def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats) -> list[dict[str, Any]]:
+def _rows(parts: Sequence[tuple[Optimal, int]], asked: Floats, problems: int) -> list[dict[str, Any]]:
     (first, g), sizes = parts[0], np.array([list(one.sizes.values())[g] for one, g in parts])
-    name, problems = list(first.sizes)[g], round(float(sizes.mean()))
+    name = list(first.sizes)[g]
     own = list(first.sizes)[1:] if g == 0 else [name]
     best, fixed = ([one.read(g, asked, fixed=alone) for one, g in parts] for alone in (False, True))
 
