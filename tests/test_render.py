@@ -8,6 +8,7 @@ from commands import EXCHANGE, RUN_EXCHANGE, RUN_SPECS
 from planted import planted
 
 from scalinglab.cli.render import print_said, print_table
+from scalinglab.curves import whole_numbers
 from scalinglab.exchange import breakeven
 from scalinglab.exchange.unknown import Side, breakeven_unknown
 
@@ -138,8 +139,13 @@ def test_the_unknown_training_is_bounded_on_the_side_that_pays(paid, query, said
 
 def test_the_problems_of_bins_add_up(document):
     rows = document(f"{EXCHANGE} --bins 3")["rows"]
-    here = [
-        row for row in rows if (row["strategy"], row["convention"], row["R"]) == ("compute-optimal", "paper", 22)
-    ]
-    assert sum(row["problems"] for row in here if row["bin"] != "all") == 40
-    assert json.dumps(here)
+    head = ("compute-optimal", "paper", 22)
+    here = [row for row in rows if (row["strategy"], row["convention"], row["R"]) == head and row["bin"] != "all"]
+    assert sum(row["problems"] for row in here) == 40
+
+
+def test_means_are_rounded_to_their_sum():
+    assert whole_numbers([8.5, 7.5, 8.5, 7.5, 8.0]) == [9, 8, 8, 7, 8]
+    assert whole_numbers([1.25, 1.25, 1.25, 1.25]) == [2, 1, 1, 1]
+    assert whole_numbers([3.0, 4.0]) == [3, 4]
+    assert whole_numbers([]) == []
