@@ -132,7 +132,8 @@ def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, name: str
     print_said(sentences(found, name))
     here = shown[shown["convention"] == name]
     told = here if whole else headlines(here)
-    print_table(verdict_rows(told), heading=f"Small less large in accuracy points, 95 % intervals, under {name}:")
+    pair = f"{found.called(found.small)} less {found.called(found.large)}"
+    print_table(verdict_rows(told), heading=f"{pair}, in accuracy points, under {name}:")
     if len(told) < len(here):
         print_notes([f"{len(told)} of {len(here)} verdicts (--all: every arm, bin and R, break-evens); {_ALONE}"])
     called = [f"{alias} is {real}" for alias, real in found.names.items() if alias != real]

@@ -37,8 +37,9 @@ def breakeven(views: Sequence[View], *, seed: int = 0) -> pd.DataFrame:
     reaches the large model's one answer and stays there. status: crossed, where the problems themselves cross,
     below the dearest budget, and neither side is decided; not crossed, only where at least 97.5 % of the draws
     agree on who is better at every measured R; crossed back, where the problems themselves fall short again at a
-    larger budget, so that no R* parts the two sides; undecided; outside, where no measured budget costs more than the large model's answer.
-    model: whose answers a line's are, "" of a headline, as in verdicts, which read the same budgets.
+    larger budget, so that no R* parts the two sides; undecided; outside, where no measured budget costs more than
+    the large model's answer. model: whose answers a line's are, "" of a headline, as in verdicts, which read the
+    same budgets.
     low and high: 95 % bootstrap over problems, of accuracies and costs; missing where the end lies beyond the R
     that the measured budgets stand for (measured_from, and measured_to: missing where infinite), and in groups of
     too few problems. share: of draws that cross. queries: R* in queries.
