@@ -62,9 +62,9 @@ def exchange(
         shown, even = (frame[frame["selector"] == selector] for frame in (shown, even))
     if shown.empty:
         raise unchosen(evidence, [found.small], str(selector))
+    name = shown_rule(found, case.rule().name)
     if as_json:
         return print_rows([], _document(found, shown, even, case), as_json)
-    name = shown_rule(found, case.rule().name)
     return _print(found, shown, even, name, whole)
 
 
