@@ -90,13 +90,13 @@ def test_numbers_stand_to_the_right_and_words_to_the_left(capsys):
     assert capsys.readouterr().out.splitlines() == ["name      n", "a         5", "bcd   12345"]
 
 
-def test_what_has_no_room_is_named(capsys, monkeypatch):
+def test_what_has_no_room_follows_beneath(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     print_table([{f"column {i}": 123456789.5 + i for i in range(12)}])
-    out = capsys.readouterr().out
-    assert "column 11" not in out.splitlines()[0]
-    assert "no room for" in out
-    assert "column 11" in " ".join(out.split())
+    lines = capsys.readouterr().out.splitlines()
+    assert "column 11" not in lines[0]
+    assert sum("column 11" in line for line in lines) == 1
+    assert max(map(len, lines)) <= 60
 
 
 def test_markup_in_a_name_is_text(capsys):

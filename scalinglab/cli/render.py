@@ -64,10 +64,8 @@ def print_said(sentences: Sequence[str]) -> None:
 def print_table(rows: Sequence[dict[str, Any]], *, heading: str = "") -> None:
     """Rows by their keys under a heading: numbers to the right, words to the left, folded to the width there is.
 
-    What has no room even so is left out from the right, and named below.
+    Columns that have no room even so follow in a table beneath, beside the first column again.
     """
-    from rich.table import Table
-
     if heading:
         typer.echo(_wrapped(heading))
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -76,18 +74,24 @@ def print_table(rows: Sequence[dict[str, Any]], *, heading: str = "") -> None:
         return
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
     shown = _fitting([str(name) for name in columns], cells)
+    _echo(_table([str(name) for name in columns[:shown]], [line[:shown] for line in cells]))
+    if shown < len(columns):  # the others beneath, beside the first again
+        typer.echo("")
+        print_table([{name: row.get(name) for name in (columns[0], *columns[shown:])} for row in rows])
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Any:
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name, column in zip(columns[:shown], zip(*cells, strict=True), strict=False):
+    for name, column in zip(names, zip(*cells, strict=True), strict=True):
         if _numbers(column):
-            table.add_column(str(name), justify="right", no_wrap=True)
+            table.add_column(name, justify="right", no_wrap=True)
         else:
-            table.add_column(str(name), overflow="fold")
+            table.add_column(name, overflow="fold")
     for line in cells:
-        table.add_row(*line[:shown])
-    _echo(table)
-    if shown < len(columns):
-        left = ", ".join(map(str, columns[shown:]))
-        print_notes([f"no room for {left}: in a wider terminal (COLUMNS), or with --json"])
+        table.add_row(*line)
+    return table
 
 
 def print_notes(notes: Sequence[str]) -> None:
@@ -155,7 +159,7 @@ def _fitting(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
         word = min(max((len(word) for text in texts for word in text.split()), default=1), _WORD)
         taken += (longest if _numbers(column) else max(word, -(-longest // 3))) + (2 if i else 0)
         if taken > width():
-            return max(i, 1)
+            return max(i, 2)
     return len(names)
 
 
