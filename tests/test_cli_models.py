@@ -132,7 +132,7 @@ def test_a_query_of_nothing_costs_nothing_and_has_no_bias(document, scalinglab):
 def test_the_table_of_flops_names_every_preset_and_its_bias(scalinglab):
     lines = scalinglab("flops Pythia-1B --prompt 5 --generate 6").out.splitlines()
     assert [line.split()[0] for line in lines[1 : 1 + len(CONVENTIONS)]] == list(CONVENTIONS)
-    assert all("%" in line for line in lines[1:])
+    assert sum("%" in line for line in lines) == len(CONVENTIONS)
 
 
 @pytest.mark.parametrize(
