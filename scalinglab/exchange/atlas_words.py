@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from scalinglab.exchange.atlas import Atlas
 from scalinglab.exchange.clauses import Row, listed, paying, sentence, short, verdict_clause, where
-from scalinglab.exchange.paired import CANNOT_PAY, OUTSIDE, PRETRAINING, TEST_TIME, UNDECIDED
+from scalinglab.exchange.paired import OUTSIDE
 from scalinglab.exchange.pairs import SUNK
 
 PAIR = ("small", "small_arm", "large", "large_arm")
 """What names a pair of arms in an atlas."""
-_ORDER = (TEST_TIME, UNDECIDED, PRETRAINING, CANNOT_PAY, OUTSIDE)
+_RATIO = 14
+"""Of the sizes of the paper's two models (PAPER section 5)."""
 _ALONE = "each interval stands alone: of many pairs some decide by chance"
 
 
@@ -40,14 +42,14 @@ def atlas_sentences(found: Atlas, *, r: float | None = None) -> tuple[str, ...]:
 def foremost_pairs(found: Atlas, count: int) -> pd.DataFrame:
     """The verdicts at the middle R on pairs whose small side has fewer active parameters, else on all pairs.
 
-    Those that it wins first, then those undecided, then the others, each by the lower end of the gain.
+    Those whose sizes differ most like the paper's models (a ratio of 14) first, whoever wins.
     """
-    rows = found.verdicts.merge(found.pairs[[*PAIR, "n_ratio", "low"]], on=list(PAIR), suffixes=("", "_gain"))
+    rows = found.verdicts.merge(found.pairs[[*PAIR, "n_ratio"]], on=list(PAIR))
     asked = sorted(rows["R"].dropna().unique())
     rows = rows[rows["R"] == asked[len(asked) // 2]] if asked else rows
     rows = rows[rows["n_ratio"] > 1] if (rows["n_ratio"] > 1).any() else rows
-    rows = rows.assign(place=[_ORDER.index(verdict) for verdict in rows["verdict"]])
-    rows = rows.sort_values(["place", "low_gain"], ascending=[True, False], kind="stable")
+    unlike = pd.Series(np.abs(np.log(rows["n_ratio"].astype("float64") / _RATIO)), rows.index)
+    rows = rows.loc[unlike.sort_values(kind="stable").index]
     return pd.DataFrame(rows.head(count)[found.verdicts.columns])
 
 
