@@ -55,6 +55,19 @@ def test_a_served_study_is_tried_and_priced(tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["problems.jsonl", "study.toml"]
 
 
+def test_a_judge_is_tried_by_what_it_writes(tmp_path):
+    text = JUDGED.replace("\n[[strategies]]", "\npattern = '(\\d+)'\nscale = 200\n[[strategies]]")
+    template = next(line for line in text.splitlines() if line.startswith("template"))
+    text = text.replace('kind = "reward"', 'kind = "judge"').replace(template, "max_tokens = 60")
+    with serving("plain", script="fake_chat_server.py") as port:
+        found = asked(placed(text.replace('"P"', '"S"'), tmp_path, port), "--seconds", 0.3, "--json")
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout.splitlines()[-1])
+    judge = next(rate for rate in told["rates"] if rate["work"] == "judge")
+    assert judge["tokens_per_second"] == judge["written"] / judge["seconds"] > 0
+    assert told["hours"] > 0
+
+
 def test_what_its_verifier_lacks_is_missing_and_the_policy_is_still_tried(tmp_path):
     with serving("ok") as port:
         found = asked(placed(JUDGED, tmp_path, port), "--seconds", 0.1, "--json")

@@ -121,6 +121,19 @@ def test_a_chat_is_asked_with_the_instruction_and_the_question_alone(tmp_path):
         assert task.ends == ()
 
 
+THINK = '[[strategies]]\nname = "think"\nmodels = ["small"]\nbudgets = [2]\n'
+
+
+def test_a_chat_thinks_at_the_efforts_its_server_has_a_name_for(tmp_path):
+    text = TASK + SMALL + 'api = "chat"\n' + THINK + 'efforts = ["low", "high"]\n'
+    with serving("effort", script="fake_chat_server.py") as port:
+        ran(text, tmp_path, port)
+    run = read_run(tmp_path / "run")
+    thought = run.calls.merge(run.units, left_on="unit", right_index=True)
+    efforts = thought["parameters"].map(lambda given: json.loads(given)["effort"])
+    assert thought["thinking_tokens"].groupby(efforts).unique().map(list).to_dict() == {"low": [14], "high": [56]}
+
+
 LARGE = '[models.large]\nmodel = "L"\nurl = "URL"\nspec = "Qwen2.5-7B"\n'
 SEARCH = '[[strategies]]\nname = "beam_search"\nbudgets = [4]\nmodels = ["small"]\nverifier = "prm"\n'
 VERIFIER = '[models.prm]\nmodel = "P"\nurl = "URL"\n[verifiers.prm]\nmodel = "prm"\n'
@@ -137,6 +150,10 @@ VERIFIER = '[models.prm]\nmodel = "P"\nurl = "URL"\n[verifiers.prm]\nmodel = "pr
         (
             TASK + SMALL + 'api = "chat"\n' + VERIFIER + SEARCH,
             r"strategies\[0\] is beam_search of small, a model of",
+        ),
+        (
+            TASK + SMALL + 'api = "chat"\n' + THINK + "thinking = [5]\nforcing = true\n",
+            r"strategies\[0\] is think of small, a model of",
         ),
         (TASK + SMALL + 'api = "chats"\n' + GREEDY, "small.api is 'chats'; expected one of completions, chat"),
         (TASK + SMALL + "replicas = 0\n" + GREEDY, "small.replicas is 0; expected a whole number >= 1"),

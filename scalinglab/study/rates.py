@@ -22,7 +22,8 @@ _PATIENCE = 6
 class Rate:
     """What one model did: calls, tokens read and written, and seconds, with so many calls in flight.
 
-    work: "generate", or what a verifier asks: "score" (the probability of a token) or "reward".
+    work: "generate", or what a verifier asks: "score" (the probability of a token), "reward", "judge", or the
+        "module:function" of one from outside.
     """
 
     model: str
@@ -35,8 +36,11 @@ class Rate:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Of what the work is made of: tokens written, or those that a verifier reads. None: no call ended."""
-        tokens = self.written if self.work == "generate" else self.read
+        """Of what the work is made of: tokens written, or where it writes none, those that a verifier reads.
+
+        None: no call ended.
+        """
+        tokens = self.written if self.work == "generate" else self.written or self.read
         return tokens / self.seconds if self.seconds and tokens else None
 
 
@@ -70,7 +74,7 @@ async def verifying(
         recorder = Recorder(Unit("doctor", task.name, problem.id, "policy", model, "probe", {"i": i}, 1))
         await verifier.score(problem, steps, recorder=recorder, place=Place())
         calls = await recorder.calls()
-        return sum(call.prompt_tokens or 0 for call in calls), 0
+        return sum(call.prompt_tokens or 0 for call in calls), sum(call.generated_tokens or 0 for call in calls)
 
     return await _measured(Rate(model, work), one, seconds=seconds, in_flight=in_flight)
 

@@ -145,8 +145,9 @@ def _check_chat(study: Study) -> None:
             'drop task.chat, or ask for completions (api = "completions")',
         )
     for i, entry in enumerate(study.strategies):
+        goes_on = any(map(entry.strategy.goes_on, entry.cells))
         for name in entry.models:
-            if entry.strategy.continues and name in asked:
+            if goes_on and name in asked:
                 raise DataError(
                     f"strategies[{i}] is {entry.strategy.name} of {name}, a model of api chat",
                     "a strategy that writes whole solutions: chat goes on with no text that it has begun",

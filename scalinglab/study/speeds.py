@@ -15,8 +15,8 @@ from scalinglab.study.rates import Rate, generating, verifying
 from scalinglab.study.running import Starting, Tell, asked, groups, opened
 from scalinglab.study.settings import Study
 
-_WORK = {"token": "score", "reward": "reward"}
-"""What each kind of verifier asks of its model; the others ask none."""
+_WORK = {"token": "score", "reward": "reward", "judge": "judge"}
+"""What each kind of verifier asks of its model; one from outside asks what it likes."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Speeds:
 def _asking(study: Study, names: Iterable[str]) -> dict[tuple[str, str], str]:
     """A verifier for each model that verifies and what it is asked."""
     chosen = [study.verifiers[name] for name in names]
-    return {(one.model, _WORK[one.kind]): one.name for one in chosen if one.model is not None}
+    return {(one.model, _WORK.get(one.kind, one.kind)): one.name for one in chosen if one.model is not None}
 
 
 def _tokens(study: Study, unit: Unit, calls: Sequence[Call], problems: int) -> Counter[tuple[str, str]]:
@@ -96,6 +96,6 @@ def _tokens(study: Study, unit: Unit, calls: Sequence[Call], problems: int) -> C
     found = Counter[tuple[str, str]]()
     for call in calls:
         verifies = call.role == "verifier"
-        tokens = call.prompt_tokens if verifies else call.generated_tokens
+        tokens = call.generated_tokens or (call.prompt_tokens if verifies else 0)
         found[call.model, asked[call.model] if verifies else "generate"] += (tokens or 0) * problems
     return found
