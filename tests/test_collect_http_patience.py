@@ -10,7 +10,7 @@ import pytest
 from answering import ANSWER, CHOICE, USAGE, Server, sends
 from test_collect_http import FAST, MODELS, VERSION, generate, run
 
-from scalinglab.collect.http import client
+from scalinglab.collect.http import asking, client
 from scalinglab.collect.http.engine import HttpEngine, HttpSettings
 from scalinglab.errors import DeadEngineError, EngineError
 
@@ -87,6 +87,50 @@ def test_where_every_prompt_is_refused_the_study_ends_and_not_with_every_answer_
 
     with pytest.raises(DeadEngineError, match=r"the prompts of the first 5 problems, last .* max_tokens is too"):
         run([[refusal]], ask)
+
+
+def test_a_tokenizer_that_answers_does_not_make_the_server_sound():
+    refusal = sends(400, b"maximum context length is 8 tokens; max_tokens is too large")
+    counted = sends(answer={"tokens": [1], "token_strs": ["a"]})
+
+    async def ask(engine, _server):
+        await engine.about()
+        for i in range(FAST.attempts):
+            await engine.generate("1", max_tokens=1, temperature=1, seed=i, problem=str(i))
+
+    with pytest.raises(DeadEngineError, match="the prompts of the first 5 problems"):
+        run([[MODELS, VERSION, counted, counted, refusal]], ask, server=None)
+
+
+def test_what_a_server_is_is_asked_again_behind_a_gateway_that_is_not_up_yet():
+    async def ask(engine, *_):
+        return (await engine.about()).software
+
+    gateway = sends(502, b"bad gateway")
+    assert run([[gateway, MODELS, VERSION, MISSING]], ask, server=None).startswith("vllm ")
+
+
+def test_a_server_that_wants_an_hour_before_it_says_what_it_is_ends_the_study():
+    async def ask(engine, *_):
+        await engine.about()
+
+    with pytest.raises(DeadEngineError, match="HTTP 429 busy, asking to wait 3600 s"):
+        run([[sends(429, b"busy", Retry_After=3600)]], ask, server=None)
+
+
+def test_a_server_that_takes_the_first_question_and_says_nothing_is_told_of(monkeypatch):
+    monkeypatch.setattr(asking, "_SILENT", 0.05)
+    told = []
+
+    async def slow(server, reader, writer):
+        await asyncio.sleep(0.2)
+        await MODELS(server, reader, writer)
+
+    async def ask(engine, *_):
+        await engine.about()
+
+    run([[slow, VERSION, MISSING]], ask, tell=told.append, server=None)
+    assert any("has not answered /v1/models in 0.05 s" in line for line in told)
 
 
 @pytest.mark.parametrize("says", ["m-mini", "m-4b-instruct", "m:30b", "m-2"])

@@ -101,6 +101,20 @@ def test_a_tokenizer_of_another_schema_is_not_asked_and_exact_says_that_it_lacks
     assert "no verdict under 'exact' (reusable tokens of reviser were not reported" in lines[-1]
 
 
+def test_a_curve_has_no_price_where_the_rule_prices_counts_that_nobody_reported(tmp_path):
+    text = HEAD + SMALL + LARGE + PARALLEL + GREEDY.replace("MODEL", "large")
+    assert served(tmp_path, "ok", text)[0] == 0
+    assert read_run(tmp_path / "run").calls["cached_tokens"].isna().all()
+    code, shown, _ = said("curve", tmp_path / "run", "--convention", "exact-measured", "--json")
+    assert code == 0
+    found = json.loads(shown)
+    assert {row["flops_per_query"] for row in found["rows"]} == {None}
+    assert any("small is not priced: cached tokens of small were not" in note for note in found["notes"])
+    code, _, lines = said("rate", tmp_path / "run", "--convention", "exact-measured")
+    assert code == 1
+    assert "not reported" in lines[-1]
+
+
 def test_a_tokenizer_that_reads_another_key_than_the_server_named_has_is_one_line(tmp_path):
     text = HEAD + SMALL + REVISER.replace("spec =", 'server = "vllm"\nspec =') + REVISIONS
     code, _, lines = served(tmp_path, "llamacpp", text)

@@ -129,7 +129,7 @@ def test_a_chat_thinks_at_the_efforts_its_server_has_a_name_for(tmp_path):
     with serving("effort", script="fake_chat_server.py") as port:
         ran(text, tmp_path, port)
     run = read_run(tmp_path / "run")
-    thought = run.calls.merge(run.units, left_on="unit", right_index=True)
+    thought = run.calls.merge(run.units[["key", "parameters"]], left_on="unit", right_on="key")
     efforts = thought["parameters"].map(lambda given: json.loads(given)["effort"])
     assert thought["thinking_tokens"].groupby(efforts).unique().map(list).to_dict() == {"low": [14], "high": [56]}
 

@@ -27,7 +27,7 @@ from scalinglab.curves import (
 )
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.exchange.lifetime import training_of
+from scalinglab.exchange.lifetime import refuse_unreported, training_of
 from scalinglab.exchange.splits import DIFFICULTY
 from scalinglab.fits import Answered
 from scalinglab.flops import Convention
@@ -131,8 +131,9 @@ def grid_of(
     paths, axis, problems, told = _paths(evidence, ways)
     if len({path.model for path in paths}) < 2:
         known = ", ".join(sorted(specs)) or "none"
+        why = f" ({notes[0]})" if notes else ""
         raise DataError(
-            f"models of known size that answered one way: {known}",
+            f"models of known size that answered one way: {known}{why}",
             "two or more sizes that sampled alike",
             "add a model's samples, or its size with --spec MODEL=7e9@2e12",
         )
@@ -148,9 +149,12 @@ def grid_of(
 def _priced(evidence: Evidence, rule: Convention) -> tuple[dict[str, ModelSpec], dict[str, float], list[str]]:
     """The models of known size, what training each took where that is known, and notes on the others."""
     specs, training, notes = {}, {}, []
+    judges = {model for model in evidence.verifiers.values() if model}
     for name in evidence.models():
         try:
-            specs[name] = evidence.spec(name)
+            spec = evidence.spec(name)
+            refuse_unreported(evidence, rule, {name}, judges)
+            specs[name] = spec
             training[name] = training_of(specs[name], rule)
         except SpecError as error:
             notes.append(f"{name} {'has no rate in FLOPs' if name in specs else 'left out'}: {error}")

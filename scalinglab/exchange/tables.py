@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import THINK, Floats, Group, Way, accuracy, coverage_pools, doubt, interval, ways_of
+from scalinglab.curves import (
+    SELECTORS,
+    THINK,
+    Floats,
+    Group,
+    Way,
+    accuracy,
+    coverage_pools,
+    doubt,
+    interval,
+    ways_of,
+)
 from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.headline import OPTIMAL, configurations
+from scalinglab.exchange.lifetime import refuse_unreported
 from scalinglab.exchange.paired import FEWEST_PROBLEMS, widened
 from scalinglab.exchange.views import View
 from scalinglab.flops import Convention
@@ -37,8 +49,10 @@ def curves(
     not, or k > n.
     """
     notes, parts = [], []
+    judged = selector in SELECTORS and SELECTORS[selector].needs_verifier
+    judges = {model for model in evidence.verifiers.values() if model and judged}
     for name in models or evidence.models():
-        ways, why = _ways(evidence, name, rule, seed)
+        ways, why = _ways(evidence, name, rule, judges, seed)
         if why:
             notes.append(f"{name} is not priced: {why}")
         wanted = (THINK, "recorded") if selector == THINK else ("parallel", selector)
@@ -64,10 +78,13 @@ def unchosen(evidence: Evidence, models: Sequence[str], selector: str) -> DataEr
     )
 
 
-def _ways(evidence: Evidence, model: str, rule: Convention, seed: int) -> tuple[list[Way], str]:
-    """How a model answered; where the rule cannot price it, without prices and with the reason."""
+def _ways(
+    evidence: Evidence, model: str, rule: Convention, judges: Collection[str], seed: int
+) -> tuple[list[Way], str]:
+    """How a model answered; where the rule cannot price it or its judges, without prices and with the reason."""
     try:
         evidence.spec(model)
+        refuse_unreported(evidence, rule, {model}, judges)
         return ways_of(evidence, [rule], models=[model], seed=seed), ""
     except SpecError as error:
         return ways_of(evidence, [], models=[model], seed=seed), str(error)

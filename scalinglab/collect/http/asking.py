@@ -14,8 +14,10 @@ from scalinglab.collect.http.servers import HttpSettings, Server, Servers, Tell
 from scalinglab.errors import EngineError
 
 _T = TypeVar("_T")
-_AGAIN = (408, 425, 429)
+_AGAIN = (408, 425, 429, 502, 503, 504)
 _ABSENT = (404, 405, 501)
+_SILENT = 10.0
+"""Seconds after which a server that takes the first question and says nothing is told of."""
 
 
 class Asking:
@@ -64,7 +66,10 @@ class Asking:
                     server.reached = True
                     if reply.good:
                         result = self._sound(server, path, reply, read)
-                        server.well()
+                        if optional:  # to count tokens is not yet to answer
+                            server.answered()
+                        else:
+                            server.well()
                         return result
                     if optional and reply.status in _ABSENT:
                         return None
@@ -85,16 +90,20 @@ class Asking:
         """
         while not server.gone:
             await asyncio.sleep(server.rest)
+            silence = f"{server.url} has not answered {path} in {_SILENT:g} s: waiting for it"
+            waiting = asyncio.get_running_loop().call_later(_SILENT, self.servers.say, silence)
             try:
                 reply = await self.client.ask("GET", server.url + path)
             except AttemptError as failed:
                 self.servers.failed(server, failed)
                 continue
+            finally:
+                waiting.cancel()
             server.reached = True
             if reply.status in (401, 403):
                 raise self._never(server, path, reply)
-            if reply.status in _AGAIN or reply.status == 503:
-                self.servers.failed(server, self._failed(reply))
+            if reply.status in _AGAIN:
+                self.servers.failed(server, self._put_off(server, path, reply))
                 continue
             try:
                 return reply.document() if reply.good else None
@@ -123,13 +132,7 @@ class Asking:
     def _refused(self, server: Server, path: str, reply: Reply, renamed: Callable[[], None] | None) -> bool:
         """Whether it is the prompt that is refused; False where the request is to be made again. Raises else."""
         if reply.status in _AGAIN or reply.status >= 500:
-            if (reply.wait or 0) <= self._settings.timeout:
-                raise self._failed(reply)
-            raise dead(
-                f"{self.name}: {server.url}{path}: {self._quoted(reply)}, asking to wait {reply.wait:.0f} s",
-                f"a wait of at most {self._settings.timeout:g} s",
-                "try again after it, or raise timeout",
-            )
+            raise self._put_off(server, path, reply)
         meaning = refusal(reply.status, reply.text)
         if meaning is Refusal.PROMPT:
             self.servers.say(f"{server.url} refused a prompt: {self._quoted(reply)}")
@@ -145,10 +148,16 @@ class Asking:
             )
         raise self._never(server, path, reply)
 
-    def _failed(self, reply: Reply) -> AttemptError:
-        return AttemptError(
-            self._quoted(reply), wait=reply.wait, busy=reply.status == 429 or reply.wait is not None
-        )
+    def _put_off(self, server: Server, path: str, reply: Reply) -> AttemptError:
+        """The failure of a server that may answer later. Raises DeadEngineError where that is too late."""
+        if (wait := reply.wait or 0) > self._settings.timeout:
+            raise dead(
+                f"{self.name}: {server.url}{path}: {self._quoted(reply)}, asking to wait {wait:.0f} s",
+                f"a wait of at most {self._settings.timeout:g} s",
+                "try again after it, or raise timeout",
+            )
+        busy = reply.status == 429 or reply.wait is not None
+        return AttemptError(self._quoted(reply), wait=reply.wait, busy=busy)
 
     def _never(self, server: Server, path: str, reply: Reply) -> EngineError:
         return dead(

@@ -159,7 +159,7 @@ class Servers:
             self._dead = dead(
                 f"{self._name} refused the prompts of the first {len(self._refused)} problems, last {quoted}",
                 "problems that the server can read",
-                "mend what it names (max_tokens?), then start the same command again",
+                "mend what it names (max_tokens?), then begin anew: what was refused is recorded as refused",
             )
             raise self._dead
 
