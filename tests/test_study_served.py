@@ -405,6 +405,17 @@ def test_a_resumed_run_asks_in_the_words_that_it_began_with(tmp_path, monkeypatc
     assert prompts == {"[1]"}
 
 
+def test_a_run_keeps_to_its_limit_of_tokens(tmp_path, monkeypatch):
+    scripted(monkeypatch)
+    text = TASK + SMALL + PARALLEL
+    path, out = placed(text + "[limits]\nproblems = 2\n", tmp_path), tmp_path / "run"
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).exit_code == 0
+    assert "max_tokens = " in text
+    placed(text.replace("max_tokens = 60", "max_tokens = 7"), tmp_path)
+    changed = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert "task.max_tokens is 7, and the run in" in str(changed.exception)
+
+
 def test_a_run_goes_on_where_its_template_can_no_longer_be_rendered(tmp_path, monkeypatch):
     scripted(monkeypatch)
     monkeypatch.setattr(study_task, "chat_template", lambda _: "[1]{prompt}")

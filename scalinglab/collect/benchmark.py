@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from scalinglab.collect.grading import Grader
 from scalinglab.collect.recording import Prompt
@@ -34,6 +35,12 @@ class BenchmarkTask:
     places: Sequence[str]
     ends: Sequence[str]
     grader: Grader = field(repr=False)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What answers depend on beside the wording, by its key in [task]: a run keeps to it."""
+        longest = max(problem.max_tokens for problem in self.problems.values())
+        return {"max_tokens": longest, "steps": self.steps, "ends": list(self.ends)}
 
     @property
     def delimiters(self) -> Sequence[str]:

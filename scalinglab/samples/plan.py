@@ -56,6 +56,7 @@ class Plan:
 
     models: by name. verifiers: the model behind each one's name; None behind the exact checker. wording: what
     stands around a question, rendered once (``tasks.wording.Wording``); None: the task's own, or unknown.
+    asked: what else a run keeps to, by its key in [task], such as max_tokens; None: unknown.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Plan:
     models: Mapping[str, PlanModel]
     verifiers: Mapping[str, str | None]
     wording: Mapping[str, str] | None = None
+    asked: Mapping[str, Any] | None = None
 
     @property
     def total(self) -> int:
@@ -81,7 +83,7 @@ class Plan:
         """The text of study.json, which ``read_plan`` reads; later keys only where they say something."""
         whole = asdict(self)
         whole["models"] = {name: _without(one, _SERVED) for name, one in whole["models"].items()}
-        return json.dumps(_without(whole, {"wording": None}), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(_without(whole, {"wording": None, "asked": None}), indent=1, ensure_ascii=False) + "\n"
 
 
 def find_plan(path: str | Path) -> Path | None:
@@ -108,6 +110,7 @@ def read_plan(path: str | Path) -> Plan:
         models,
         _verifiers(top.table("verifiers"), models),
         top.take("wording", _wording, "the texts before, after and attempt", None),
+        top.take("asked", lambda value: isinstance(value, dict), "a table", None),
     )
     top.close()
     return found

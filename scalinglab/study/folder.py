@@ -74,6 +74,14 @@ def _check_same(plan: Plan, before: Plan, out: Path) -> None:
     if changed or before.task != plan.task or before.run != plan.run:
         what = f"another model {changed[0]}" if changed else f"study {before.run} of task {before.task}"
         raise DataError(f"{out} holds {what}", "the run of this study", "give another --out")
+    asked = plan.asked or {}
+    for key, value in (before.asked or {}).items():
+        if key in asked and asked[key] != value:
+            raise DataError(
+                f"task.{key} is {asked[key]!r}, and the run in {out} has {value!r}",
+                "the same for all of a run",
+                "set it back, or give another --out",
+            )
 
 
 def _unbegun(folder: Path) -> bool:

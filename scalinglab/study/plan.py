@@ -70,8 +70,9 @@ def plan_of(study: Study, task: Task) -> Plan:
             )
     models = {name: priced(model, study.folder) for name, model in study.models.items()}
     read = {name: one.model or study.verifiers[one.of or name].model for name, one in study.verifiers.items()}
-    wording = asdict(task.wording) if isinstance(task, BenchmarkTask) else None
-    return Plan(study.name, task.name, problems, cells, models, read, wording)
+    if not isinstance(task, BenchmarkTask):
+        return Plan(study.name, task.name, problems, cells, models, read)
+    return Plan(study.name, task.name, problems, cells, models, read, asdict(task.wording), task.asked)
 
 
 def middle_of(plan: Plan, task: Task) -> str:

@@ -117,7 +117,7 @@ def status_of(
         truncated=tally.truncated,
         grades=tally.grades(),
         convention=rule.name,
-        notes=[*noted(out), *same.said()],
+        notes=[*noted(out), *same.said(), *tally.notes()],
     )
 
 

@@ -38,6 +38,7 @@ class Tally:
         self._spent: Counter[tuple[str, str]] = Counter()
         self._shares: Counter[str] = Counter()
         self._grades: Counter[str] = Counter()
+        self._blank = 0
 
     def add(self, run: Run) -> None:
         """Count a part of whole units."""
@@ -52,6 +53,7 @@ class Tally:
         made = run.calls[run.calls["generated_tokens"] > 0]
         self._shares.update(completions=len(made), truncated=int((made["finish_reason"] == "length").sum()))
         self._grades.update(map(str, run.solutions["grade"]))
+        self._blank += int(((run.solutions["text"] == "") & (run.solutions["grade"] == "unparsed")).sum())
 
     def _add_calls(self, calls: pd.DataFrame) -> None:
         told = _told(calls, self._rule)
@@ -76,6 +78,10 @@ class Tally:
         named = [one for one in GRADES if one not in ("right", "wrong")]
         shown = [one for one in named if self._grades[one] or one in ("unparsed", "error")]
         return {one: self._grades[one] / every for one in shown} if every else {}
+
+    def notes(self) -> list[str]:
+        """What is odd about the solutions, in sentences."""
+        return [f"{self._blank} answers came without text, and are unparsed"] if self._blank else []
 
     def cells(self, wanted: Counter[tuple[str, str, int]] | None) -> list[dict[str, Any]]:
         """Units done and left of those wanted (None: all are there), and the share of right solutions, by cell."""

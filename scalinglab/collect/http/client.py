@@ -90,6 +90,9 @@ class Client:
             raise AttemptError(f"no connection in {_CONNECT:g} s", reached=False) from error
         except TimeoutError as error:
             raise AttemptError(f"no answer in {self.timeout:g} s") from error
+        except aiohttp.InvalidURL:
+            given = f"{url} cannot be asked through {self._proxy(url)}"
+            raise dead(given, "a proxy as http://host:port") from None
         except aiohttp.ClientSSLError as error:
             raise dead(
                 f"{url}: TLS failed ({self.quoted(str(error))})", "a certificate that can be verified"
