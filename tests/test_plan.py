@@ -81,7 +81,7 @@ def test_it_is_found_in_the_folder_or_beside_the_store_or_the_tables(tmp_path):
         (changed("run", value=3), "run is 3; expected a text; mend run"),
         (changed("problems", value=[]), r"problems is \[\]; expected a list of texts"),
         (changed("problems", value=["p1", 2]), "problems is"),
-        (changed("notes", value="x"), "notes is no key; expected one of cells, models"),
+        (changed("notes", value="x"), "notes is no key; expected one of asked, cells, models"),
         (changed("models", value=3), "models is 3; expected a table"),
         (changed("models", "small", value="a"), "models.small is 'a'; expected a table"),
         (changed("models", "small", "model", value=None), "models.small.model is None; expected a text"),
