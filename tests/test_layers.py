@@ -25,6 +25,7 @@ ROWS = {
 }
 HOMES = {
     "matplotlib": "plots",
+    "plotly": "report",
     "statsmodels": "fits",
     "vllm": "collect",
     "aiohttp": "collect",

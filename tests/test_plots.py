@@ -169,7 +169,7 @@ def charts():
 def figures():
     """Every figure of both reports, laid out."""
     sections = [*paper_report().sections, *comparison_report(RESULT, "exact").sections]
-    drawn = {section.name: section.draw() for section in sections}
+    drawn = {section.name: section.draw() for section in sections if section.draw is not None}
     for figure in drawn.values():
         figure.draw_without_rendering()
     return drawn
@@ -394,7 +394,8 @@ def test_nothing_within_the_measured_budgets_still_draws():
     ax = draw(relative(result, "paper"))
     assert all(np.isnan(bar.get_height()) for bar in ax.patches)
     for section in comparison_report(result, "paper").sections:
-        plots.png(section.draw())
+        if section.draw is not None:
+            plots.png(section.draw())
 
 
 def test_a_large_model_that_solves_nothing_still_draws():

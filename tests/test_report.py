@@ -2,6 +2,7 @@ import base64
 import json
 import math
 import os
+import re
 import sys
 from html.parser import HTMLParser
 from importlib import metadata
@@ -15,6 +16,7 @@ from scalinglab import __version__, flops, plots
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import (
+    FIXED,
     OPTIMAL,
     OUTSIDE,
     PAPER_R,
@@ -35,6 +37,7 @@ from scalinglab.specs import find, parse
 COMMAND = ["scalinglab", "report", "my counts.csv"]
 NASTY = "<script>alert(1)</script> & \"so\" 'on'"
 VOID = {"meta", "img", "br"}
+ORIGIN = "Where this comes from"
 
 
 def compare(small="small", large="large", *, correct=(5, 7), n=300, r=PAPER_R, bins=5):
@@ -178,7 +181,9 @@ def test_the_text_of_the_paper_holds_its_title_and_every_finding(paper):
 def test_the_report_of_a_comparison_shows_one_convention_and_tests_all():
     result = compare()
     report = comparison_report(result, "small-pays")
-    verdicts, by_bin, frontier, even, flips = report.sections
+    names = ["verdicts", "optimal", "frontier", "by_bin", "breakeven", "lifetimes", "sensitivity"]
+    assert [finding.name for finding in report.sections] == names
+    verdicts, optimal, frontier, by_bin, even, costs, flips = report.sections
     assert report.title == "small with test-time compute against large"
     wanted = result.verdicts[result.verdicts["convention"] == "small-pays"]
     pd.testing.assert_frame_equal(verdicts.table, wanted)
@@ -188,6 +193,9 @@ def test_the_report_of_a_comparison_shows_one_convention_and_tests_all():
     pd.testing.assert_frame_equal(frontier.table, curves)
     pd.testing.assert_frame_equal(by_bin.table, curves[curves["strategy"] == OPTIMAL])
     assert set(even.table["convention"]) == {"small-pays"}
+    assert set(optimal.table["strategy"]) == {OPTIMAL, FIXED}
+    sides = costs.table.groupby("R", sort=False)["lifetime"]
+    assert (sides.max() / sides.min()).to_numpy() == pytest.approx(1)
     pd.testing.assert_frame_equal(flips.table, result.sensitivity())
     assert [note.split(":")[0] for note in flips.notes] == [
         "cannot pay", *(f"{name} left out" for name in ("kaplan", "exact", "exact-measured"))
@@ -287,7 +295,10 @@ def test_no_row_is_an_empty_list():
 def test_a_report_writes_tables_figures_a_page_and_a_manifest(nasty):
     report, folder, paths = nasty
     names = [finding.name for finding in report.sections]
-    wanted = {f"{name}.{kind}" for name in names for kind in ("csv", "png")} | {"report.html", "manifest.json"}
+    drawn = [finding.name for finding in report.sections if finding.draw is not None]
+    wanted = (
+        {f"{name}.csv" for name in names} | {f"{name}.png" for name in drawn} | {"report.html", "manifest.json"}
+    )
     assert {path.name for path in paths} == {path.name for path in folder.iterdir()} == wanted
     assert {path.parent for path in paths} == {folder}
 
@@ -326,23 +337,32 @@ def test_the_page_is_whole_html_with_every_finding(nasty):
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
     assert page.inside("title") == page.inside("h1") == [report.title]
-    assert page.inside("h2") == [finding.heading for finding in report.sections]
+    assert page.inside("h2") == [*(finding.heading for finding in report.sections), ORIGIN]
     assert page.inside("li") == [note for finding in report.sections for note in finding.notes]
-    assert len(page.all("table")) == len(report.sections)
+    assert page.inside("a")[: len(report.sections)] == [finding.heading for finding in report.sections]
+    whole, short = (sum(getattr(f, name) is not None for f in report.sections) for name in ("table", "short"))
+    empty = sum(f.short is not None and f.short.empty for f in report.sections)
+    assert len(page.all("table")) == whole + short - empty
+    assert "scalinglab report 'my counts.csv'" in page.inside("dd")
 
 
 def test_the_page_needs_no_other_file_and_no_network(nasty):
     report, folder, _ = nasty
     source = (folder / "report.html").read_text(encoding="utf-8")
     page = Page(source)
-    for finding, image in zip(report.sections, page.all("img"), strict=True):
+    drawn = [finding for finding in report.sections if finding.draw is not None]
+    for finding, image in zip(drawn, page.all("img"), strict=True):
         kind, content = image["src"].split(",")
-        assert kind == "data:image/png;base64"
-        assert base64.b64decode(content, validate=True) == (folder / f"{finding.name}.png").read_bytes()
+        assert kind == "data:image/svg+xml;base64"
+        figure = finding.draw()
+        plots.png(figure)  # which lays it out
+        assert base64.b64decode(content, validate=True) == plots.svg(figure)
         assert image["alt"] == finding.heading
+    inside = {*(f"#{f.name}" for f in report.sections), *(path.name for path in folder.iterdir())}
+    assert {link["href"] for link in page.all("a")} <= inside
     outside = {"src", "href", "srcset", "data", "action"}
-    assert not [tag for tag, attributes in page.elements if tag != "img" and outside & set(attributes)]
-    assert "http" not in source
+    assert not [tag for tag, attributes in page.elements if tag not in ("img", "a") and outside & set(attributes)]
+    assert not re.search(r"https?:", source)
     assert "url(" not in source
     assert "@import" not in source
 
@@ -405,7 +425,7 @@ def test_the_page_is_utf_8_where_the_locale_is_not(tmp_path):
     finding = Section("a", "Wörter – 言葉", [], pd.DataFrame({"x": ["é"]}))
     Report("ü", [finding]).write(tmp_path, command=COMMAND)
     page = Page(Path(tmp_path / "report.html").read_bytes().decode("utf-8"))
-    assert page.inside("h2") == ["Wörter – 言葉"]
+    assert page.inside("h2") == ["Wörter – 言葉", ORIGIN]
     assert (tmp_path / "a.csv").read_bytes() == "x\né\n".encode()
     assert {"charset": "utf-8"} in page.all("meta")
 

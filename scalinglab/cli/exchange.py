@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -219,12 +220,26 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the comparison as figures, tables, one HTML page and a manifest."""
-    from scalinglab.exchange import choose
+    from scalinglab.exchange import choose, what_if
     from scalinglab.report import comparison_report
 
     evidence = case.evidence()
     found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)
     optimal = choose(evidence, rule=case.rule(), bins=case.bins, seed=case.seed, view=found.view(name))
-    made = comparison_report(found, name, optimal=optimal)
-    print_files(made.write(out, command=command(), seed=case.seed), as_json, said=made.said)
+    asked = what_if(
+        evidence, case.rule(), r=case.at(), bins=case.bins, sunk=sunk, strict=case.strict, seed=case.seed
+    )
+    asked = replace(asked, counted=case.ratio is None)
+    made = comparison_report(found, name, optimal=optimal, evidence=evidence, asked=asked)
+    print_files(
+        made.write(out, command=command(), seed=case.seed, **_collected(case.data)), as_json, said=made.said
+    )
+
+
+def _collected(sources: Sequence[Path]) -> dict[str, Any]:
+    """What collected the runs among the data, for manifests."""
+    from scalinglab.study import read_collected
+
+    found = [one for source in sources if source.is_dir() for one in read_collected(source)]
+    return {"collected": found} if found else {}

@@ -154,6 +154,7 @@ def simultaneous(
     fewest: Any = 1,
     level: float = 0.95,
     seed: int = 0,
+    family: int | None = None,
 ) -> tuple[Floats, Floats]:
     """As ``pointwise``, of intervals that hold all rows at once with ``level``; draws of all rows are the same.
 
@@ -161,12 +162,13 @@ def simultaneous(
     rows, times its standard error (sup-t; Montiel Olea & Plagborg-Moller 2019). It is widened for few problems
     as ``tails`` is; where a row's pointwise end is farther off it stays. ``extra`` and doubt vary from row to row
     by draws of ``seed``. Rows that are NaN stay NaN and do not count.
+    ``family``: that many first rows are held at once, and the others stand beside them, off by the same value.
     """
     problems, extra = _of_rows(point, problems, extra, fewest)
     around = _around(draws)
     error = np.hypot(np.sqrt((around**2).sum(axis=0) / (len(draws) - 1)), extra)
     moved = around + np.random.default_rng(seed).standard_normal(around.T.shape).T * extra
-    largest = np.nan_to_num(np.abs(moved) / error).max(axis=1, initial=0.0)
+    largest = np.nan_to_num(np.abs(moved) / error)[:, :family].max(axis=1, initial=0.0)
     tail = np.minimum(special.ndtr(-np.quantile(largest, level)), (1 - level) / 2)
     reach = _widened(tail, problems) * error
     low, high = _pointwise(around, problems, extra, level)

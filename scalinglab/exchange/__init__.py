@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.tasks import compare_tasks, over_tasks, shared_tasks
     from scalinglab.exchange.views import ALL, View, views
     from scalinglab.exchange.weak import weakened
+    from scalinglab.exchange.what_if import WhatIf, what_if
     from scalinglab.exchange.words import optimal_sentences, seed_sentences, sentences, task_sentences
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "Match",
     "Rates",
     "View",
+    "WhatIf",
     "atlas",
     "atlas_sentences",
     "breakeven",
@@ -110,6 +112,7 @@ __all__ = [
     "verdicts",
     "views",
     "weakened",
+    "what_if",
 ]
 
 lazy(__name__)

@@ -28,6 +28,10 @@ from scalinglab.exchange.views import View
 SIMULTANEOUS, POINTWISE = "simultaneous", "pointwise, exploratory"
 
 
+Cell = tuple[Group, Headline, int]
+"""A point of a group's headline."""
+
+
 @dataclass(frozen=True)
 class Rival:
     """An answer of the large model: its name, its arm, and FLOPs a query to each problem, (problems,)."""
@@ -145,11 +149,12 @@ def _headlines(view: View, r: Sequence[float], thinking: bool) -> Iterator[dict[
     """Rows of the compute-optimal strategy and of one arm for all, all groups and R under one interval each."""
     for kind in (OPTIMAL, FIXED):
         for rival in rivals(view, thinking=thinking, line=None):
-            parts = [(group, _headline(view, group, rival, r, fixed=kind == FIXED)) for group in view.groups]
+            parts = [(group, headline_of(view, group, rival, r, fixed=kind == FIXED)) for group in view.groups]
             yield from _together(view, kind, rival, parts, r)
 
 
-def _headline(view: View, group: Group, rival: Rival, r: Sequence[float], *, fixed: bool) -> Headline:
+def headline_of(view: View, group: Group, rival: Rival, r: Sequence[float], *, fixed: bool) -> Headline:
+    """The compute-optimal strategy (``fixed``: one arm for all) in a group at each R, as lifetimes allow it."""
     flops = [budget(view, group, rival, "policy", menu.models, r) for menu in view.menus]
     return headline(view.menus, group, view.arms.accuracy[:, rival.column], flops, fixed=fixed)
 
@@ -157,24 +162,42 @@ def _headline(view: View, group: Group, rival: Rival, r: Sequence[float], *, fix
 def _together(
     view: View, kind: str, rival: Rival, parts: Sequence[tuple[Group, Headline]], r: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
-    cells = [(group, one, j) for group, one in parts for j in range(len(r))]
-    read = [cell for cell in cells if cell[1].status[cell[2]] in (MEASURED, BOUND)]
-    found: list[dict[str, Any]] = []
-    if read:
-        small, large = np.array([(one.small[j], one.large) for _, one, j in read]).T
-        apart = np.column_stack([one.apart[:, j] for _, one, j in read])
-        counts, sizes, noise = (
-            np.array([of(group) for group, _, _ in read]) for of in (_size, _effective, partial(_noise, view))
-        )
-        found = chosen(small, large, apart, problems=counts, sizes=sizes, noise=noise, fewest=_fewest(view, rival))
-    told = iter(found)
-    for group, one, j in cells:
+    told = iter(together(view, rival, answered(parts)))
+    for group, one, j in ((group, one, j) for group, one in parts for j in range(len(r))):
         row = {
             "strategy": kind, "model": "", "verifier": "", "selector": kind, "bin": group.name, "R": r[j],
             "k": np.nan, "flops": one.flops[j], "against": rival.name, "convention": view.arms.convention,
             "status": one.status[j], "interval": SIMULTANEOUS, "problems": group.size,
         }  # fmt: skip
         yield finished(row, one.large, next(told) if one.status[j] in (MEASURED, BOUND) else None)
+
+
+def answered(parts: Sequence[tuple[Group, Headline]]) -> list[Cell]:
+    """The points of headlines at which the small side has an accuracy."""
+    return [
+        (group, one, j)
+        for group, one in parts
+        for j in range(len(one.status))
+        if one.status[j] in (MEASURED, BOUND)
+    ]
+
+
+def together(
+    view: View, rival: Rival, cells: Sequence[Cell], *, family: int | None = None
+) -> list[dict[str, Any]]:
+    """Points of headlines compared with the large model's answer, under intervals that hold for all at once.
+
+    family: for that many first points; the others stand beside them, as wide as if they were among these.
+    """
+    if not cells:
+        return []
+    small, large = np.array([(one.small[j], one.large) for _, one, j in cells]).T
+    apart = np.column_stack([one.apart[:, j] for _, one, j in cells])
+    counts, sizes, noise = (
+        np.array([of(group) for group, _, _ in cells]) for of in (_size, _effective, partial(_noise, view))
+    )
+    return chosen(small, large, apart, problems=counts, sizes=sizes, noise=noise,
+                  fewest=_fewest(view, rival), family=family)  # fmt: skip
 
 
 def _size(group: Group) -> int:

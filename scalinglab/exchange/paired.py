@@ -51,15 +51,16 @@ def pointwise(
 
 
 def chosen(
-    small: Floats, large: Floats, apart: Floats, *, problems: Ints, sizes: Floats, noise: Floats, fewest: int
-) -> list[dict[str, Any]]:
+    small: Floats, large: Floats, apart: Floats, *, problems: Ints, sizes: Floats, noise: Floats, fewest: int,
+    family: int | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of a headline: arms chosen anew in each resample, and 95 % intervals that hold for all rows at once.
 
     small, large: the mean of each row. apart: their difference under each of the same resamples, (draws, rows):
     having half the problems to choose on it can lie off the difference, and only its spread is an estimate.
     problems: of each row, by its group's size; sizes: effective problems of each row (see ``Group.effective``);
     noise: the variance that subsampling votes adds. fewest: samples behind any rate. Relative ends are those of
-    the difference over the large side's mean.
+    the difference over the large side's mean. family: see ``simultaneous``.
     """
     rows = _means(small, large)
     enough = np.flatnonzero(problems >= FEWEST_PROBLEMS)
@@ -67,8 +68,9 @@ def chosen(
         return rows
     middle, level = (small - large)[enough], large[enough]
     ends = simultaneous(
-        apart[:, enough], middle, problems=sizes[enough], extra=np.sqrt(noise[enough]), fewest=fewest
-    )
+        apart[:, enough], middle, problems=sizes[enough], extra=np.sqrt(noise[enough]), fewest=fewest,
+        family=None if family is None else int((enough < family).sum()),
+    )  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = [np.where(level > 0, end / level, np.nan) for end in ends]
     found = _ended([rows[i] for i in enough], ends, (relative[0], relative[1]))

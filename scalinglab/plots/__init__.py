@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         HATCHES,
         MARKERS,
         Drawn,
+        bin_label,
         breakdown,
         cost_ratio,
         figure,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         relative_frame,
         rule_effect,
         sensitivity,
+        svg,
     )
     from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
 
@@ -30,6 +32,7 @@ __all__ = [
     "HATCHES",
     "MARKERS",
     "Drawn",
+    "bin_label",
     "break_even",
     "breakdown",
     "claims",
@@ -48,6 +51,7 @@ __all__ = [
     "relative_frame",
     "rule_effect",
     "sensitivity",
+    "svg",
 ]
 
 lazy(__name__)

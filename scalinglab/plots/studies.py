@@ -132,6 +132,7 @@ def _gained(ax: Axes, at: Floats, rows: pd.DataFrame, look: dict[str, Any], labe
     known = (rows["verdict"] == REACHED).to_numpy()
     value, low, high = (rows[name].to_numpy(dtype=float)[known] for name in ("gain", "low", "high"))
     reach = [value - np.nan_to_num(low, nan=_LEAST), np.nan_to_num(high, nan=1 / _LEAST) - value]
+    reach = [np.maximum(side, 0) for side in reach]  # of gains in steps the ends can lie on one side of the gain
     ax.errorbar(at[known], value, reach, linestyle="", capsize=3, markersize=5, label=label, **look)
     for x in at[~known]:
         above(ax, float(x), "?", look["color"])

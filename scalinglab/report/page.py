@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,37 +18,63 @@ import pandas as pd
 
 from scalinglab import __version__, plots
 from scalinglab.files import save
-from scalinglab.report.cells import cell, table
+from scalinglab.report.cells import table
+from scalinglab.report.html import Shown, Widget, page
 
-_STYLE = """body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#111}
-table{border-collapse:collapse;font-size:.85rem;display:block;overflow:auto;max-height:32rem}
-td,th{border:1px solid #ccc;padding:.25rem .5rem;text-align:right;white-space:nowrap}
-th{position:sticky;top:0;background:#eee}img{max-width:100%}li{margin:.2rem 0}"""
+_HEAVY = 400_000
+"""Bytes of a drawing of very many points, beyond which the page shows its pixels."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One finding: a heading, what it rests on, a table, and how to draw it."""
+    """One finding: a heading, what it says and rests on, a table, and how to draw it.
+
+    said: sentences that stand first. short: of a long table what people read; the whole one is in its file.
+    widget: what a reader of the page can change. plain: whether its notes are what it says, no small print.
+    """
 
     name: str
     heading: str
     notes: Sequence[str]
     table: pd.DataFrame
     draw: Callable[[], plots.Drawn] | None = None
+    said: Sequence[str] = ()
+    short: pd.DataFrame | None = None
+    widget: Widget | None = None
+    plain: bool = False
 
     def text(self) -> str:
-        """The heading, the table and the notes."""
+        """The heading, what is said, the table and the notes."""
+        said = "".join(f"{sentence}\n\n" for sentence in self.said)
         notes = "".join(f"\n  - {note}" for note in self.notes)
-        return f"{self.heading}\n\n{text(self.table)}{notes}"
+        return f"{self.heading}\n\n{said}{text(self.table if self.short is None else self.short)}{notes}"
+
+    def shown(self, picture: str | None) -> Shown:
+        """As the page shows it. picture: the address of its figure."""
+        return Shown(
+            self.name,
+            self.heading,
+            self.said,
+            picture,
+            self.short,
+            self.table,
+            self.notes,
+            self.widget,
+            self.plain,
+        )
 
 
 @dataclass(frozen=True)
 class Report:
-    """Findings in order; ``text`` for a terminal, ``write`` for a folder. said: the verdict in sentences."""
+    """Findings in order; ``text`` for a terminal, ``write`` for a folder.
+
+    said: the verdict in sentences. origin: what was compared, by terms.
+    """
 
     title: str
     sections: Sequence[Section]
     said: Sequence[str] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """What is said, the title and every section."""
@@ -64,25 +89,17 @@ class Report:
         Each file appears whole or not at all. Raises DataError where the folder cannot be written.
         """
         folder = Path(folder)
-        files = {f"{section.name}.csv": section.table.to_csv(index=False).encode() for section in self.sections}
-        pictures = {s.name: plots.png(s.draw()) for s in self.sections if s.draw is not None}
+        files = {f"{one.name}.csv": one.table.to_csv(index=False).encode() for one in self.sections}
+        drawn = {one.name: one.draw() for one in self.sections if one.draw is not None}
+        pictures = {name: plots.png(figure) for name, figure in drawn.items()}
+        addresses = {name: _address(plots.svg(figure), pictures[name]) for name, figure in drawn.items()}
         files |= {f"{name}.png": picture for name, picture in pictures.items()}
-        files["report.html"] = self._page(pictures).encode()
-        files["manifest.json"] = _json(manifest(command, sorted(files), seed) | more).encode()
+        made = manifest(command, sorted([*files, "report.html"]), seed) | more
+        told = {name: value for name, value in made.items() if name != "files" and value is not None}
+        shown = [one.shown(addresses.get(one.name)) for one in self.sections]
+        files["report.html"] = page(self.title, self.said, shown, {**self.origin, **told}).encode()
+        files["manifest.json"] = _json(made).encode()
         return [save(folder / name, content) for name, content in files.items()]
-
-    def _page(self, pictures: dict[str, bytes]) -> str:
-        body = [f"<h1>{html.escape(self.title)}</h1>"]
-        body += [f"<p>{html.escape(sentence)}</p>" for sentence in self.said]
-        for section in self.sections:
-            body.append(f"<h2>{html.escape(section.heading)}</h2>")
-            if section.name in pictures:
-                picture = base64.b64encode(pictures[section.name]).decode()
-                body.append(f'<img alt="{html.escape(section.heading)}" src="data:image/png;base64,{picture}">')
-            body.append(_shown(section.table).to_html(index=False, border=0, na_rep=""))
-            body.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>")
-        head = f'<meta charset="utf-8"><title>{html.escape(self.title)}</title><style>{_STYLE}</style>'
-        return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -132,8 +149,10 @@ def draw_sensitivity(table: pd.DataFrame) -> plots.Drawn:
     return drawn
 
 
-def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.map(cell)
+def _address(drawing: bytes, pixels: bytes) -> str:
+    """A figure as a data address: what a page shows without asking for a file."""
+    kind, content = ("svg+xml", drawing) if len(drawing) < _HEAVY else ("png", pixels)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _native(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import OPTIMAL, Comparison, compare, line_table
+from scalinglab.exchange import OPTIMAL, Comparison, compare, line_table, what_if
 from scalinglab.files import SHIPPED
+from scalinglab.flops import CONVENTIONS
 from scalinglab.report import Report, Section, comparison_report
 from scalinglab.study.settings import Study, read_study
 
@@ -22,9 +24,10 @@ def demo_study() -> Study:
 
 def demo_report(folder: str | Path) -> Report:
     """What every strategy reached and took, and the verdicts. Raises DataError."""
-    found = compare(open_evidence(folder), bins=_BINS)
-    title = f"{found.small} with test-time compute against {found.large}"
-    return Report(title, [_strategies(found), *comparison_report(found, _RULE).sections])
+    evidence = open_evidence(folder)
+    found, asked = compare(evidence, bins=_BINS), what_if(evidence, CONVENTIONS[_RULE], bins=_BINS)
+    made = comparison_report(found, _RULE, evidence=evidence, asked=asked)
+    return replace(made, sections=[_strategies(found), *made.sections])
 
 
 def _strategies(found: Comparison) -> Section:
