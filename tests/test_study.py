@@ -248,7 +248,7 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
         (
             "in_flight = 3",
             "in_flight = 3\n[engine]\ndtyp = 'x'",
-            "engine.dtyp is no key; expected one of block_size",
+            "engine.dtyp is no key; expected one of arguments, block_size",
         ),
         ("[limits]", "[[strategies]]\nname = 'greedy'\n[limits]", "greedy of small with {} is there twice"),
         ("[task]", "[task", "study.toml is not TOML"),
