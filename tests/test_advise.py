@@ -1,6 +1,8 @@
 """Advice against a brute-force search, its refusals, and the roofline in closed form."""
 
 import json
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,15 +14,22 @@ from typer.testing import CliRunner
 
 from scalinglab.advise import (
     EXTRAPOLATED,
-    GPUS,
     MEASURED,
     MIXED,
+    Rates,
+    Work,
     advise,
     asked,
     candidates,
     decode_seconds,
+    dollars,
     find_gpu,
+    longest,
     prefill_seconds,
+    query_seconds,
+    read_gpus,
+    read_prices,
+    split_of,
 )
 from scalinglab.advise.candidates import resampled
 from scalinglab.cli import app
@@ -137,7 +146,7 @@ def test_beyond_the_support_there_is_advice_only_where_asked_and_it_says_so():
     found = advise(VIEW, queries=1, target=0.65, extrapolate=True)
     assert found.best.accuracy.how == found.best.flops.how == EXTRAPOLATED
     assert found.best.flops.value == pytest.approx(128, rel=2e-3)
-    assert {VIEW.arms.table["budget"].iloc[part.arm] for part in found.best.parts} == {64}, "which times it"
+    assert found.best.plan() == "k = 128", "a whole number of samples"
     assert any("extrapolated" in note for note in found.notes)
 
 
@@ -145,8 +154,9 @@ def test_what_is_advised_can_be_run():
     """Half of the queries at 4 samples and half at 16 reach 0.4: no query gets 8.69 of them."""
     found = advise(VIEW, queries=1, target=0.4).best
     assert [(part.share, part.k) for part in found.parts] == [(pytest.approx(0.5), 4), (pytest.approx(0.5), 16)]
-    budgets = [VIEW.arms.table["budget"].iloc[part.arm] for part in found.parts]
-    assert budgets == [4, 16]
+    assert {VIEW.arms.table["model"][VIEW.arms.table["way"] == part.way].iloc[0] for part in found.parts} == {
+        "small"
+    }
     assert found.plan() == "k = 4 for 50% of queries, k = 16 for 50%"
     assert sum(part.share * part.k for part in found.parts) == pytest.approx(found.flops.value)
     whole = advise(VIEW, queries=1, target=0.5).best
@@ -156,7 +166,7 @@ def test_what_is_advised_can_be_run():
 def test_a_mix_weighs_the_bins():
     right = np.repeat([[0.2, 0.4, 0.6, 0.8], [0.0, 0.0, 0.2, 0.4]], 50, axis=0)
     view = planted(right, 0.1, labels=np.repeat([1, 2], 50))
-    small = candidates(view, data := asked(view, [3, 1]), resampled(data, 0))[0]
+    small = candidates(data := asked(view, [3, 1]), resampled(data, 0))[0]
     assert small.accuracy[0] == pytest.approx([0.15, 0.3, 0.5, 0.7])
     found = advise(view, queries=1, target=0.5, mix=[3, 1]).best
     assert found.flops.value == pytest.approx(16)
@@ -182,20 +192,91 @@ def test_what_makes_no_sense_is_refused(wanted, phrase):
 # Hardware
 
 
+ONE = find("Pythia-1B")
+WORK = Work("m", read=200, written=1200, depth=300, width=4, context=350, prompts=800, cached=600, thinking=900)
+
+
 def test_a_small_batch_is_bound_by_memory_and_a_large_one_by_arithmetic():
-    spec, gpu = find("Pythia-1B"), GPUS["H100 SXM"]
-    one = decode_seconds(spec, gpu, context=100, tokens=1, batch=1)
-    assert one == pytest.approx(2 * (spec.active + 100 * spec.cached_per_token) / gpu.bandwidth)
-    assert decode_seconds(spec, gpu, context=100, tokens=1, batch=64) < one / 30
-    long = prefill_seconds(spec, gpu, tokens=2048, length=2048, batch=1)
-    assert long == pytest.approx(2 * spec.active * 2048 / gpu.peak, rel=0.3)
+    gpu = find_gpu("H100")
+    one = decode_seconds(ONE, gpu, context=100, tokens=1, batch=1)
+    assert one == pytest.approx(2 * (ONE.active + 100 * ONE.cached_per_token) / gpu.bandwidth)
+    assert decode_seconds(ONE, gpu, context=100, tokens=1, batch=64) < one / 30
+    long = prefill_seconds(ONE, gpu, tokens=2048, length=2048, batch=1)
+    assert long == pytest.approx(2 * ONE.active * 2048 / gpu.peak, rel=0.3)
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(DataError, match="at most 24 GB"):
-        decode_seconds(find("Pythia-12B"), GPUS["L4"], context=2048, tokens=1, batch=64)
-    with pytest.raises(DataError, match="one of H100 SXM"):
-        find_gpu("abacus")
+def test_an_answer_waits_for_its_longest_chain_and_for_the_samples_before_it():
+    gpus = read_gpus("8xH100")
+    step = 2 * (ONE.active + 8 * 350 * ONE.cached_per_token) / gpus.gpu.bandwidth
+    alone = prefill_seconds(ONE, gpus.gpu, tokens=200, length=350, batch=1)
+    found = query_seconds(ONE, gpus, WORK, batch=8)
+    assert (found.waited, found.split) == (pytest.approx(alone + 300 * step), 1)
+    assert found.gpu == pytest.approx(prefill_seconds(ONE, gpus.gpu, tokens=200, length=350, batch=8) + 150 * step)
+    crowd = query_seconds(ONE, gpus, replace(WORK, width=20), batch=8)
+    assert crowd.waited == pytest.approx(alone + 3 * 300 * step), "20 samples are three batches of 8"
+    assert query_seconds(ONE, gpus, replace(WORK, depth=None), batch=8).waited is None
+
+
+def test_a_model_is_split_over_the_fewest_gpus_that_hold_it():
+    large = find("Qwen2.5-72B")
+    assert 2 * large.total == pytest.approx(145.4e9, rel=1e-3)
+    splits = {name: split_of(large, read_gpus(name), context=512, batch=8) for name in ("8xH100", "B200", "16xL4")}
+    assert splits == {"8xH100": 2, "B200": 1, "16xL4": 8}
+    assert split_of(ONE, read_gpus("8xH100"), context=512, batch=8) == 1
+    two, one = (query_seconds(large, read_gpus(name), WORK, batch=8) for name in ("2xH100", "4xMI300X"))
+    assert (two.split, one.split) == (2, 1)
+    slow = query_seconds(large, read_gpus("2xH200"), replace(WORK, context=1), batch=1)
+    assert slow.split == 2, "145 GB of weights and 141 GB of memory"
+    with pytest.raises(DataError, match=r"takes 1\d\d GB; expected at most 80 GB on 1xH100 SXM"):
+        split_of(large, read_gpus("H100"), context=512, batch=8)
+
+
+def test_gpus_are_read_by_number_and_name():
+    assert str(read_gpus("8xH100")) == "8xH100 SXM"
+    assert read_gpus("6 x a100").splits == (1, 2, 4)
+    assert find_gpu("h100-sxm") is find_gpu("H100")
+    for wrong, phrase in (("abacus", "one of H100 SXM"), ("0xH100", "such as 8xH100"), ("MI3", "one of H100 SXM")):
+        with pytest.raises(DataError, match=phrase):
+            read_gpus(wrong)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=7), st.data())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_the_longest_of_some_samples_is_that_of_every_subset(lengths, data):
+    drawn = data.draw(st.integers(1, len(lengths)))
+    every = [max(some) for some in combinations(lengths, drawn)]
+    chances = longest(len(lengths), drawn)
+    assert chances.sum() == pytest.approx(1)
+    assert chances @ np.sort(lengths) == pytest.approx(np.mean(every))
+
+
+# Prices
+
+
+def test_a_server_bills_each_kind_of_token():
+    prices = read_prices(["m=0.5/0.1/2/4"])
+    bill, said = dollars([WORK], prices)
+    assert bill == pytest.approx((200 * 0.5 + 600 * 0.1 + 300 * 2 + 900 * 4) / 1e6)
+    assert said == ""
+    silent, said = dollars([replace(WORK, cached=None, thinking=None)], prices)
+    assert silent == pytest.approx((800 * 0.5 + 1200 * 2) / 1e6)
+    assert said.startswith("cached tokens of m were not reported")
+    assert dollars([WORK, replace(WORK, model="n")], prices) == (None, "no price of n (--prices)")
+
+
+def test_prices_are_read_from_options_and_files(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text('["Pythia 1B"]\ninput = 0.5\noutput = 2\ncached = 0.1\n')
+    assert read_prices([str(path), "a=b=1/1/3"]) == {"Pythia 1B": Rates(0.5, 0.1, 2, 2), "a=b": Rates(1, 1, 3, 3)}
+    path.write_text("[m]\ninput = 1\nouput = 2\n")
+    for given_, phrase in (
+        (["m=1/2"], "MODEL=INPUT/CACHED/OUTPUT"),
+        (["m=1/2/-3"], "0 or more"),
+        (["m=1/1/1", "m=1/1/1"], "two prices of m"),
+        ([str(path)], "input and output"),
+    ):
+        with pytest.raises(DataError, match=phrase):
+            read_prices(given_)
 
 
 # The command

@@ -1,4 +1,4 @@
-"""Advice from a study: which model, strategy and budget for a target or a budget at a load; and in seconds."""
+"""Advice from a study: what to use for a target or a budget at a load; in FLOPs, in seconds and in dollars."""
 
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
         advise,
         tried,
     )
-    from scalinglab.advise.costs import Cost, costs_on
+    from scalinglab.advise.costs import Cost, Hardware, costs_on, waiting
+    from scalinglab.advise.gpus import GPUS, Gpu, Gpus, find_gpu, read_gpus
     from scalinglab.advise.hardware import (
-        GPUS,
-        Gpu,
+        Seconds,
         Work,
         decode_seconds,
-        find_gpu,
         prefill_seconds,
         query_seconds,
+        split_of,
     )
+    from scalinglab.advise.offers import offers
+    from scalinglab.advise.prices import Rates, dollars, read_prices
     from scalinglab.advise.validated import Validated, validated
     from scalinglab.advise.words import advice_sentences
+    from scalinglab.advise.work import Works, longest
 
 __all__ = [
     "EXTRAPOLATED",
@@ -42,22 +45,34 @@ __all__ = [
     "Cost",
     "Flip",
     "Gpu",
+    "Gpus",
+    "Hardware",
     "Number",
     "Option",
     "Part",
+    "Rates",
+    "Seconds",
     "Validated",
     "Work",
+    "Works",
     "advice_sentences",
     "advise",
     "asked",
     "candidates",
     "costs_on",
     "decode_seconds",
+    "dollars",
     "find_gpu",
+    "longest",
+    "offers",
     "prefill_seconds",
     "query_seconds",
+    "read_gpus",
+    "read_prices",
+    "split_of",
     "tried",
     "validated",
+    "waiting",
 ]
 
 lazy(__name__)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from scalinglab.curves import DRAWS, Floats, Ints, Line, first_reach, held, shares
+from scalinglab.curves import DRAWS, Floats, Group, Ints, Line, first_reach, held, shares
 from scalinglab.errors import DataError
 from scalinglab.exchange import View
 
@@ -16,25 +17,42 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The queries that are asked: problems in strata, each with its share of the queries.
+class Scored:
+    """A line at every budget that an exchange reads: each row's accuracy and FLOPs, (rows, budgets)."""
 
-    accuracy, flops: of every arm, a row a problem of a stratum, (rows, arms). strata: rows of each, and its share.
-    """
-
+    line: Line
+    training: float
+    budgets: Floats
     accuracy: Floats
     flops: Floats
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The queries that are asked: problems in strata, each with its share of the queries, and who may answer them.
+
+    strata: rows of each, and its share.
+    """
+
+    lines: tuple[Scored, ...]
     strata: Sequence[tuple[Ints, float]]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(rows) for rows, _ in self.strata)
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A line with its mean accuracy and FLOPs at each budget in every draw, (draws, budgets), and its training.
 
-    The first draw is the evidence's own problems; costs rise.
+    The first draw is the evidence's own problems; costs rise. order: where each budget stands in its ``Scored``,
+    -1 of one beyond all that was measured.
     """
 
     line: Line
+    budgets: Floats
+    order: Ints
     accuracy: Floats
     flops: Floats
     training: float
@@ -45,8 +63,16 @@ class Candidate:
         return shares(costs, np.clip([flops], costs[0], costs[-1]))[:, 0]
 
 
-def asked(view: View, mix: Sequence[float] | None) -> Asked:
-    """All problems as they are, or those of the view's bins, easiest first, in the shares of ``mix``."""
+Within = Callable[[Line, Ints], npt.NDArray[np.bool_]]
+"""Which budgets of a line are within a limit."""
+
+
+def asked(view: View, mix: Sequence[float] | None, within: Within | None = None) -> Asked:
+    """All problems as they are, or those of the view's bins, easiest first, in the shares of ``mix``.
+
+    Answered by every line of both models that anyone can run, greedy answers among them, at the budgets that are
+    ``within`` a limit. Lines that need to know the right answer are left out, unless there are no others.
+    """
     groups = view.groups[:1] if mix is None else view.groups[1:]
     if mix is not None and (len(mix) != len(groups) or min(mix) < 0 or sum(mix) <= 0):
         names = ", ".join(group.name for group in groups)
@@ -54,29 +80,36 @@ def asked(view: View, mix: Sequence[float] | None) -> Asked:
     parts = [1.0] if mix is None else [share / sum(mix) for share in mix]
     ends = np.cumsum([len(group.members) for group in groups])
     strata = [(np.arange(end - len(g.members), end), s) for g, end, s in zip(groups, ends, parts, strict=True)]
-    accuracy = np.vstack([view.scored(group) for group in groups])
-    return Asked(accuracy, np.vstack([group.evened(view.arms.flops[group.members]) for group in groups]), strata)
+    lines = [_scored(view, line, groups, within) for line in [*view.menu(), *view.menu(large=True)]]
+    return Asked(tuple(line for line in lines if len(line.budgets)), strata)
 
 
-def candidates(view: View, data: Asked, weights: Floats) -> list[Candidate]:
-    """Every line of both models that anyone can run, greedy answers among them, under weights of the rows.
+def _scored(view: View, line: Line, groups: Sequence[Group], within: Within | None) -> Scored:
+    budgets = view.scanned(line, groups[-1])
+    budgets = budgets if within is None else budgets[within(line, budgets)]
+    price = view.arms.prices[line.way]
+    accuracy = [view.values(line, group, budgets)[0] for group in groups] if len(budgets) else [np.zeros((0, 0))]
+    flops = (
+        [group.evened(price.at(group.members).flops(budgets)) for group in groups] if len(budgets) else accuracy
+    )
+    training = view.lifetime.trained(line.role, line.models)
+    return Scored(line, training, budgets.astype(np.float64), np.vstack(accuracy), np.vstack(flops))
 
-    weights: (draws, rows). Lines that need to know the right answer are left out, unless there are no others.
-    """
-    found, accuracy, flops = [], weights @ data.accuracy, weights @ data.flops
-    widest = view.groups[-1]
-    for line in [*view.menu(), *view.menu(large=True)]:
-        at = view.columns(line, widest)
-        at = at[np.argsort(flops[0, at], kind="stable")]
-        ordered = replace(line, columns=at, budgets=view.arms.table["budget"].to_numpy(np.float64)[at])
-        training = view.lifetime.trained(line.role, line.models)
-        found.append(Candidate(ordered, accuracy[:, at], np.maximum.accumulate(flops[:, at], axis=1), training))
+
+def candidates(data: Asked, weights: Floats) -> list[Candidate]:
+    """Every line that may answer, under weights of the rows, (draws, rows)."""
+    found = []
+    for one in data.lines:
+        accuracy, flops = weights @ one.accuracy, weights @ one.flops
+        at = np.argsort(flops[0], kind="stable")
+        rising = np.maximum.accumulate(flops[:, at], axis=1)
+        found.append(Candidate(one.line, one.budgets[at], at, accuracy[:, at], rising, one.training))
     return found
 
 
 def resampled(data: Asked, seed: int) -> Floats:
     """The weight of each row in each draw, (1 + draws, rows): first as they are, then resampled within strata."""
-    rng, weights = np.random.default_rng(seed), np.zeros((1 + DRAWS, len(data.accuracy)))
+    rng, weights = np.random.default_rng(seed), np.zeros((1 + DRAWS, data.rows))
     for rows, share in data.strata:
         weights[0, rows] = share / len(rows)
         even = np.full(len(rows), 1 / len(rows))
@@ -125,23 +158,23 @@ def _mixed(one: Candidate, flops: float) -> Floats:
     return held(one.flops, one.accuracy, np.full(len(one.flops), flops))
 
 
-def longer(one: Candidate, target: float) -> Candidate:
-    """The candidate with one more budget, where the line through its last two meets the target in every draw.
+def longer(view: View, one: Candidate, target: float) -> Candidate:
+    """The candidate with one more budget, where the line through its last two meets the target.
 
     The line is drawn in the logarithm of FLOPs: the only guess that the package makes, and only when it is asked
-    to.
+    to. The budget is one that can be run: a whole number of samples, of chains of them.
     """
     if one.flops.shape[1] < 2:
         return one
-    x, y = np.log(one.flops[:, -2:]), one.accuracy[:, -2:]
-    rise, run = y[:, 1] - y[:, 0], x[:, 1] - x[:, 0]
+    x, y, budgets = np.log(one.flops[:, -2:]), one.accuracy[:, -2:], one.budgets
+    rise, run, step = y[:, 1] - y[:, 0], x[:, 1] - x[:, 0], max(1, view.arms.readers[one.line.way].step)
     if rise[0] <= 0 or y[0, 1] >= target:
         return one
-    far = x[0, 1] + 1.001 * (target - y[0, 1]) / (rise[0] / run[0])
+    doublings = run[0] / np.log(budgets[-1] / budgets[-2])  # of FLOPs, in one of the budget
+    least = budgets[-1] * np.exp((target - y[0, 1]) / (rise[0] / run[0]) / doublings)
+    k = step * np.ceil(least / step - 1e-10)
+    far = x[0, 1] + doublings * np.log(k / budgets[-1])
     ends = y[:, 1] + rise / run * (far - x[:, 1])
-    k = one.line.budgets[-1] * np.exp(
-        (far - x[0, 1]) * np.log(one.line.budgets[-1] / one.line.budgets[-2]) / run[0]
-    )
-    line = replace(one.line, columns=np.append(one.line.columns, -1), budgets=np.append(one.line.budgets, k))
     flops = np.column_stack([one.flops, np.full(len(ends), np.exp(far))])
-    return replace(one, line=line, accuracy=np.column_stack([one.accuracy, np.clip(ends, 0, 1)]), flops=flops)
+    accuracy = np.column_stack([one.accuracy, np.clip(ends, 0, 1)])
+    return Candidate(one.line, np.append(budgets, k), np.append(one.order, -1), accuracy, flops, one.training)

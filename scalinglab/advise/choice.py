@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 from scalinglab.advise.candidates import (
     Asked,
     Candidate,
+    Within,
     affording,
     asked,
     candidates,
@@ -20,6 +22,7 @@ from scalinglab.advise.candidates import (
     resampled,
 )
 from scalinglab.advise.validated import Validated, doubted, validated
+from scalinglab.advise.work import effort_of
 from scalinglab.curves import Floats, tails
 from scalinglab.errors import DataError
 from scalinglab.exchange import View
@@ -45,14 +48,15 @@ class Number:
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the queries, and the budget that answers them: k samples.
+    """A share of the queries, and the budget that answers them: k samples (of an effort line: its mean tokens).
 
-    arm: a row of the view's arms; where k was extrapolated, the dearest of its line that was measured.
+    way: the number of its line in the view's arms. run: what to run, such as "k = 16" or "effort high".
     """
 
     share: float
     k: float
-    arm: int
+    way: int
+    run: str
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,13 @@ class Option:
     right: float
 
     def plan(self) -> str:
-        """What to run, such as "k = 16 for 69 % of queries, k = 8 for 31 %"."""
+        """What to run, such as "k = 16 for 69% of queries, k = 8 for 31%": shares that add up to 100."""
         if len(self.parts) == 1:
-            return f"k = {self.parts[0].k:g}"
+            return self.parts[0].run
         first, *rest = sorted(self.parts, key=lambda part: -part.share)
-        return ", ".join(
-            [
-                f"k = {first.k:g} for {first.share:.0%} of queries",
-                *(f"k = {p.k:g} for {p.share:.0%}" for p in rest),
-            ]
-        )
+        least = [float(f"{100 * part.share:.2g}") for part in rest]
+        told = [f"{first.run} for {100 - sum(least):.6g}% of queries"]
+        return ", ".join([*told, *(f"{p.run} for {share:g}%" for p, share in zip(rest, least, strict=True))])
 
 
 @dataclass(frozen=True)
@@ -122,23 +123,27 @@ def advise(
     target: float | None = None,
     budget: float | None = None,
     mix: Sequence[float] | None = None,
+    within: Within | None = None,
     extrapolate: bool = False,
     seed: int = 0,
 ) -> Advice:
     """What reaches ``target`` accuracy with least lifetime FLOPs, or is most accurate within ``budget`` of them.
 
     mix: shares of the view's groups, easiest first, that the queries are made of; without it they are like the
-    problems. Between two measured budgets stands their mixture. Beyond them there is no advice,
+    problems. within: which budgets of a line may be used, such as those that answer soon enough (see ``waiting``).
+    Between two measured budgets stands their mixture. Beyond them there is no advice,
     unless ``extrapolate`` lets the last two budgets of each strategy be drawn on in log FLOPs.
     Raises DataError where neither or both of target and budget are given, or none of the options can do it.
     """
     queries = positive(queries, "queries")
     if (target is None) == (budget is None):
         raise DataError("neither or both of a target and a budget", "one of them", "give --target or --budget")
-    data = asked(view, mix)
-    found = candidates(view, data, resampled(data, seed))
+    data = asked(view, mix, within)
+    if not data.lines:
+        raise DataError("no way to answer within the limit", "one way that is", "raise --latency, or its GPUs")
+    found = candidates(data, resampled(data, seed))
     if extrapolate and target is not None:
-        found = [longer(one, target) for one in found]
+        found = [longer(view, one, target) for one in found]
     ranked = (
         partial(reaching, target=_share(target))
         if target is not None
@@ -147,7 +152,7 @@ def advise(
     rank = ranked(found)
     costs, flops = rank(queries)
     if not np.isfinite(costs[:, 0]).any():
-        raise _beyond(found, queries, target, budget)
+        raise _beyond(found, queries, target, budget, within is not None)
     order, winners = np.argsort(costs[:, 0], kind="stable"), costs.argmin(axis=0)
     options = [
         _option(view, data, found[i], flops[i, 0], queries, float((winners[1:] == i).mean()))
@@ -184,10 +189,11 @@ def _option(view: View, data: Asked, one: Candidate, flops: float, queries: floa
     strata = [(len(rows), share) for rows, share in data.strata]
     weights = one.shares(flops)
     used = np.flatnonzero(weights > 1e-9)
-    columns, budgets = one.line.columns[used].tolist(), one.line.budgets[used].tolist()
-    known = [at if at >= 0 else int(one.line.columns[-2]) for at in columns]
-    parts = tuple(Part(float(weights[i]), k, at) for i, k, at in zip(used, budgets, known, strict=True))
-    how = EXTRAPOLATED if min(columns) < 0 else MEASURED if len(used) == 1 else MIXED
+    parts = tuple(
+        Part(float(weights[i]), float(one.budgets[i]), one.line.way, run_of(view, one, float(one.budgets[i])))
+        for i in used
+    )
+    how = EXTRAPOLATED if one.order[used].min() < 0 else MEASURED if len(used) == 1 else MIXED
     accuracy, spent = one.accuracy @ weights, one.flops @ weights
     return Option(
         one.line.models[0],
@@ -200,6 +206,12 @@ def _option(view: View, data: Asked, one: Candidate, flops: float, queries: floa
         _number(one.training + queries * spent, how, problems),
         right,
     )
+
+
+def run_of(view: View, one: Candidate, k: float) -> str:
+    """What a budget of a line is, in words: an effort where it stands for one."""
+    effort = effort_of(view.arms.readers[one.line.way], k)
+    return f"k = {k:g}" if effort is None else f"effort {json.loads(effort[1])['effort']}"
 
 
 def _number(draws: Floats, how: str, problems: int) -> Number:
@@ -248,13 +260,15 @@ def _share(target: float) -> float:
     return target
 
 
-def _beyond(found: Sequence[Candidate], queries: float, target: float | None, budget: float | None) -> DataError:
+def _beyond(
+    found: Sequence[Candidate], queries: float, target: float | None, budget: float | None, limited: bool
+) -> DataError:
     if target is not None:
         most = max(float(one.accuracy[0].max()) for one in found)
         return DataError(
             f"a target of {target:g}, beyond every measured budget",
-            f"at most {most:.4g}, the best that was measured",
-            "lower it, or --extrapolate",
+            f"at most {most:.4g}, the best that was measured" + " and answers soon enough" * limited,
+            "lower it, raise --latency, or --extrapolate" if limited else "lower it, or --extrapolate",
         )
     least = min(float(one.training + queries * one.flops[0, 0]) for one in found)
     return DataError(

@@ -1,116 +1,168 @@
-"""What an option takes on a GPU: the tokens it was measured to read and write, through the roofline."""
+"""What an option takes beside FLOPs: seconds of GPUs, seconds until an answer, dollars of GPUs and of a server."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
-from scalinglab.advise.choice import Option, Part
-from scalinglab.advise.hardware import Gpu, Work, query_seconds
-from scalinglab.collect.strategies import known
-from scalinglab.curves import Arms
-from scalinglab.errors import DataError
+from scalinglab.advise.choice import Option
+from scalinglab.advise.gpus import Gpus
+from scalinglab.advise.hardware import Work, query_seconds
+from scalinglab.advise.prices import Rates, dollars
+from scalinglab.advise.work import Works
+from scalinglab.curves import Arms, Ints, Line
+from scalinglab.errors import DataError, SpecError
 from scalinglab.evidence import Evidence
-from scalinglab.flops import CONVENTIONS
-from scalinglab.ledger import price
-from scalinglab.samples import Run
+
+_DAY, _HOUR = 86_400.0, 3600.0
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The GPUs that answer, the sequences that decode together on each replica, and dollars an hour of one GPU."""
+
+    gpus: Gpus
+    batch: int = 64
+    hourly: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.hourly is not None and not 0 <= self.hourly < math.inf:
+            raise DataError(f"a price of {self.hourly}", "dollars an hour, 0 or more", "mend the price")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """An option on one GPU at a batch: seconds of the GPU a query, by model, for all queries and for training.
+    """An option in seconds and dollars; what cannot be said is None, and ``why`` says why.
 
-    training_seconds: at the GPU's peak. dollars: of all of it at ``hourly`` dollars an hour, None without a price.
-    All are lower bounds: a roofline, at peak and full bandwidth.
+    seconds: of GPU a query, and by model; split: the fewest GPUs that hold each model. latency: seconds until the
+    last answer of a query, of the part of the plan that takes longest. total_seconds: of GPU for all queries;
+    training_seconds: at the GPU's peak. days: until all queries are answered, the models taking turns on all the
+    GPUs. dollars: of all those seconds at the price of a GPU; None without one. All are lower bounds: a roofline,
+    at peak and full bandwidth. served, served_total: dollars a query and for all queries at a server's prices of
+    tokens, which nobody's training is part of; None without prices.
     """
 
     model: str
     strategy: str
     plan: str
-    gpu: str
+    gpus: str
     batch: int
-    seconds: float
-    by_model: dict[str, float]
-    total_seconds: float
-    training_seconds: float
-    dollars: float | None
-    hourly: float | None
+    seconds: float | None = None
+    by_model: dict[str, float] = field(default_factory=dict)
+    split: dict[str, int] = field(default_factory=dict)
+    latency: float | None = None
+    total_seconds: float | None = None
+    training_seconds: float | None = None
+    days: float | None = None
+    dollars: float | None = None
+    served: float | None = None
+    served_total: float | None = None
+    why: str = ""
 
 
 def costs_on(
     options: Iterable[Option],
     arms: Arms,
     evidence: Evidence,
-    gpu: Gpu,
+    hardware: Hardware,
     *,
     queries: float,
-    batch: int = 64,
-    hourly: float | None = None,
+    prices: Mapping[str, Rates] | None = None,
 ) -> list[Cost]:
-    """Each option's seconds and dollars on one GPU, with ``batch`` sequences decoding together in BF16.
+    """Each option's seconds and dollars in BF16, from the tokens that its parts were measured to read and write.
 
-    Tokens are those that its measured budgets read and wrote, in proportion to the budgets it runs, each prompt
-    and prefix read once; where none are recorded, those that samples are taken to read and write, without a
-    verifier's. Raises DataError for a negative price, or a batch that does not fit in the GPU's memory.
+    Raises DataError for prices of models that are not in the data.
     """
-    if hourly is not None and not hourly >= 0:
-        raise DataError(f"a price of {hourly}", "dollars an hour, 0 or more", "mend the price")
-    found = []
-    for option in options:
-        by_model: dict[str, float] = {}
-        for part in option.parts:
-            works, context = _works(part, arms.table.iloc[part.arm], option, evidence)
-            for work in works:
-                spec = evidence.spec(work.model)
-                seconds = part.share * query_seconds(spec, gpu, work, context=context, batch=batch)
-                by_model[work.model] = by_model.get(work.model, 0.0) + seconds
-        seconds, training = sum(by_model.values()), option.training / gpu.peak
-        total = queries * seconds
-        dollars = None if hourly is None else (total + training) / 3600 * hourly
-        found.append(
-            Cost(
-                option.model, option.strategy, option.plan(), gpu.name, batch, seconds, by_model, total, training,
-                dollars, hourly,
-            )
-        )  # fmt: skip
-    return found
-
-
-def _works(part: Part, arm: pd.Series, option: Option, evidence: Evidence) -> tuple[list[Work], float]:
-    """Tokens read and written by each model a query, and the mean context of a decoding step."""
-    run = evidence.run
-    if run is None or not evidence.recorded(option.model):
-        read, wrote = evidence.tokens.prompt, evidence.tokens.generated
-        return [Work(option.model, float(read), part.k * wrote)], read + wrote / 2
-    units, sampled = _units(run.units, arm)
-    keys = set(units["key"])
-    calls, solutions = (frame[frame["unit"].isin(keys)] for frame in (run.calls, run.solutions))
-    calls = calls[(calls["role"] != "verifier") | (calls["model"] == evidence.verifiers.get(option.verifier))]
-    entries = price(Run(units, calls, solutions), evidence.specs, convention=CONVENTIONS["exact"]).entries
-    entries = entries[entries["unit"].isin(keys)]
-    measured = len(solutions) / len(units) if sampled else float(arm["budget"])
-    scale = part.k / measured / len(units)
-    works = [
-        Work(
-            str(model),
-            scale * float(rows.loc[rows["part"] != "generated", "tokens"].sum()),
-            scale * float(rows.loc[rows["part"] == "generated", "tokens"].sum()),
+    works, priced = Works(arms, evidence), prices or {}
+    unknown = sorted(set(priced) - {*evidence.models(), *filter(None, evidence.verifiers.values())})
+    if unknown:
+        raise DataError(
+            f"prices of {', '.join(unknown)}", f"of {', '.join(evidence.models())}", "name models as the data do"
         )
-        for model, rows in entries.groupby("model", sort=False)
-    ]
-    solving = calls[calls["role"] != "verifier"]
-    return works, float((solving["prompt_tokens"] + solving["generated_tokens"] / 2).mean())
+    return [_cost(option, works, hardware, queries, priced) for option in options]
 
 
-def _units(units: pd.DataFrame, arm: pd.Series) -> tuple[pd.DataFrame, bool]:
-    """The recorded units behind an arm, and whether a part of their samples is what it stands for."""
-    strategy = known(arm["strategy"])
-    rows = units[(units["model"] == arm["model"]) & (units["strategy"] == arm["strategy"])]
-    rows = rows[
-        [json.dumps(strategy.family(options), sort_keys=True) == arm["setting"] for options in rows["options"]]
-    ]
-    sampled = strategy.block_of(rows["options"].iloc[0]) is not None
-    return rows[rows["budget"] == (rows["budget"].max() if sampled else arm["budget"])], sampled
+def _cost(option: Option, works: Works, hardware: Hardware, queries: float, prices: Mapping[str, Rates]) -> Cost:
+    parts = [(part.share, works.of(part.way, part.k)) for part in option.parts]
+    said: list[str] = []
+    found: dict[str, Any] = {}
+    try:
+        found = _seconds(parts, works.evidence, hardware, option.training, queries)
+    except (SpecError, DataError) as error:  # of a model of unknown shape, or that does not fit
+        said.append(f"seconds unknown: {error}")
+    if found and found["latency"] is None:
+        said.append("latency unknown: no calls say how many tokens of a search follow one another")
+    if prices:
+        bills = [(share, dollars(of, prices)) for share, of in parts]
+        each = [None if bill is None else share * bill for share, (bill, _) in bills]
+        said += dict.fromkeys(text for _, (_, text) in bills if text)
+        served = None if None in each else sum(filter(None, each))
+        found |= {"served": served, "served_total": None if served is None else queries * served}
+    gpus, why = str(hardware.gpus), "; ".join(said)
+    return Cost(option.model, option.strategy, option.plan(), gpus, hardware.batch, why=why, **found)
+
+
+def _seconds(
+    parts: list[tuple[float, list[Work]]], evidence: Evidence, hardware: Hardware, training: float, queries: float
+) -> dict[str, Any]:
+    by_model: dict[str, float] = {}
+    split: dict[str, int] = {}
+    for share, works in parts:
+        for work in works:
+            found = query_seconds(evidence.spec(work.model), hardware.gpus, work, batch=hardware.batch)
+            by_model[work.model] = by_model.get(work.model, 0.0) + share * found.gpu
+            split[work.model] = max(split.get(work.model, 1), found.split)
+    waits = [waited(works, evidence, hardware) for _, works in parts]
+    seconds = sum(by_model.values())
+    trained, total = training / hardware.gpus.gpu.peak, queries * seconds
+    bill = None if hardware.hourly is None else (total + trained) / _HOUR * hardware.hourly
+    return {
+        "seconds": seconds, "by_model": by_model, "split": split,
+        "latency": None if None in waits else max(filter(None, waits), default=0.0),
+        "total_seconds": total, "training_seconds": trained, "days": total / hardware.gpus.count / _DAY,
+        "dollars": bill,
+    }  # fmt: skip
+
+
+def waited(works: Iterable[Work], evidence: Evidence, hardware: Hardware) -> float | None:
+    """Seconds until a query is answered, its models one after another; None where no calls say.
+
+    Raises SpecError for a model of unknown shape, DataError for one that does not fit.
+    """
+    each = [query_seconds(evidence.spec(w.model), hardware.gpus, w, batch=hardware.batch).waited for w in works]
+    return None if None in each else sum(filter(None, each))
+
+
+@dataclass
+class Waiting:
+    """Which budgets of a line answer within ``limit`` seconds; ``left_out`` gathers whose seconds are unknown."""
+
+    works: Works
+    hardware: Hardware
+    limit: float
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, line: Line, budgets: Ints) -> npt.NDArray[np.bool_]:
+        return np.array([self._soon(line, float(k)) for k in budgets], dtype=np.bool_)
+
+    def _soon(self, line: Line, k: float) -> bool:
+        try:
+            found = waited(self.works.of(line.way, k), self.works.evidence, self.hardware)
+        except (SpecError, DataError) as error:
+            self.left_out[line.models[0]] = str(error)
+            return False
+        if found is None:
+            self.left_out[line.label] = "no calls say how many of its tokens follow one another"
+        return found is not None and found <= self.limit
+
+
+def waiting(arms: Arms, evidence: Evidence, hardware: Hardware, limit: float) -> Waiting:
+    """What ``advise`` takes as ``within`` to limit the seconds of an answer. Raises DataError for none above 0."""
+    if not (math.isfinite(limit) and limit > 0):
+        raise DataError(f"a latency of {limit} seconds", "a number above 0", "mend --latency")
+    return Waiting(Works(arms, evidence), hardware, limit)

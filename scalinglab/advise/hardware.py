@@ -1,4 +1,8 @@
-"""Seconds and money beside FLOPs: a roofline of prefill and decode, since equal FLOPs are not equal cost."""
+"""Seconds beside FLOPs: a roofline of prefill and decode, since equal FLOPs are not equal cost or equal waiting.
+
+Models are split over the fewest GPUs that hold them (tensor parallelism), which divides each step's time and
+leaves seconds of GPU as they are: what the GPUs tell each other is not counted. All seconds are lower bounds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from scalinglab import flops
+from scalinglab.advise.gpus import Gpu, Gpus
 from scalinglab.errors import DataError
 from scalinglab.flops import CONVENTIONS
 from scalinglab.specs import ModelSpec
@@ -15,81 +20,90 @@ _BYTES = 2
 
 
 @dataclass(frozen=True)
-class Gpu:
-    """A GPU: dense BF16 FLOP/s (1 FLOP = one multiply or add), memory in bytes and its bandwidth in bytes/s."""
-
-    name: str
-    peak: float
-    bandwidth: float
-    memory: float
-    source: str
-
-
-GPUS = {
-    gpu.name: gpu
-    for gpu in (
-        Gpu("H100 SXM", 989.5e12, 3.35e12, 80e9, "NVIDIA H100 datasheet: 1,979 TFLOPS with sparsity, 3.35 TB/s"),
-        Gpu("H200", 989.5e12, 4.8e12, 141e9, "NVIDIA H200 datasheet: 1,979 TFLOPS with sparsity, 4.8 TB/s"),
-        Gpu("A100 80GB", 312e12, 2.039e12, 80e9, "NVIDIA A100 datasheet: 312 TFLOPS dense, 2,039 GB/s (SXM)"),
-        Gpu("L40S", 362.05e12, 0.864e12, 48e9, "NVIDIA L40S datasheet: 362.05 TFLOPS dense, 864 GB/s"),
-        Gpu("L4", 121e12, 0.3e12, 24e9, "NVIDIA L4 datasheet: 242 TFLOPS with sparsity, 300 GB/s"),
-    )
-}
-
-
-@dataclass(frozen=True)
 class Work:
-    """What one query asks of one model: tokens read (prompts, verified text) and written, and samples at once."""
+    """What one query asks of one model, in tokens; None where it is unknown.
+
+    read: prompts and verified text, each prefix once. written: by all samples. depth: of them, those that are
+    written one after another; width: the samples written at once. context: the mean length at a step. prompts: of
+    every call in full, as a server bills them; cached: of them, what its cache held; thinking: of what was
+    written, the thoughts.
+    """
 
     model: str
     read: float
     written: float
+    depth: float | None
+    width: float
+    context: float
+    prompts: float
+    cached: float | None
+    thinking: float | None
 
 
-def find_gpu(name: str) -> Gpu:
-    """The GPU of that name. Raises DataError listing the names."""
-    if name not in GPUS:
-        raise DataError(f"GPU {name!r}", f"one of {', '.join(GPUS)}", "choose one")
-    return GPUS[name]
+@dataclass(frozen=True)
+class Seconds:
+    """What the work of one query takes of one model: seconds of GPU, seconds until it is done, GPUs a replica."""
+
+    gpu: float
+    waited: float | None
+    split: int
+
+
+def query_seconds(spec: ModelSpec, gpus: Gpus, work: Work, *, batch: int) -> Seconds:
+    """One query's work on one model, with ``batch`` sequences decoding together on each replica.
+
+    Until it is done: its prompts are read at the whole replica's speed, then each token of ``depth`` takes a step
+    of a full batch; of more samples than the batch some wait for others. Raises DataError where weights and caches
+    do not fit on all the GPUs, SpecError for a model of unknown shape.
+    """
+    split = split_of(spec, gpus, context=work.context, batch=batch)
+    reading = prefill_seconds(spec, gpus.gpu, tokens=work.read, length=work.context, batch=batch)
+    writing = decode_seconds(spec, gpus.gpu, context=work.context, tokens=1, batch=batch)
+    alone = prefill_seconds(spec, gpus.gpu, tokens=work.read, length=work.context, batch=1)
+    waves = max(1, math.ceil(work.width / batch - 1e-9))
+    waited = None if work.depth is None else (alone + work.depth * waves * batch * writing) / split
+    return Seconds(reading + work.written * writing, waited, split)
+
+
+def split_of(spec: ModelSpec, gpus: Gpus, *, context: float, batch: int) -> int:
+    """The fewest GPUs, a power of two, that hold the weights and ``batch`` sequences' caches in BF16.
+
+    Raises DataError where all of them are too few.
+    """
+    needed = _bytes(spec, context, batch, weights=spec.total)
+    for split in gpus.splits:
+        if needed <= split * gpus.gpu.memory:
+            return split
+    raise DataError(
+        f"{spec.name} with {batch} sequences of {math.ceil(context)} tokens takes {needed / 1e9:.0f} GB",
+        f"at most {gpus.splits[-1] * gpus.gpu.memory / 1e9:.0f} GB on {gpus}",
+        "lower --batch, or name more or larger GPUs",
+    )
 
 
 def decode_seconds(spec: ModelSpec, gpu: Gpu, *, context: float, tokens: float, batch: int) -> float:
-    """Seconds of the GPU that ``tokens`` cost when ``batch`` sequences of ``context`` tokens decode together.
+    """Seconds of GPU that ``tokens`` cost when ``batch`` sequences of ``context`` tokens decode together.
 
     A step reads the weights once and every sequence's KV cache, and multiplies for each; the slower of the two
     bounds it (Williams et al. 2009, the roofline). A lower bound: kernels reach less than the peak.
-    Raises DataError where weights and caches do not fit in the memory.
     """
-    sequences, length = _at_least_one(batch), math.ceil(context)
-    moved = _BYTES * (spec.active + sequences * _cached(spec, length))
-    if _BYTES * (spec.total + sequences * _cached(spec, length)) > gpu.memory:
-        raise DataError(
-            f"{spec.name} with {sequences} sequences of {length} tokens on one {gpu.name}",
-            f"at most {gpu.memory / 1e9:.0f} GB",
-            "lower the batch or choose a larger GPU",
-        )
-    work = flops.cost(spec, 1, context=length, logits=1, convention=CONVENTIONS["exact"])
-    step = max(sequences * work / gpu.peak, moved / gpu.bandwidth)
-    return float(step / sequences * tokens)
+    moved = _bytes(spec, context, batch, weights=spec.active)
+    work = flops.cost(spec, 1, context=math.ceil(context), logits=1, convention=CONVENTIONS["exact"])
+    return float(max(work / gpu.peak, moved / gpu.bandwidth / batch) * tokens)
 
 
 def prefill_seconds(spec: ModelSpec, gpu: Gpu, *, tokens: float, length: float, batch: int) -> float:
-    """Seconds of the GPU to read ``tokens`` in sequences of ``length``, the weights read once a batch of them."""
-    row = math.ceil(length)
+    """Seconds of GPU to read ``tokens`` in sequences of ``length``, the weights read once a batch of them."""
+    row = max(1, math.ceil(length))
     work = flops.cost(spec, row, logits=1, convention=CONVENTIONS["exact"])
     each = max(work / gpu.peak, _BYTES * spec.active / gpu.bandwidth / _at_least_one(batch))
     return float(each * tokens / row)
 
 
-def query_seconds(spec: ModelSpec, gpu: Gpu, work: Work, *, context: float, batch: int) -> float:
-    """Seconds of the GPU for one query's work on one model."""
-    reading = prefill_seconds(spec, gpu, tokens=work.read, length=context, batch=batch)
-    return reading + decode_seconds(spec, gpu, context=context, tokens=work.written, batch=batch)
-
-
-def _cached(spec: ModelSpec, context: int) -> int:
-    """Elements of cache of one sequence, windows of attention respected."""
-    return sum(block.count * block.kept(context) for block in spec.blocks)
+def _bytes(spec: ModelSpec, context: float, batch: int, *, weights: int) -> float:
+    """Of so many weights and the caches of a batch, windows of attention respected."""
+    kept = sum(block.count * block.kept(math.ceil(context)) for block in spec.blocks)
+    return _BYTES * (weights + _at_least_one(batch) * kept)
 
 
 def _at_least_one(batch: int) -> int:

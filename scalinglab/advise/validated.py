@@ -55,7 +55,7 @@ def validated(
     for rows, share in data.strata:
         kept = ~held[:, rows]
         weights[:, rows] = share * kept / kept.sum(axis=1, keepdims=True)
-    found = candidates(view, data, weights)
+    found = candidates(data, weights)
     costs, flops = ranked(found)(queries)
     values = np.full((2, *held.shape), np.nan)
     advised = np.isfinite(costs).any(axis=0)
@@ -63,14 +63,15 @@ def validated(
     for j in np.flatnonzero(advised).tolist():
         i = int(costs[:, j].argmin())
         fewest.append(view.arms.readers[found[i].line.way].fewest)
-        blend, at = found[i].shares(float(flops[i, j]), j), np.ix_(held[j], found[i].line.columns)
-        values[0, j, held[j]], values[1, j, held[j]] = data.accuracy[at] @ blend, data.flops[at] @ blend
+        blend, at = found[i].shares(float(flops[i, j]), j), np.ix_(held[j], found[i].order)
+        values[0, j, held[j]] = data.lines[i].accuracy[at] @ blend
+        values[1, j, held[j]] = data.lines[i].flops[at] @ blend
     return _summed(values, data, folds, float(advised.mean()), min(fewest, default=1), seed)
 
 
 def _held(data: Asked, folds: int, seed: int) -> npt.NDArray[np.bool_]:
     """Which rows each choice is scored on, (folds x partitions, rows): a part of every stratum."""
-    fold, rng = np.full((PARTITIONS, len(data.accuracy)), -1), np.random.default_rng(seed)
+    fold, rng = np.full((PARTITIONS, data.rows), -1), np.random.default_rng(seed)
     for rows, _ in data.strata:
         fold[:, rows] = rng.permuted(np.tile(np.arange(len(rows)) % folds, (PARTITIONS, 1)), axis=1)
     return np.concatenate([fold == part for part in range(folds)])

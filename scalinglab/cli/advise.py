@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scalinglab.cli.options import Case, Json, read_numbers
-from scalinglab.cli.render import print_rows
+from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
-    from scalinglab.advise import Advice, Number, Option
+    from scalinglab.advise import Advice, Cost, Number, Option
     from scalinglab.evidence import Evidence
     from scalinglab.exchange import View
+
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL=INPUT/CACHED/OUTPUT[/THINKING]",
+        help="What a server asks for a model, in dollars per million tokens; or a .toml file of them.",
+    ),
+]
 
 
 def advise(
@@ -29,16 +37,21 @@ def advise(
     ] = None,
     sunk: Annotated[bool, typer.Option("--sunk", help="Nobody pays pretraining, as with open weights.")] = False,
     extrapolate: Annotated[bool, typer.Option("--extrapolate", help="Go beyond the measured budgets.")] = False,
-    gpu: Annotated[
-        str, typer.Option(help="The GPU for seconds: H100 SXM, H200, A100 80GB, L40S or L4.")
-    ] = "H100 SXM",
-    batch: Annotated[int, typer.Option(help="Sequences that decode together.")] = 64,
-    price: Annotated[float | None, typer.Option(help="Dollars an hour of the GPU.")] = None,
+    gpus: Annotated[str, typer.Option(help="The GPUs that answer, such as 8xH100, 4xB200 or MI300X.")] = "8xH100",
+    batch: Annotated[int, typer.Option(min=1, help="Sequences that decode together on a replica.")] = 64,
+    price: Annotated[float | None, typer.Option(help="Dollars an hour of one GPU.")] = None,
+    latency: Annotated[
+        float | None, typer.Option(help="Seconds an answer may take at most, by the roofline of these GPUs.")
+    ] = None,
+    prices: Prices = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write: figure, tables, a page.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The cheapest model, strategy and budget for a target and a load, or the best within FLOPs."""
+    """The cheapest model, strategy and budget for a target and a load, or the best within FLOPs.
+
+    Beside FLOPs: seconds and dollars of GPUs, seconds until an answer, and dollars at a server's prices.
+    """
     from scalinglab import advise as advice
-    from scalinglab.errors import SpecError
     from scalinglab.exchange import views
 
     if case.ratio is not None:
@@ -46,27 +59,47 @@ def advise(
             "--ratio for advice", "sizes and training tokens: a load is a number of queries", "use --spec"
         )
     mix = None if difficulty is None else read_numbers(difficulty, "--difficulty", float)
-    chip, evidence, rule = advice.find_gpu(gpu), case.evidence(), case.rule()
+    hardware, rates = advice.Hardware(advice.read_gpus(gpus), batch, price), advice.read_prices(prices or [])
+    evidence, rule = case.evidence(), case.rule()
     bins = len(mix) if mix is not None else 1
     found, unpriced = views(evidence, case.rules(), bins=bins, strict=case.strict, seed=case.seed, sunk=sunk)
-    asked = {"queries": queries, "target": target, "budget": flops, "mix": mix, "extrapolate": extrapolate}
-    told = {view.arms.convention: advice.tried(view, seed=case.seed, **asked) for view in found}
+    within = None if latency is None else advice.waiting(found[0].arms, evidence, hardware, latency)
+    asked: dict[str, Any] = {"queries": queries, "mix": mix, "within": within}
+    told = {
+        view.arms.convention: advice.tried(
+            view, **asked, target=target, budget=flops, extrapolate=extrapolate, seed=case.seed
+        )
+        for view in found
+    }
     best = told.pop(rule.name, unpriced.get(rule.name))
     if not isinstance(best, advice.Advice):
         raise best if isinstance(best, Exception) else _unpriced(rule.name, str(best))
-    best = replace(best, notes=_grounded(best, evidence, found, sunk))
+    left = () if within is None else tuple(_left_out(within.left_out, latency))
+    best = replace(best, notes=(*_grounded(best, evidence, found, sunk), *left))
     others = {name: _short(one) for name, one in told.items()}
     options = [option for option in (best.best, best.second) if option is not None]
     view = next(view for view in found if view.arms.convention == rule.name)
-    try:
-        costs = advice.costs_on(options, view.arms, evidence, chip, queries=queries, batch=batch, hourly=price)
-        seconds = f"seconds: roofline of {chip.name}, batch {batch}, BF16: a lower bound, verifier included"
-    except SpecError as error:  # of a model whose shape is unknown
-        costs, seconds = [], f"seconds: unknown ({error})"
+    costs = advice.costs_on(options, view.arms, evidence, hardware, queries=queries, prices=rates)
+    seconds = (
+        f"seconds: roofline of {hardware.gpus}, batch {batch}, BF16, each model on the fewest GPUs that hold it: "
+        "a lower bound, verifier included; what the GPUs tell each other is left out"
+    )
+    notes = [*_about(best, sunk, _line(best, others), str(rule)), seconds]
+    if out is not None:
+        from scalinglab.report import advice_report
+
+        made = advice_report(best, advice.offers(view, **asked), costs, notes, called=evidence.called)
+        return print_files(made.write(out, command=command(), seed=case.seed), as_json, said=made.said)
     if as_json:
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
         return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
-    return _print(best, costs, [*_about(best, sunk, _line(best, others), str(rule)), seconds], evidence)
+    return _print(best, costs, notes, evidence)
+
+
+def _left_out(found: dict[str, str], latency: float | None) -> Iterator[str]:
+    """Who may be soon enough, but nobody can say."""
+    for name, why in found.items():
+        yield f"left out under --latency {latency:g}: {name}, whose seconds are unknown ({why})"
 
 
 def _grounded(best: Advice, evidence: Evidence, found: Sequence[View], sunk: bool) -> tuple[str, ...]:
@@ -116,19 +149,31 @@ def _about(told: Advice, sunk: bool, others: str, rule: str) -> list[str]:
     ]
 
 
-def _print(told: Advice, costs: list[Any], notes: Sequence[str], evidence: Evidence) -> None:
-    """The advice in words; the two options side by side; the notes."""
+def _print(told: Advice, costs: Sequence[Cost], notes: Sequence[str], evidence: Evidence) -> None:
+    """The advice in words; the two options side by side; what they take beside FLOPs; the notes."""
     from scalinglab.advise import advice_sentences
+    from scalinglab.report import cost_table, rows
 
     options = [option for option in (told.best, told.second) if option is not None]
-    each = [_option(option, cost, evidence) for option, cost in zip_longest(options, costs)]
+    print_said(advice_sentences(told, called=evidence.called))
+    print_table(_aside([_option(option, evidence) for option in options]))
+    beside = rows(cost_table(costs, evidence.called))
+    shared = {"model", "run", "GPUs"}
+    typer.echo("")
+    print_table(
+        _aside([{key: value for key, value in row.items() if key not in shared} for row in beside]),
+        heading=f"Beside FLOPs, on {costs[0].gpus}:",
+    )
+    print_notes(notes)
+
+
+def _aside(each: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A column an option."""
     names = ("best", "runner-up")
-    rows = [{"": key} | {name: one[key] for name, one in zip(names, each, strict=False)} for key in each[0]]
-    print_rows(rows, None, False, notes, said=advice_sentences(told, called=evidence.called))
+    return [{"": key} | {name: one[key] for name, one in zip(names, each, strict=False)} for key in each[0]]
 
 
-def _option(option: Option, cost: Any, evidence: Evidence) -> dict[str, str]:
-    seconds, dollars = (None, None) if cost is None else (cost.seconds, cost.dollars)
+def _option(option: Option, evidence: Evidence) -> dict[str, str]:
     return {
         "model": evidence.called(option.model),
         "strategy": option.strategy,
@@ -138,8 +183,6 @@ def _option(option: Option, cost: Any, evidence: Evidence) -> dict[str, str]:
         "training FLOPs": f"{option.training:.4g}",
         "lifetime FLOPs": _shown(option.total),
         "best in": f"{100 * option.right:.0f} % of draws",
-        "GPU seconds a query": "-" if seconds is None else f"{seconds:.4g}",
-        "dollars": "-" if dollars is None else f"{dollars:.4g}",
     }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.plots.advice import advice
     from scalinglab.plots.atlas import claims, gain_by_cost
     from scalinglab.plots.drawing import (
         COLOURS,
@@ -32,6 +33,7 @@ __all__ = [
     "HATCHES",
     "MARKERS",
     "Drawn",
+    "advice",
     "bin_label",
     "break_even",
     "breakdown",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.report.advised import advice_report, advice_sections, cost_table
     from scalinglab.report.atlas import atlas_left_out, atlas_report, atlas_rows, forecast_sections
     from scalinglab.report.cells import cell_text, table_of
     from scalinglab.report.claims import Claim, shipped_evidence
@@ -17,11 +18,14 @@ __all__ = [
     "Claim",
     "Report",
     "Section",
+    "advice_report",
+    "advice_sections",
     "atlas_left_out",
     "atlas_report",
     "atlas_rows",
     "cell_text",
     "comparison_report",
+    "cost_table",
     "first_sentence",
     "forecast_sections",
     "manifest",
