@@ -1,11 +1,12 @@
 """The verbs of models without any samples: specs, flops, budget."""
 
 import json
+import re
 
 import pytest
 from commands import CONFIG, assert_refused
 
-from scalinglab.exchange import match_ratio
+from scalinglab.exchange import match_ratio, runnable
 from scalinglab.flops import CONVENTIONS, total, training
 from scalinglab.specs import catalogue, find, from_config
 
@@ -189,7 +190,8 @@ def test_a_bare_number_is_priced_under_2n_alone(document, scalinglab):
 
 def test_the_papers_budget_at_r_016(document):
     shown = document("budget --ratio 14 --r 0.16 --convention paper")
-    assert shown == {"k": pytest.approx(257.75), "R": 0.16, "convention": "paper"}
+    run = "257 samples for 25% of queries, 258 for 75%"
+    assert shown == {"k": pytest.approx(257.75), "run": run, "R": 0.16, "convention": "paper"}
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -197,20 +199,44 @@ def test_k_is_the_inverse_of_r(document, convention):
     k = document(f"budget --ratio 14 --r 0.79 --convention {convention}")["k"]
     assert k == match_ratio(14, CONVENTIONS[convention]).k(0.79)
     back = document(f"budget --ratio 14 --k {k!r} --convention {convention}")
-    assert back == {"k": k, "R": pytest.approx(0.79), "convention": convention}
+    assert (back["k"], back["R"], back["convention"]) == (k, pytest.approx(0.79), convention)
 
 
 def test_the_table_of_a_budget_holds_k_r_and_the_rule(scalinglab):
     header, values = scalinglab("budget --ratio 14 --r 0.5").out.splitlines()
-    assert header.split() == ["k", "R", "convention"]
-    assert values.split() == ["92", "0.5", "paper"]
+    assert header.split() == ["k", "run", "R", "convention"]
+    assert values.split() == ["92", "92", "samples", "0.5", "paper"]
+
+
+def test_a_budget_of_two_models_by_name_at_a_number_of_queries(document):
+    line = "budget Pythia-1B Pythia-12B --prompt 100 --generate 200"
+    shown = document(f"{line} --queries 2e9")
+    small, large = find("Pythia-1B"), find("Pythia-12B")
+    spare = 6 * (large.active * large.training_tokens - small.active * small.training_tokens) / 2e9
+    k = (spare + 2 * large.active * 200) / (2 * small.active * 200)  # the paper's rule reads prompts for nothing
+    assert shown["k"] == pytest.approx(k, rel=0.01)
+    assert shown["queries"] == pytest.approx(2e9)
+    assert shown["R"] == pytest.approx(2e9 * 200 / small.training_tokens)
+    assert document(f"{line} --r {shown['R']!r}")["k"] == pytest.approx(shown["k"])
+    assert document(f"{line} --k {shown['k']!r}")["queries"] == pytest.approx(2e9)
+
+
+@pytest.mark.parametrize("k", [1, 1.5, 3.06, 12.999999, 44.004])
+def test_a_budget_is_run_in_whole_samples_by_shares_that_add_up(k):
+    parts = re.findall(r"(\d+) (?:samples? )?for ([\d.]+)%", runnable(k)) or [(runnable(k).split()[0], "100")]
+    assert sum(float(share) for _, share in parts) == pytest.approx(100, abs=1e-9)
+    assert sum(int(n) * float(share) for n, share in parts) / 100 == pytest.approx(k, rel=2e-3)
+
+
+def test_of_less_than_a_sample_there_is_nothing_to_run():
+    assert runnable(0.4) == "none: one sample takes more"
 
 
 @pytest.mark.parametrize(
     ("line", "phrase"),
     [
-        ("--ratio 14", "neither or both of --r and --k"),
-        ("--ratio 14 --r 1 --k 50", "neither or both of --r and --k"),
+        ("--ratio 14", "neither or several of --r, --queries and --k"),
+        ("--ratio 14 --r 1 --k 50", "neither or several of --r, --queries and --k"),
         ("--ratio 14 --r 0", "R = 0.0"),
         ("--ratio 14 --r -1", "R = -1.0"),
         ("--ratio 14 --r nan", "R = nan"),

@@ -27,6 +27,7 @@ def test_verbs_that_compare_share_their_options_names_and_defaults():
     wanted = {name: options("exchange")[name] for name in SHARED}
     for verb in COMPARING:
         assert {name: options(verb)[name] for name in SHARED} == wanted, verb
+        assert "queries" in options(verb), "a load, beside R"
     assert wanted["convention"][:2] == (("--convention",), "paper")
     assert wanted["axes"][0] == ("--with",)
     assert wanted["r"][:2] == (("--r",), "0.16,0.79,22")
@@ -55,7 +56,7 @@ def test_an_option_has_one_meaning():
         for name, (_, _, kind, text, _) in options(verb).items():
             told.setdefault(name, set()).add((kind, text))
     several = {name for name, meanings in told.items() if len(meanings) > 1}
-    assert several <= {"verifier", "selector", "out", "sunk"}
+    assert several <= {"verifier", "selector", "out", "sunk", "queries"}
 
 
 def test_an_axis_by_name_is_the_axis_of_the_preset(document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scalinglab.evidence import Evidence
     from scalinglab.exchange import View
 
+OPTIONS = tuple(one.name for one in fields(Case) if one.name != "queries")  # its own is one number
 Prices = Annotated[
     list[str] | None,
     typer.Option(

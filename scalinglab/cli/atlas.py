@@ -94,7 +94,7 @@ def _charges(case: Case, queries: str | None, given: list[str] | None, bodies: l
 
     at = [] if queries is None else read_numbers(queries, "--queries", float)
     known = {name for body in bodies for name in body.evidence.models()}
-    return Charges(case.rule(), case.at(), at, _posttraining(given or [], known), sunk)
+    return Charges(case.rule(), read_numbers(case.r, "--r", float), at, _posttraining(given or [], known), sunk)
 
 
 def _posttraining(given: list[str], known: set[str]) -> dict[str, float]:

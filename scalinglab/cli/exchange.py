@@ -69,13 +69,13 @@ def exchange(
     return _print(found, shown, even, name, whole)
 
 
-def compared(case: Case, evidence: Evidence, **options: Any) -> Comparison:
-    """The comparison that a command line asks for."""
+def compared(case: Case, evidence: Evidence, *, r: Sequence[float] | None = None, **options: Any) -> Comparison:
+    """The comparison that a command line asks for; at these values of R where they are known already."""
     from scalinglab.exchange import compare
 
     found = compare(
         evidence,
-        r=case.at(),
+        r=case.at(evidence) if r is None else r,
         rules=case.rules(),
         bins=case.bins,
         strict=case.strict,
@@ -98,6 +98,7 @@ def _tasks(case: Case, evidence: Evidence, whole: bool, as_json: bool, **options
     from scalinglab.exchange import over_tasks, shared_tasks, task_sentences
     from scalinglab.report import rows
 
+    options |= {"r": case.at(evidence)}  # one load for all: a query's tokens are a mean over the tasks
     found = {task: compared(case, evidence.of_task(task), **options) for task in shared_tasks(evidence)}
     over = over_tasks(found)
     if as_json:

@@ -1,4 +1,4 @@
-"""The verbs of models without any samples: specs, flops, budget."""
+"""The verbs of models without any samples: specs and flops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import typer
 
 from scalinglab.cli.options import Json
 from scalinglab.cli.render import print_rows
-from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
     from scalinglab.specs import ModelSpec, Pair
@@ -18,9 +17,8 @@ FLOPS = (
     "Example: scalinglab flops Llama-3.1-8B --prompt 500 --generate 1000 --samples 16    "
     "scalinglab flops Llama-3.1-8B --train 15T"
 )
-BUDGET = "Example: scalinglab budget --ratio 14 --r 0.79 --convention small-pays"
 
-_NAMED = (
+NAMED = (
     "A name of the catalogue, a config.json or its folder, or a number of parameters (6e9, or active/total "
     "37e9/671e9); after an @ the training tokens, such as 300e9, 20B or 2T."
 )
@@ -29,7 +27,7 @@ _SHAPE = ("layers", "hidden", "vocab")
 
 
 def specs(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help=_NAMED)] = None,
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help=NAMED)] = None,
     ratio: Annotated[float | None, typer.Option(help="Find pairs about this many times apart.")] = None,
     tolerance: Annotated[float, typer.Option(help="How far from the ratio, relatively.")] = 0.1,
     across: Annotated[bool, typer.Option(help="Pair models of different series too.")] = False,
@@ -53,7 +51,7 @@ def specs(
 
 
 def flops(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=_NAMED)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=NAMED)],
     prompt: Annotated[int | None, typer.Option(help="Prompt tokens.")] = None,
     generate: Annotated[int | None, typer.Option(help="Generated tokens a sample.")] = None,
     samples: Annotated[int, typer.Option(help="Parallel samples.")] = 1,
@@ -82,24 +80,6 @@ def flops(
         missing = "--prompt" if prompt is None else "--generate"
         raise typer.BadParameter("missing: a query needs it; or price training with --train", param_hint=missing)
     _print_costs(spec, compare_conventions(spec, prompt, generate, samples=samples), as_json)
-
-
-def budget(
-    ratio: Annotated[float, typer.Option(help="M = large / small, in cost per token.")],
-    r: Annotated[float | None, typer.Option("--r", help="R = D_inference / D_pretrain.")] = None,
-    k: Annotated[float | None, typer.Option("--k", help="Samples per query of the small model.")] = None,
-    convention: Annotated[str, typer.Option(help="The accounting convention.")] = "paper",
-    as_json: Json = False,
-) -> None:
-    """The matched budget k at R, or the R at k, for two models M times apart."""
-    from scalinglab.exchange import match_ratio
-    from scalinglab.flops import convention as preset
-
-    if (r is None) == (k is None):
-        raise DataError("neither or both of --r and --k", "one of them", "give --r for k, or --k for R")
-    match = match_ratio(ratio, preset(convention))
-    found = {"k": match.k(r) if r is not None else k, "R": r if r is not None else match.r(k or 0.0)}
-    print_rows([found | {"convention": convention}], found | {"convention": convention}, as_json)
 
 
 def _refuse(options: dict[str, int | None], allowed: str) -> None:

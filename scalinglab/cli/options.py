@@ -56,6 +56,10 @@ With = Annotated[
     ),
 ]
 Rs = Annotated[str, typer.Option("--r", help="Values of R = D_inference / D_pretrain, by commas.")]
+Queries = Annotated[
+    str | None,
+    typer.Option(help="In place of R: numbers of queries over the lifetime, by commas, such as 1e9,1e10."),
+]
 Bins = Annotated[int, typer.Option(help="Difficulty bins; 1 for none.")]
 Prompt = Annotated[int | None, typer.Option(help="Prompt tokens of a sample, where none are recorded.")]
 Generate = Annotated[int | None, typer.Option(help="Generated tokens of a sample, where none are recorded.")]
@@ -76,6 +80,7 @@ class Case:
     convention: Rule = "paper"
     axes: With = None
     r: Rs = "0.16,0.79,22"
+    queries: Queries = None
     bins: Bins = 5
     prompt: Prompt = None
     generate: Generate = None
@@ -132,9 +137,21 @@ class Case:
         shown = self.rule()
         return [shown, *(rule for rule in CONVENTIONS.values() if rule.name != shown.name)]
 
-    def at(self) -> list[float]:
-        """The values of R."""
-        return read_numbers(self.r, "--r", float)
+    def at(self, evidence: Evidence) -> list[float]:
+        """The values of R, or those at which the small model answers so many queries.
+
+        A query counts as the tokens of one sample. Raises DataError for queries of a pair without training tokens.
+        """
+        if self.queries is None:
+            return read_numbers(self.r, "--r", float)
+        small, _ = evidence.pair()
+        trained = None if self.ratio is not None else evidence.spec(small).training_tokens
+        if trained is None:
+            raise DataError(
+                f"--queries {self.queries}, and the training tokens of {small} are not known",
+                "sizes and training tokens", "use --spec, or give --r",
+            )  # fmt: skip
+        return [n * evidence.written() / trained for n in read_numbers(self.queries, "--queries", float)]
 
     def _by_ratio(self) -> dict[str, ModelSpec]:
         from scalinglab.specs import parse

@@ -16,6 +16,7 @@ from scalinglab import __version__
 from scalinglab.cli import (
     advise,
     atlas,
+    budget,
     collect,
     doctor,
     exchange,
@@ -48,7 +49,7 @@ _LEDGER = ("data", "small", "large", "spec", "convention", "axes")
 app.add_typer(testbed.app, name="testbed")
 app.command(epilog=models.SPECS)(models.specs)
 app.command(epilog=models.FLOPS)(models.flops)
-app.command(epilog=models.BUDGET)(models.budget)
+app.command(epilog=budget.EXAMPLE)(budget.budget)
 app.command(epilog="Example: scalinglab exchange run    scalinglab exchange counts.csv --small A --large B")(
     comparing(exchange.exchange)
 )
@@ -57,7 +58,9 @@ app.command(epilog="Example: scalinglab curve counts.csv --k 1,10,100 --model 'P
 )
 app.command(epilog=rate.EXAMPLE)(comparing(rate.rate, only=rate.OPTIONS))
 app.command(epilog="Example: scalinglab optimal run --verifier prm --convention exact")(comparing(optimal.optimal))
-app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(comparing(advise.advise))
+app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(
+    comparing(advise.advise, only=advise.OPTIONS)
+)
 app.command(epilog="Example: scalinglab findings run --verifier prm")(comparing(findings.findings))
 app.command(epilog="Example: scalinglab ledger run --by role --with tuning,difficulty")(
     comparing(ledger.ledger, only=_LEDGER)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.headline import FIXED, OPTIMAL
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
-    from scalinglab.exchange.matching import Match, match_ratio, match_specs
+    from scalinglab.exchange.matching import Match, match_ratio, match_specs, runnable
     from scalinglab.exchange.notes import lasting, unreported
     from scalinglab.exchange.paired import (
         CANNOT_PAY,
@@ -97,6 +97,7 @@ __all__ = [
     "published_bars",
     "published_lines",
     "rates",
+    "runnable",
     "seed_sentences",
     "sensitivity",
     "sentences",

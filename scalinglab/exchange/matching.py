@@ -123,6 +123,22 @@ def _training(spec: ModelSpec, convention: Convention) -> float:
     return float(flops.total(flops.training(spec, spec.training_tokens, convention=convention)))
 
 
+def runnable(k: float) -> str:
+    """A budget as samples that can be drawn: whole numbers, by shares of the queries that add up to 100 %.
+
+    >>> runnable(3.06)
+    '3 samples for 94% of queries, 4 for 6%'
+    """
+    if k < 1 - 1e-9:
+        return "none: one sample takes more"
+    low = math.floor(k)
+    share = float(f"{100 * (k - low):.2g}")
+    if share >= 100:
+        low, share = low + 1, 0.0
+    least = f"{low} sample{'s' if low > 1 else ''}"
+    return least if share == 0 else f"{least} for {100 - share:.6g}% of queries, {low + 1} for {share:g}%"
+
+
 def positive(value: float, name: str) -> float:
     """The value as a float. Raises DataError unless it is a finite number above 0."""
     if not (math.isfinite(value) and value > 0):
