@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +64,12 @@ class Candidate:
         return shares(costs, np.clip([flops], costs[0], costs[-1]))[:, 0]
 
 
-Within = Callable[[Line, Ints], npt.NDArray[np.bool_]]
-"""Which budgets of a line are within a limit."""
+class Within(Protocol):
+    """Which budgets of a line are within a limit; left_out gathers of whom that is unknown, and why."""
+
+    left_out: dict[str, str]
+
+    def __call__(self, line: Line, budgets: Ints) -> npt.NDArray[np.bool_]: ...
 
 
 def asked(view: View, mix: Sequence[float] | None, within: Within | None = None) -> Asked:

@@ -140,7 +140,12 @@ def advise(
         raise DataError("neither or both of a target and a budget", "one of them", "give --target or --budget")
     data = asked(view, mix, within)
     if not data.lines:
-        raise DataError("no way to answer within the limit", "one way that is", "raise --latency, or its GPUs")
+        why = "; ".join(_left_out(within)).replace(";", ",")
+        raise DataError(
+            "no way to answer within the limit" + f" ({why})" * bool(why),
+            "one way that is known to",
+            "raise --latency",
+        )
     found = candidates(data, resampled(data, seed))
     if extrapolate and target is not None:
         found = [longer(view, one, target) for one in found]
@@ -165,6 +170,7 @@ def advise(
         "accuracy, FLOPs: means over problems, with 95 % bootstrap intervals given the strategy and its budget",
         "the choice was made on the problems it is scored on, which flatters it; cross-validated: on others",
     ]
+    notes += [f"left out under the limit, as nobody can say: {told}" for told in _left_out(within)]
     if any(option.accuracy.how == EXTRAPOLATED for option in options):
         notes.append("extrapolated: beyond every measured budget, on the line through the last two in log FLOPs")
     best, second = options[0], options[1] if len(options) > 1 else None
@@ -206,6 +212,10 @@ def _option(view: View, data: Asked, one: Candidate, flops: float, queries: floa
         _number(one.training + queries * spent, how, problems),
         right,
     )
+
+
+def _left_out(within: Within | None) -> list[str]:
+    return [] if within is None else [f"{name}: {why}" for name, why in within.left_out.items()]
 
 
 def run_of(view: View, one: Candidate, k: float) -> str:

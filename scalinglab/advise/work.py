@@ -18,6 +18,8 @@ from scalinglab.ledger import price
 from scalinglab.samples import Run
 
 _ONCE = ("greedy", "difficulty")
+_TOKENS = replace(CONVENTIONS["exact"], parameters="total", attention="none", head="all")
+"""Which tokens are read and written, each prefix once, whatever is known of the models' shapes."""
 
 
 def effort_of(reader: Reader, k: float) -> tuple[str, str] | None:
@@ -72,7 +74,7 @@ class Works:
         calls, solutions = (frame[frame["unit"].isin(keys)] for frame in (run.calls, run.solutions))
         judge = self.evidence.verifiers.get(str(arm["verifier"]))
         calls = calls[(calls["role"] != "verifier") | (calls["model"] == judge)]
-        entries = price(Run(units, calls, solutions), self.evidence.specs, convention=CONVENTIONS["exact"]).entries
+        entries = price(Run(units, calls, solutions), self.evidence.specs, convention=_TOKENS).entries
         entries = entries[entries["unit"].isin(keys)]
         measured = len(solutions) / len(units) if effort or not budget else float(budget)
         solving = calls[calls["role"] != "verifier"]
@@ -90,24 +92,25 @@ class Works:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """One model's tokens a query at ``measured`` samples.
+    """One model's tokens a query at ``measured`` samples, of them the question's, which is read once a query.
 
     rounds: tokens written by each sample of a round, longest last, (rounds of all units, samples), by the samples.
     """
 
     whole: Work
+    question: float
     measured: float
     units: int
     rounds: Mapping[int, Floats]
 
     def at(self, k: float) -> Work:
-        """As many samples of those: read, written and billed in proportion, and the longest of them waited for."""
+        """As many samples of those: written and billed in proportion, the longest of them waited for."""
         share, one = k / self.measured, self.whole
         drawn = {n: min(n, max(1, round(n * share))) for n in self.rounds}
         depth = sum(float((rows @ longest(n, drawn[n])).sum()) for n, rows in self.rounds.items()) / self.units
         return replace(
             one,
-            read=share * one.read,
+            read=self.question + share * (one.read - self.question),
             written=share * one.written,
             depth=depth,
             width=max(1.0, share * max(self.rounds)),
@@ -138,13 +141,13 @@ def _recorded(
     silent: frozenset[str],
 ) -> _Recorded:
     own, entries = calls[calls["model"] == model], entries[entries["model"] == model]
-    written = entries["part"] == "generated"
-    read, wrote = (float(entries.loc[of, "tokens"].sum()) / units for of in (~written, written))
+    written, asked = entries["part"] == "generated", entries["part"] == "question"
+    read, wrote, once = (float(entries.loc[of, "tokens"].sum()) / units for of in (~written, written, asked))
     cached, thinking = (None if what in silent else _mean(own[f"{what}_tokens"], units) for what in _BILLED)
     prompts = float(own["prompt_tokens"].sum()) / units
     rounds = _rounds(own)
     whole = Work(model, read, wrote, None, float(max(rounds)), context, prompts, cached, thinking)
-    return _Recorded(whole, measured, units, rounds)
+    return _Recorded(whole, once, measured, units, rounds)
 
 
 _BILLED = ("cached", "thinking")

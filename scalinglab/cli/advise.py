@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,15 +75,15 @@ def advise(
     best = told.pop(rule.name, unpriced.get(rule.name))
     if not isinstance(best, advice.Advice):
         raise best if isinstance(best, Exception) else _unpriced(rule.name, str(best))
-    left = () if within is None else tuple(_left_out(within.left_out, latency))
-    best = replace(best, notes=(*_grounded(best, evidence, found, sunk), *left))
+    best = replace(best, notes=_grounded(best, evidence, found, sunk))
     others = {name: _short(one) for name, one in told.items()}
     options = [option for option in (best.best, best.second) if option is not None]
     view = next(view for view in found if view.arms.convention == rule.name)
     costs = advice.costs_on(options, view.arms, evidence, hardware, queries=queries, prices=rates)
     seconds = (
-        f"seconds: roofline of {hardware.gpus}, batch {batch}, BF16, each model on the fewest GPUs that hold it: "
-        "a lower bound, verifier included; what the GPUs tell each other is left out"
+        f"seconds: roofline of {hardware.gpus}, batch {batch}, BF16, each model on the fewest GPUs that hold it, what "
+        "they tell each other left out: lower bounds, verifier included; of an answer: its prompts at a replica's full "
+        f"speed, then a step of a full batch for each token in sequence ({hardware.gpus.gpu.source})"
     )
     notes = [*_about(best, sunk, _line(best, others), str(rule)), seconds]
     if out is not None:
@@ -95,12 +95,6 @@ def advise(
         document = asdict(best) | {"sunk": sunk, "hardware": [asdict(cost) for cost in costs], "others": others}
         return print_rows([], document | {"seconds": seconds, "unpriced": dict(unpriced)}, as_json)
     return _print(best, costs, notes, evidence)
-
-
-def _left_out(found: dict[str, str], latency: float | None) -> Iterator[str]:
-    """Who may be soon enough, but nobody can say."""
-    for name, why in found.items():
-        yield f"left out under --latency {latency:g}: {name}, whose seconds are unknown ({why})"
 
 
 def _grounded(best: Advice, evidence: Evidence, found: Sequence[View], sunk: bool) -> tuple[str, ...]:

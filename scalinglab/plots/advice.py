@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from scalinglab.plots.drawing import COLOURS, MARKERS, shape
 
 _CHOSEN: tuple[dict[str, Any], ...] = (
-    {"marker": "*", "markersize": 16, "label": "best"},
-    {"marker": "X", "markersize": 9, "label": "runner-up"},
+    {"marker": "*", "markersize": 12, "label": "best"},
+    {"marker": "X", "markersize": 8, "label": "runner-up"},
 )
 
 
