@@ -1,6 +1,7 @@
 """Advice against a brute-force search, its refusals, and the roofline in closed form."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import combinations
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from scalinglab.advise import (
     EXTRAPOLATED,
+    GPUS,
     MEASURED,
     MIXED,
     Rates,
@@ -238,6 +240,16 @@ def test_gpus_are_read_by_number_and_name():
     for wrong, phrase in (("abacus", "one of H100 SXM"), ("0xH100", "such as 8xH100"), ("MI3", "one of H100 SXM")):
         with pytest.raises(DataError, match=phrase):
             read_gpus(wrong)
+
+
+@pytest.mark.parametrize("gpu", GPUS.values(), ids=GPUS)
+def test_the_figures_of_a_card_are_those_of_its_source_and_dense(gpu):
+    number, unit, how = re.search(r"([\d.,]+) ([TP])FLOPS (dense|with sparsity)", gpu.source).groups()
+    said = float(number.replace(",", "")) * {"T": 1e12, "P": 1e15}[unit] / (2 if how == "with sparsity" else 1)
+    assert gpu.peak == pytest.approx(said)
+    speed, unit = re.search(r"([\d.,]+) ([TG])B/s", gpu.source).groups()
+    assert gpu.bandwidth == pytest.approx(float(speed.replace(",", "")) * {"T": 1e12, "G": 1e9}[unit])
+    assert 100 < gpu.peak / gpu.bandwidth < 500, "FLOPs a byte, of every card since 2020"
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=7), st.data())

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from simulated import QUESTION, WRITTEN, record
@@ -103,6 +104,20 @@ def test_a_limit_of_latency_leaves_what_answers_in_time(study):
     for part in found.best.parts:
         waits = bought.costs_on([found.best], view.arms, evidence, slow, queries=1)[0].latency
         assert waits <= within.limit, part
+
+
+def test_seconds_and_dollars_are_said_in_words(study):
+    evidence, view = study
+    advice = bought.advise(view, queries=1e5, target=0.3)
+    (cost,) = bought.costs_on([advice.best], view.arms, evidence, ONE, queries=1e5)
+    known = replace(cost, latency=0.8021, days=1110.4, dollars=427345.0, served_total=7.8e6)
+    assert bought.cost_sentences([known]) == (
+        "On 1xH100 SXM, at best: an answer takes 0.802 s, all queries take 1,110 days, they and the training cost "
+        "427,000 dollars.",
+        "A server would ask 7,800,000 dollars for all queries.",
+    )
+    nothing = replace(cost, latency=None, days=None, dollars=None, served_total=None)
+    assert bought.cost_sentences([nothing]) == ()
 
 
 def test_every_plan_that_is_printed_can_be_run(study):

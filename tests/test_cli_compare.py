@@ -349,6 +349,25 @@ def test_an_axis_over_a_preset_is_in_the_json_and_under_the_table(document, scal
     assert f"against {name} differ: paper " in out
 
 
+def test_a_load_may_be_given_in_queries_in_place_of_r(document):
+    """A query counts as one sample's tokens, taken to be 256: R = queries x 256 / D of the small model."""
+    of = "exchange COUNTS --small Pythia-2.8B --large Pythia-6.9B --bins 1"
+    trained = find("Pythia-2.8B").training_tokens
+    shown = document(f"{of} --queries 1e9,2e9")
+    assert sorted({row["R"] for row in shown["rows"]}) == pytest.approx([256e9 / trained, 512e9 / trained])
+    assert shown["rows"] == document(f"{of} --r {256e9 / trained!r},{512e9 / trained!r}")["rows"]
+    halved = document(f"{of} --queries 1e9 --generate 128")
+    assert {row["R"] for row in halved["rows"]} == {128e9 / trained}
+
+
+def test_queries_of_models_of_unknown_training_are_refused(scalinglab):
+    of = "exchange COUNTS --small Pythia-2.8B --large Pythia-6.9B"
+    assert_refused(
+        scalinglab(f"{of} --ratio 14 --queries 1e9 --json"), "training tokens of Pythia-2.8B are not known"
+    )
+    assert_refused(scalinglab(f"{of} --queries many --json"), "--queries many")
+
+
 @pytest.mark.parametrize("verb", ["exchange", "advise --queries 1e9 --target 0.5"])
 def test_what_other_rules_would_say_stands_under_the_verdict(scalinglab, verb):
     name, *options = verb.split()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scalinglab.advise.offers import offers
     from scalinglab.advise.prices import Rates, dollars, read_prices
     from scalinglab.advise.validated import Validated, validated
-    from scalinglab.advise.words import advice_sentences
+    from scalinglab.advise.words import advice_sentences, cost_sentences
     from scalinglab.advise.work import Works, longest
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "advise",
     "asked",
     "candidates",
+    "cost_sentences",
     "costs_on",
     "decode_seconds",
     "dollars",

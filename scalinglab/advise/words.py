@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scalinglab.advise.choice import Advice, Number, Option
+from scalinglab.advise.costs import Cost
 from scalinglab.exchange.clauses import interval, listed, points, sentence
 
 
@@ -29,6 +30,31 @@ def advice_sentences(found: Advice, *, called: Callable[[str], str] = str) -> tu
     )
     second = "" if found.second is None else _next(found.second, best, called)
     return tuple(sentence(text) for text in (first, second, _flips(found, called)) if text)
+
+
+def cost_sentences(costs: Sequence[Cost]) -> tuple[str, ...]:
+    """What the choice takes on its GPUs and at a server's prices, in a sentence; none where nothing is known."""
+    if not costs:
+        return ()
+    cost = costs[0]
+    parts = [
+        f"an answer takes {_round(cost.latency)} s" if cost.latency is not None else "",
+        f"all queries take {_round(cost.days)} days" if cost.days is not None else "",
+        f"they and the training cost {_round(cost.dollars)} dollars" if cost.dollars is not None else "",
+    ]
+    told = ", ".join(filter(None, parts))
+    bill = cost.served_total
+    both = [
+        f"on {cost.gpus}, at best: {told}" if told else "",
+        f"a server would ask {_round(bill)} dollars for all queries" if bill is not None else "",
+    ]
+    return tuple(sentence(text) for text in both if text)
+
+
+def _round(value: float) -> str:
+    """Three digits, without an exponent where that is short."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.10g}" if 1e-3 <= rounded < 1e9 else f"{rounded:.3g}"
 
 
 def _named(option: Option, called: Callable[[str], str]) -> str:

@@ -81,9 +81,10 @@ def advise(
     view = next(view for view in found if view.arms.convention == rule.name)
     costs = advice.costs_on(options, view.arms, evidence, hardware, queries=queries, prices=rates)
     seconds = (
-        f"seconds: roofline of {hardware.gpus}, batch {batch}, BF16, each model on the fewest GPUs that hold it, what "
-        "they tell each other left out: lower bounds, verifier included; of an answer: its prompts at a replica's full "
-        f"speed, then a step of a full batch for each token in sequence ({hardware.gpus.gpu.source})"
+        f"seconds: roofline of {hardware.gpus}, batch {batch}, BF16, each model on the fewest GPUs that hold it, "
+        "what they tell each other left out: lower bounds, verifier included; of an answer: its prompts at a "
+        "replica's full speed, then a step of a full batch for each token in sequence "
+        f"({hardware.gpus.gpu.source})"
     )
     notes = [*_about(best, sunk, _line(best, others), str(rule)), seconds]
     if out is not None:
@@ -146,11 +147,11 @@ def _about(told: Advice, sunk: bool, others: str, rule: str) -> list[str]:
 
 def _print(told: Advice, costs: Sequence[Cost], notes: Sequence[str], evidence: Evidence) -> None:
     """The advice in words; the two options side by side; what they take beside FLOPs; the notes."""
-    from scalinglab.advise import advice_sentences
+    from scalinglab.advise import advice_sentences, cost_sentences
     from scalinglab.report import cost_table, rows
 
     options = [option for option in (told.best, told.second) if option is not None]
-    print_said(advice_sentences(told, called=evidence.called))
+    print_said((*advice_sentences(told, called=evidence.called), *cost_sentences(costs)))
     print_table(_aside([_option(option, evidence) for option in options]))
     beside = rows(cost_table(costs, evidence.called))
     shared = {"model", "run", "GPUs"}

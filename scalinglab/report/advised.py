@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from scalinglab import plots
-from scalinglab.advise import Advice, Cost, Number, Option, advice_sentences
+from scalinglab.advise import Advice, Cost, Number, Option, advice_sentences, cost_sentences
 from scalinglab.report.page import Report, Section
 
 _COSTS = {
@@ -30,9 +30,8 @@ def advice_report(
     """The page of advice. offers: see ``advise.offers``. called: what a model of the data is called."""
     wanted = f"{told.target:g} accuracy" if told.target is not None else f"{told.budget:.3g} FLOPs"
     title = f"What to use for {wanted} over {told.queries:.3g} queries"
-    return Report(
-        title, advice_sections(told, offers, costs, notes, called=called), advice_sentences(told, called=called)
-    )
+    said = (*advice_sentences(told, called=called), *cost_sentences(costs))
+    return Report(title, advice_sections(told, offers, costs, notes, called=called), said)
 
 
 def advice_sections(
