@@ -137,13 +137,16 @@ class Case:
         shown = self.rule()
         return [shown, *(rule for rule in CONVENTIONS.values() if rule.name != shown.name)]
 
-    def at(self, evidence: Evidence) -> list[float]:
+    def at(self, evidence: Evidence | None = None) -> list[float]:
         """The values of R, or those at which the small model answers so many queries.
 
-        A query counts as the tokens of one sample. Raises DataError for queries of a pair without training tokens.
+        A query counts as the tokens of one sample. Raises DataError for queries without evidence, or of a pair
+        without training tokens.
         """
         if self.queries is None:
             return read_numbers(self.r, "--r", float)
+        if evidence is None:
+            raise DataError(f"--queries {self.queries} where no data say their tokens", "--r", "give --r")
         small, _ = evidence.pair()
         trained = None if self.ratio is not None else evidence.spec(small).training_tokens
         if trained is None:
