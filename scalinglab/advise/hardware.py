@@ -23,21 +23,20 @@ _BYTES = 2
 class Work:
     """What one query asks of one model, in tokens; None where it is unknown.
 
-    read: prompts and verified text, each prefix once. written: by all samples. depth: of them, those that are
-    written one after another; width: the samples written at once. context: the mean length at a step. prompts: of
-    every call in full, as a server bills them; cached: of them, what its cache held; thinking: of what was
-    written, the thoughts.
+    read: prompts and verified text, each prefix once. written: by all samples. context: the mean length at a step.
+    prompts: of every call in full, as a server bills them; cached: of them, what its cache held; thinking: of what
+    was written, the thoughts. depth: of what was written, what follows one another; width: the samples at once.
     """
 
     model: str
     read: float
     written: float
-    depth: float | None
-    width: float
     context: float
     prompts: float
-    cached: float | None
-    thinking: float | None
+    cached: float | None = None
+    thinking: float | None = None
+    depth: float | None = None
+    width: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Works:
         each = step or (1 if strategy in _ONCE else None)
         depth = None if each is None else each * wrote
         width = k / (each or 1)
-        return Work(model, read, k * wrote, depth, width, read + wrote / 2, k * read, None, None)
+        return Work(model, read, k * wrote, read + wrote / 2, k * read, depth=depth, width=width)
 
     def _recorded(self, run: Run, arm: pd.Series, budget: int, effort: tuple[str, str] | None) -> list[_Recorded]:
         """By model, the tokens of the units behind an arm: of its one budget, or (0) of all its samples."""
@@ -146,7 +146,7 @@ def _recorded(
     cached, thinking = (None if what in silent else _mean(own[f"{what}_tokens"], units) for what in _BILLED)
     prompts = float(own["prompt_tokens"].sum()) / units
     rounds = _rounds(own)
-    whole = Work(model, read, wrote, None, float(max(rounds)), context, prompts, cached, thinking)
+    whole = Work(model, read, wrote, context, prompts, cached, thinking)
     return _Recorded(whole, once, measured, units, rounds)
 
 
