@@ -119,10 +119,12 @@ def optimal_sentences(found: Chosen, *, called: Callable[[str], str] = str) -> t
     table, unit = found.table(), found.oracle[0].unit
     best = table[(table["bins"] == table["bins"].iloc[0]) & (table["bin"] == ALL)].iloc[-1]
     by = f"difficulty as {found.verifier} predicts it" if found.predicted else "difficulty known"
-    right, ends, alone = points(best["accuracy"]), interval(best["low"], best["high"]), points(best["fixed"])
+    known = not pd.isna(best["low"]) and not pd.isna(best["high"])
+    ends = f"95 % {interval(best['low'], best['high'])}" if known else "too few problems for an interval"
+    right, alone = points(best["accuracy"]), points(best["fixed"])
     first = (
         f"With at most {best['budget']:.4g} {_UNITS[unit]} a query and {by}, the compute-optimal strategy of "
-        f"{called(found.model)} is right on {right} % (95 % {ends}) of {int(best['problems'])} problems, one "
+        f"{called(found.model)} is right on {right} % ({ends}) of {int(best['problems'])} problems, one "
         f"arm for all on {alone} %"
     )
     gain = found.gain()
