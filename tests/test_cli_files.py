@@ -14,10 +14,10 @@ REPORT = "report COUNTS --small Pythia-2.8B --large Pythia-6.9B --bins 1 --r 22 
 
 
 @pytest.fixture(scope="session")
-def reported(document, tmp_path_factory):
+def reported(scalinglab, document, tmp_path_factory):
     """A report written over an older one, beside a file of somebody's: its line, folder and document."""
     out = tmp_path_factory.mktemp("report") / "a" / "b"
-    out.mkdir(parents=True)
+    assert scalinglab(REPORT, OUT=out).code == 0
     (out / "verdicts.csv").write_text("old")
     (out / "verdicts.csv.partial").write_text("somebody's own")
     return out, document(f"{REPORT} --seed 3 --convention kaplan", OUT=out)
@@ -73,8 +73,6 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_full_disk_ends_a_report_in_one_line_and_no_partial_file(scalinglab, small_disk):
+def test_a_full_disk_ends_a_report_in_one_line_and_nothing_half_written(scalinglab, small_disk):
     assert_refused(scalinglab(REPORT, OUT=small_disk / "out"), "No space left on device")
-    written = list((small_disk / "out").iterdir())
-    assert written
-    assert not [path for path in written if path.suffix == ".partial"]
+    assert list(small_disk.iterdir()) == []

@@ -396,6 +396,7 @@ def small_report():
 
 
 def test_a_report_replaces_an_older_one_and_leaves_other_files_alone(tmp_path):
+    small_report().write(tmp_path, command=COMMAND)
     (tmp_path / "a.csv").write_text("old and longer than the new one")
     (tmp_path / "mine.txt").write_text("mine")
     small_report().write(str(tmp_path), command=COMMAND)
@@ -409,7 +410,7 @@ def test_a_folder_that_cannot_be_written_is_a_data_error(tmp_path, place):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="cannot write") as refusal:
         small_report().write(tmp_path / place, command=COMMAND)
-    assert str(tmp_path / place / "a.csv") in str(refusal.value)
+    assert str(tmp_path / place) in str(refusal.value)
     assert isinstance(refusal.value.__cause__, OSError)
     assert (tmp_path / "file").read_text() == "mine"
 

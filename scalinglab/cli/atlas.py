@@ -20,7 +20,7 @@ from scalinglab.cli.options import (
     read_numbers,
     read_specs,
 )
-from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table
+from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table, writable
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def atlas(
     from scalinglab.evidence import REAL_MODELS, bodies_of
     from scalinglab.report import atlas_report, write_real
 
+    writable(out)
     if shipped and not sources and out is not None:
         return print_files(write_real(out, command=command(), seed=seed), as_json)
     if not sources and not shipped:

@@ -13,7 +13,7 @@ import typer
 
 from scalinglab.cli.options import Case, Json, Rule, read_specs
 from scalinglab.cli.progress import Bar, starting, tell
-from scalinglab.cli.render import command, print_files, print_rows
+from scalinglab.cli.render import command, print_files, print_rows, writable
 from scalinglab.cli.stopping import Stop, stoppable
 from scalinglab.errors import EngineError
 
@@ -66,6 +66,10 @@ def export(
     print_files(write(run, out, command=command()), as_json)
 
 
+_PARTS = ("run", "real-models")
+"""What the demonstration's folder holds beside its report: folders of their own."""
+
+
 class Part(StrEnum):
     """A part of the demonstration."""
 
@@ -83,12 +87,13 @@ def demo(
     """What recorded real models say; then a small study of the shipped models on vLLM, at equal compute."""
     from scalinglab.study import demo_report, read_collected
 
+    writable(out, beside=_PARTS)
     shown = [] if only is Part.RUN else _real(out / "real-models", as_json)
     if only is Part.REAL:
         return print_files(shown, as_json)
     folder, note = _demo_run(out)
     made = demo_report(folder)
-    written = made.write(out, command=command(), collected=read_collected(folder))
+    written = made.write(out, command=command(), collected=read_collected(folder), beside=_PARTS)
     if not as_json:
         typer.echo(f"{made.text()}\n\n{note}\n")
     return print_files([*shown, *written], as_json)

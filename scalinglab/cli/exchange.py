@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalinglab.cli.options import Case, Json, read_numbers
-from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table
+from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table, writable
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def report(
     from scalinglab.exchange import choose, what_if
     from scalinglab.report import comparison_report
 
+    writable(out)
     evidence = case.evidence()
     found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scalinglab.cli.options import Case, Json
-from scalinglab.cli.render import command, print_rows
+from scalinglab.cli.render import command, print_rows, writable
 
 EXAMPLE = "Example: scalinglab laws run    scalinglab laws run --ladder results/testbed --out run-laws --json"
 
@@ -25,6 +25,7 @@ def laws(
     """Laws on the data's own numbers: accuracy by samples per strategy, loss and pass@k of a ladder of sizes."""
     from scalinglab.study.laws import evidence_laws, ladder_laws, laws_report, notes_of, rows_of
 
+    writable(out)
     case.rule()  # laws are in samples, and yet a rule that does not exist is an error
     strategies = evidence_laws(case.evidence(), bootstrap=bootstrap, seed=case.seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=case.seed)

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -165,3 +165,11 @@ def _fitting(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
 
 def _wrapped(text: str, *, first: str = "", then: str = "") -> str:
     return textwrap.fill(text, width(), initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
+
+
+def writable(out: Path | None, *, beside: Collection[str] = ()) -> None:
+    """Raise DataError, before anything takes time, where a folder to write is somebody's."""
+    from scalinglab.files import own_files
+
+    if out is not None:
+        own_files(out, command=command(), beside=beside)

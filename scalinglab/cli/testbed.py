@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scalinglab.cli.options import Json, Seed
-from scalinglab.cli.render import command, print_rows
+from scalinglab.cli.render import command, print_rows, writable
 from scalinglab.errors import DataError
 
 app = typer.Typer(
@@ -57,19 +57,18 @@ def evaluate(
 ) -> None:
     """Check on fresh test problems what makes the testbed useful, one criterion a line."""
     made = _testbed()
+    writable(out)
     chosen, models = _scale(scale), folder or made.shipped(scale)
     climbed = made.ladder_table(ladder) if ladder is not None else None
     found = made.measure(chosen, models, count=problems, seed=seed)
     judged = made.judge(found, seed=seed)
     rows = [{"name": c.name, "value": c.value, "wanted": c.wanted, "pass": c.passed} for c in judged]
     if out is not None:
-        from scalinglab.files import save
-
         report = made.report_of(found, judged, models, ladder=climbed)
-        report.write(out, command=command(), seed=seed)
+        more = {"criteria.json": (json.dumps({"criteria": rows}, indent=1) + "\n").encode()}
         if ladder is not None:
-            save(out / "ladder_counts.csv", made.ladder_counts(ladder).to_csv(index=False).encode())
-        save(out / "criteria.json", (json.dumps({"criteria": rows}, indent=1) + "\n").encode())
+            more["ladder_counts.csv"] = made.ladder_counts(ladder).to_csv(index=False).encode()
+        report.write(out, command=command(), seed=seed, files=more)
     print_rows(rows, {"criteria": rows}, as_json)
 
 

@@ -34,7 +34,7 @@ from scalinglab.cli import (
     testbed,
 )
 from scalinglab.cli.options import Json, comparing
-from scalinglab.cli.render import command, print_files
+from scalinglab.cli.render import command, print_files, writable
 from scalinglab.errors import ScalingLabError
 
 app = typer.Typer(
@@ -103,6 +103,7 @@ def paper(
     """Re-derive the paper's central result from its published figures, under several accounting rules."""
     from scalinglab.report import paper_report
 
+    writable(out)
     made = paper_report()
     written = made.write(out, command=command())
     if not as_json:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]\d[\d.]*(e[+-]?\d+)?( [a-z][a-z-]*)?")
 _ESCAPED = str.maketrans({"\t": "\\t", "\r": "\\r", "\n": "\\n"})
 
 
@@ -38,3 +44,20 @@ def cell(value: Any) -> Any:
     if isinstance(value, int) and abs(value) < 10**7:
         return value
     return f"{value:.4g}"
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    """A frame as CSV. A text that a spreadsheet would run as a formula stands behind a single quote."""
+    import pandas as pd
+
+    guarded = {
+        _guarded(name): column if column.dtype.kind in "biufc" else column.map(_guarded)
+        for name, column in frame.items()
+    }
+    return pd.DataFrame(guarded, frame.index).to_csv(index=False).encode()
+
+
+def _guarded(value: Any) -> Any:
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value

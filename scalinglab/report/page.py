@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from scalinglab import __version__, plots
-from scalinglab.files import save
-from scalinglab.report.cells import table
+from scalinglab.files import MANIFEST, save_all
+from scalinglab.report.cells import csv, table
 from scalinglab.report.html import Shown, Widget, page
 
 _HEAVY = 400_000
@@ -82,24 +82,32 @@ class Report:
         return "\n\n".join([*said, self.title, *(section.text() for section in self.sections)])
 
     def write(
-        self, folder: str | Path, *, command: Sequence[str], seed: int | None = None, **more: Any
+        self,
+        folder: str | Path,
+        *,
+        command: Sequence[str],
+        seed: int | None = None,
+        files: Mapping[str, bytes] | None = None,
+        beside: Collection[str] = (),
+        **more: Any,
     ) -> list[Path]:
         """Write a CSV and a PNG per section, report.html and manifest.json, with ``more``; return their paths.
 
-        Each file appears whole or not at all. Raises DataError where the folder cannot be written.
+        files: others to be written with them. beside: other names that the folder may hold. All appear together
+        or none does. Raises DataError where the folder cannot be written, or is somebody's (``save_all``).
         """
-        folder = Path(folder)
-        files = {f"{one.name}.csv": one.table.to_csv(index=False).encode() for one in self.sections}
+        written = dict(files or {})
+        written |= {f"{one.name}.csv": csv(one.table) for one in self.sections}
         drawn = {one.name: one.draw() for one in self.sections if one.draw is not None}
         pictures = {name: plots.png(figure) for name, figure in drawn.items()}
         addresses = {name: _address(plots.svg(figure), pictures[name]) for name, figure in drawn.items()}
-        files |= {f"{name}.png": picture for name, picture in pictures.items()}
-        made = manifest(command, sorted([*files, "report.html"]), seed) | more
+        written |= {f"{name}.png": picture for name, picture in pictures.items()}
+        made = manifest(command, sorted([*written, "report.html"]), seed) | more
         told = {name: value for name, value in made.items() if name != "files" and value is not None}
         shown = [one.shown(addresses.get(one.name)) for one in self.sections]
-        files["report.html"] = page(self.title, self.said, shown, {**self.origin, **told}).encode()
-        files["manifest.json"] = _json(made).encode()
-        return [save(folder / name, content) for name, content in files.items()]
+        written["report.html"] = page(self.title, self.said, shown, {**self.origin, **told}).encode()
+        written[MANIFEST] = _json(made).encode()
+        return save_all(folder, written, command=command, beside=beside)
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

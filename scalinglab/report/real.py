@@ -10,7 +10,6 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.exchange import Forecast, forecast
-from scalinglab.files import save
 from scalinglab.report.atlas import atlas_sections, forecast_sections
 from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
 from scalinglab.report.page import Report, Section
@@ -47,8 +46,8 @@ def write_real(folder: str | Path, *, command: Sequence[str], seed: int = 0) -> 
     """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
     found = shipped_evidence(seed=seed)
     told = real_forecast(found, seed=seed)
-    written = real_report(found, told).write(folder, command=command, seed=seed)
-    return [save(Path(folder) / "README.md", readme(found, told)), *written]
+    words = {"README.md": readme(found, told).encode()}
+    return real_report(found, told).write(folder, command=command, seed=seed, files=words)
 
 
 def real_forecast(found: Sequence[Evidence], *, seed: int = 0) -> Forecast:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from scalinglab.errors import DataError
-from scalinglab.files import whole, whole_folder
+from scalinglab.files import MANIFEST, made_folder, own_files, refuse_taken, whole, whole_folder
 from scalinglab.report import manifest
 from scalinglab.samples import (
     COLLECTED,
@@ -26,6 +26,7 @@ from scalinglab.samples import (
 from scalinglab.samples.parquet import refuse_others
 
 SAMPLES = "samples"
+_KEPT = ("study.toml", PLAN, COLLECTED, REFERENCES)
 
 
 def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
@@ -40,20 +41,32 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     seeds = set() if alone else {cell.seed for cell in read_plan(folder).cells}
     if folder.resolve() == out.resolve():
         raise DataError(f"{folder} to itself", "another folder", "give another --out")
+    own = own_files(out, command=command)
+    refuse_taken(out, [*_KEPT, MANIFEST], own=own)
+    _refuse_other(folder, out)
     notes = {"notes": list(noted(folder))} if noted(folder) else {}
     about = {"collected": read_collected(folder), **notes}
-    kept = [name for name in ("study.toml", PLAN, COLLECTED, REFERENCES) if (folder / name).is_file()]
+    kept = [name for name in _KEPT if (folder / name).is_file()]
     files = {name: (folder / name).read_bytes() for name in kept}
     refuse_others(out / SAMPLES)
-    with _made(out), ExitStack() as stack:  # what was entered last takes its place first, the samples at the end
+    with made_folder(out), ExitStack() as stack:  # what is entered last takes its place first, samples at the end
         samples = stack.enter_context(whole_folder(out / SAMPLES))
         write_parquet(_seen(read_parts(folder), seeds), samples)
         tables = sorted(f"{SAMPLES}/{path.name}" for path in samples.iterdir())
         made = manifest(command, [*sorted(files), *tables], seed=min(seeds)) | {"seeds": sorted(seeds)} | about
-        files["manifest.json"] = (json.dumps(made, indent=1) + "\n").encode()
+        files[MANIFEST] = (json.dumps(made, indent=1) + "\n").encode()
         for name, content in files.items():
             stack.enter_context(whole(out / name)).write_bytes(content)
     return [*(out / name for name in tables), *(out / name for name in files)]
+
+
+def _refuse_other(folder: Path, out: Path) -> None:
+    """Raise DataError where the export in ``out`` is of another study: its plan would be gone."""
+    plans = [read_plan(one) if (one / PLAN).is_file() else None for one in (folder, out)]
+    if out.exists() and any(out.iterdir()):
+        studies = [None if plan is None else (plan.run, plan.task) for plan in plans]
+        if studies[0] != studies[1]:
+            raise DataError(f"{out} holds the export of another study", "a new folder", "give another --out")
 
 
 def _seen(parts: Iterator[Run], seeds: set[int]) -> Iterator[Run]:
@@ -61,21 +74,3 @@ def _seen(parts: Iterator[Run], seeds: set[int]) -> Iterator[Run]:
     for part in parts:
         seeds.update(map(int, part.units["seed"].unique()))
         yield part
-
-
-@contextmanager
-def _made(out: Path) -> Iterator[None]:
-    """Errors of the disk as DataError; a folder that was made for nothing goes again."""
-    there = out.exists()
-    try:
-        yield
-    except BaseException as error:
-        if not there:
-            with suppress(OSError):
-                out.rmdir()
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise DataError(
-                f"cannot write {out} ({reason})", "a writable folder with room", "choose another"
-            ) from error
-        raise
