@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "scalinglab"
 ROWS = {
     **dict.fromkeys(("errors", "lazy"), 0),
-    **dict.fromkeys(("files", "grids", "outside"), 0.5),
+    **dict.fromkeys(("files", "grids", "names", "outside"), 0.5),
     **dict.fromkeys(("specs", "tasks", "samples", "laws"), 1),
     "flops": 2,
     "ledger": 3,

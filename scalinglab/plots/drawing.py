@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from scalinglab.exchange import CANNOT_PAY, OUTSIDE, PRETRAINING, R_COLUMNS, TEST_TIME, UNDECIDED
+from scalinglab.names import short
 
 Drawn = Figure
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
@@ -43,9 +47,11 @@ def figure(
 def png(drawn: Figure) -> bytes:
     """The figure as PNG at 160 dots per inch; drawn once, where ``savefig`` also draws it to lay it out."""
     buffer = io.BytesIO()
+    literal(drawn)
     drawn.set_dpi(160)
     canvas = FigureCanvasAgg(drawn)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    with _boxes():
+        canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     imsave(buffer, pixels, format="png", dpi=160, metadata={"Software": None})  # type: ignore[dict-item]
     return buffer.getvalue()
@@ -54,9 +60,38 @@ def png(drawn: Figure) -> bytes:
 def svg(drawn: Figure) -> bytes:
     """The figure as SVG, its letters as text of the reader's fonts; the same bytes each time."""
     buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "scalinglab", "svg.fonttype": "none"}):
+    literal(drawn)
+    with _boxes(), rc_context({"svg.hashsalt": "scalinglab", "svg.fonttype": "none"}):
         drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(rb"(\d*[1-9]\d*\.\d\d)\d+", rb"\1", buffer.getvalue())  # hundredths of a point
+
+
+def literal(drawn: Figure) -> None:
+    """Let every text of a figure, but the numbers of a scale, be what it says: no ``$`` begins mathematics, and
+    long names are without their middle."""
+    numbers: set[Text] = set()
+    for axis in (axis for ax in drawn.axes for axis in (ax.xaxis, ax.yaxis)):
+        form, labels = axis.get_major_formatter(), axis.get_ticklabels(which="both")
+        if isinstance(form, FuncFormatter):  # names on a scale too
+            form.func = _shortened(form.func)
+        else:
+            numbers.update(labels)
+    for text in drawn.findobj(Text):
+        if isinstance(text, Text) and text not in numbers:
+            text.set_parse_math(False)
+            text.set_text(short(text.get_text()))
+
+
+def _shortened(form: Callable[..., str]) -> Callable[..., str]:
+    return lambda value, position: short(form(value, position))
+
+
+@contextmanager
+def _boxes() -> Iterator[None]:
+    """Within, an empty box stands for a letter that the font lacks, and nobody is warned."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def above(ax: Axes, x: float, text: str, colour: str = "black") -> None:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scalinglab.names import visible
+
 if TYPE_CHECKING:
     import pandas as pd
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]\d[\d.]*(e[+-]?\d+)?( [a-z][a-z-]*)?")
-_ESCAPED = str.maketrans({"\t": "\\t", "\r": "\\r", "\n": "\\n"})
 
 
 def table(columns: Iterable[Any], rows: Iterable[Sequence[Any]]) -> str:
@@ -19,7 +20,7 @@ def table(columns: Iterable[Any], rows: Iterable[Sequence[Any]]) -> str:
     lines = [[cell_text(value) for value in row] for row in rows]
     if not lines:
         return "(nothing)"
-    lines.insert(0, [str(column) for column in columns])
+    lines.insert(0, [visible(str(column)) for column in columns])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(" ".join(map(str.rjust, line, widths)) for line in lines)
 
@@ -32,7 +33,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def cell_text(value: Any) -> str:
     """A cell as one line of text."""
-    return str(cell(value)).translate(_ESCAPED)
+    return visible(str(cell(value)))
 
 
 def cell(value: Any) -> Any:
