@@ -60,7 +60,8 @@ def test_an_interrupt_ends_a_report_without_a_traceback(tmp_path, monkeypatch):
     with settings.open("w"):
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert (done.code, done.out, done.err) == (130, "", "")
+    stopped = "scalinglab: stopped; the same command begins anew\n"
+    assert (done.code, done.out, done.err) == (1, "", stopped)
     assert not (tmp_path / "out").exists()
 
 

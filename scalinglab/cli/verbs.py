@@ -6,11 +6,11 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from scalinglab import __version__
 from scalinglab.cli import (
@@ -35,9 +35,21 @@ from scalinglab.cli import (
 )
 from scalinglab.cli.options import Json, comparing
 from scalinglab.cli.render import command, print_files, writable
-from scalinglab.errors import ScalingLabError
+from scalinglab.cli.terminal import one_line, plain, stopped
+
+
+class _Verbs(typer.core.TyperGroup):
+    """Ctrl-C ends every verb as it ends collect."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stopped()
+
 
 app = typer.Typer(
+    cls=_Verbs,
     help="With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?",
     no_args_is_help=True,
     add_completion=False,
@@ -112,25 +124,9 @@ def paper(
 
 
 def main() -> None:
-    """Run the command line; turn every expected failure into one line and exit code 1."""
-    try:
+    """Run the command line: every failure is one line on stderr and exit code 1, wrong usage 2."""
+    with plain(), one_line():
         app()
-    except ScalingLabError as error:
-        _fail(str(error))
-    except OverflowError:
-        _fail("a number is too large; expected fewer digits; mend it")
-    except MemoryError:
-        _fail(
-            "not enough memory for these data; expected what fits; "
-            "compare fewer problems, models or budgets at a time"
-        )
-    except OSError as error:
-        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-
-
-def _fail(message: str) -> None:
-    print(f"scalinglab: error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(1)
 
 
 if __name__ == "__main__":
