@@ -23,9 +23,13 @@ class _Package(ModuleType):
         home = None if name.startswith("__") else _homes(self).get(name)
         if home is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(home), name)
+        inner = home == self.__name__  # a package of this one
+        found = import_module(f"{home}.{name}") if inner else getattr(import_module(home), name)
         setattr(self, name, found)
         return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_homes(self)})
 
     def __setattr__(self, name: str, value: object) -> None:
         if isinstance(value, ModuleType) and _homes(self).get(name) == value.__name__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -29,3 +30,11 @@ def short(text: str) -> str:
 
 def _ends(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[1 - most + most // 2 :]}"
+
+
+class Shown:
+    """What a notebook shows of a record: the lines of its ``repr``, the first of them bold."""
+
+    def _repr_html_(self) -> str:
+        first, *rest = (html.escape(visible(line)) for line in repr(self).split("\n"))
+        return "<br>".join([f"<b>{first}</b>", *rest])

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "scalinglab"
 
 HEAVY = ("matplotlib", "pandas", "scipy.stats", "statsmodels", "pyarrow", "torch")
-LAZY = ("advise", "collect", "curves", "evidence", "exchange", "fits", "ledger", "optimal", "plots", "report",
+LAZY = ("", "advise", "collect", "curves", "evidence", "exchange", "fits", "ledger", "optimal", "plots", "report",
         "samples", "study")  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_a_comparison_loads_no_plots():
 
 @pytest.mark.parametrize("package", LAZY)
 def test_every_name_of_a_package_is_found(package):
-    module = importlib.import_module(f"scalinglab.{package}")
+    module = importlib.import_module(f"scalinglab.{package}".rstrip("."))
     for name in module.__all__:
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):

@@ -22,6 +22,7 @@ ROWS = {
     "report": 11,
     **dict.fromkeys(("study", "testbed"), 12),
     "cli": 13,
+    "__main__": 14,
 }
 HOMES = {
     "matplotlib": "plots",

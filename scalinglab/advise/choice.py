@@ -27,6 +27,7 @@ from scalinglab.curves import Floats, tails
 from scalinglab.errors import DataError
 from scalinglab.exchange import View
 from scalinglab.exchange.matching import positive
+from scalinglab.names import Shown
 
 MEASURED, MIXED, EXTRAPOLATED = "measured", "mixture", "extrapolated"
 _LOADS = 10.0 ** np.linspace(-6, 6, 121)
@@ -97,7 +98,7 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Advice:
+class Advice(Shown):
     """What to use at a load, what is next, and at which smaller and larger loads that changes (None: nowhere).
 
     validated: what such a choice reaches on problems it was not made on; None beyond the support, or of too few.
@@ -114,6 +115,16 @@ class Advice:
     problems: int
     notes: tuple[str, ...]
     validated: Validated | None
+
+    def __repr__(self) -> str:
+        best, second = self.best, "none"
+        if self.second is not None:
+            second = f"{self.second.model} by {self.second.strategy}"
+        return (
+            f"Advice({self.convention}, {self.queries:.4g} queries: {best.model} by {best.strategy},\n"
+            f"  {best.plan()}, accuracy {best.accuracy.value:.3f}, {best.flops.value:.4g} FLOPs a query,\n"
+            f"  second {second})"
+        )
 
 
 def advise(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from scalinglab.cli.terminal import waiting
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def comparing(command: Callable[..., None], *, only: Sequence[str] = ()) -> Call
 
     def run(**given: Any) -> None:
         case = Case(**{name: given.pop(name) for name in names})
-        command(case, **given)
+        with waiting(f"{command.__name__}, {', '.join(map(str, case.data))}"):
+            command(case, **given)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]

@@ -9,8 +9,10 @@ import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
+from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -24,6 +26,8 @@ _COLOURS = r"\x1b(?!\[[0-9;]{0,16}m)"
 _OUT = re.compile(rf"[{_OBEYED}\r]|{_COLOURS}")
 _ERR = re.compile(rf"[{_OBEYED}]|{_COLOURS}(?!\[A)")
 """A progress bar returns to the beginning of its line, and moves up one."""
+_SAY_AFTER = 2.0
+"""Seconds."""
 _LIMITS = {
     OverflowError: "a number is too large; expected fewer digits; mend it",
     MemoryError: "not enough memory for these data; expected what fits; "
@@ -32,12 +36,17 @@ _LIMITS = {
 
 
 class _Plain:
-    """A stream of text on which control characters are written as their escapes."""
+    """A stream of text on which control characters are written as their escapes.
+
+    first: called before anything is written.
+    """
 
     def __init__(self, stream: Any, obeyed: re.Pattern[str]) -> None:
         self._stream, self._obeyed = stream, obeyed
+        self.first: Callable[[], None] = lambda: None
 
     def write(self, text: str) -> int:
+        self.first()
         self._stream.write(self._obeyed.sub(escape, text))
         return len(text)
 
@@ -58,6 +67,40 @@ def plain() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Within, until something is printed: a line on a terminal's stderr that tells for how long one has waited."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, _Plain)]
+    if len(streams) < 2 or not sys.stderr.isatty():
+        yield
+        return
+    err, done, begun = streams[1]._stream, Event(), monotonic()
+
+    def tell() -> None:
+        while not done.wait(_SAY_AFTER if monotonic() - begun < _SAY_AFTER else 0.5):
+            err.write(f"\rscalinglab: {what}, {monotonic() - begun:.0f} s ")
+            err.flush()
+
+    teller = Thread(target=tell, daemon=True)
+
+    def end() -> None:
+        for stream in streams:
+            stream.first = lambda: None
+        done.set()
+        teller.join()
+        if monotonic() - begun > _SAY_AFTER:
+            err.write("\r\x1b[K")
+
+    for stream in streams:
+        stream.first = end
+    teller.start()
+    try:
+        yield
+    finally:
+        if not done.is_set():
+            end()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Exit codes: 0, 1 for an error of the user's or the data's, 2 for wrong usage. He
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,9 +38,29 @@ from scalinglab.cli.options import Json, comparing
 from scalinglab.cli.render import command, print_files, writable
 from scalinglab.cli.terminal import one_line, plain, stopped
 
+_GROUPS = {
+    "Begin": ("demo", "init", "run", "paper"),
+    "Collect": ("collect", "status", "doctor", "power", "import", "export", "regrade", "testbed"),
+    "Compare": ("exchange", "optimal", "curve", "rate", "findings", "report", "atlas", "joint"),
+    "Decide": ("advise", "cheapest", "budget"),
+    "Count FLOPs": ("specs", "flops", "ledger"),
+    "Fit laws": ("laws", "fit", "compare", "isoflop"),
+}
+"""Under which heading of the help a verb stands."""
+
 
 class _Verbs(typer.core.TyperGroup):
-    """Ctrl-C ends every verb as it ends collect."""
+    """Verbs by groups in the help, whole sentences; Ctrl-C ends each as it ends collect."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        told = {name: verb.get_short_help_str(1000) for name, verb in self.commands.items()}
+        wide = max(map(len, told))
+        other = tuple(name for name in told if name not in chain(*_GROUPS.values()))
+        for heading, names in {**_GROUPS, "Other": other}.items():
+            rows = [(name.ljust(wide), told[name]) for name in names if name in told]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -52,7 +73,7 @@ app = typer.Typer(
     cls=_Verbs,
     help="With a fixed amount of compute: pretrain a bigger model, or let a smaller one think longer?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -57,7 +57,7 @@ def open_evidence(
     own. Raises DataError where it cannot be read, a name is not in it, or tokens are given and all record theirs.
     """
     given = dict(specs or {})
-    sources = [source] if isinstance(source, (str, Path, pd.DataFrame)) else list(source)
+    sources = _sources(source)
     parts = [_part(one, mapping) for one in sources]
     name, told = " and ".join(part.name for part in parts), tuple(note for part in parts for note in part.told)
     found = joined(*zip(*((part.found, part.name, part.tasks) for part in parts), strict=True))
@@ -79,6 +79,17 @@ def open_evidence(
         tokens=_tokens(prompt, generated),
         told=told,
     )
+
+
+def _sources(given: Source | Sequence[Source]) -> list[Source]:
+    """One source or several as a list. Raises DataError where it is neither."""
+    kinds = (str, Path, pd.DataFrame)
+    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    strange = [one for one in several if not isinstance(one, kinds)]
+    if strange or not several:
+        what = f"a {type(strange[0]).__name__}" if strange else "no source"
+        raise DataError(f"{what} as evidence", "a path or a pandas DataFrame, or a list of them", "give one")
+    return several
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from scalinglab.collect.strategies import known
 from scalinglab.errors import DataError
 from scalinglab.evidence.specs import find_spec
 from scalinglab.ledger import Tuning
+from scalinglab.names import Shown
 from scalinglab.samples import Run, Unreported
 from scalinglab.specs import ModelSpec
 
@@ -30,7 +31,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Shown):
     """Who answered which problem, how, right or not, and with what tokens, with its cast.
 
     source: what it was read from. run: what was sampled (see ``samples.Run``); None for a table of counts.
@@ -55,6 +56,17 @@ class Evidence:
     unreported: tuple[Unreported, ...] = ()
     told: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        frame, what = (self.counts, "counts") if self.run is None else (self.run.units, "samples")
+        assert frame is not None
+        asked = f"{frame['problem'].nunique():,} problems of {', '.join(filter(None, self.tasks())) or 'one task'}"
+        lacking = f"; no spec of {', '.join(self.lacking)}" if self.lacking else ""
+        return (
+            f"Evidence({self.source}: {what} of {len(self.models())} models on {asked},\n"
+            f"  small {self.small or 'unknown'}, large {self.large or 'unknown'},\n"
+            f"  verifiers {', '.join(self.verifiers) or 'none'}{lacking})"
+        )
 
     def tasks(self) -> list[str]:
         """The tasks whose problems were asked; one, without a name, where nothing tells them apart."""

@@ -15,10 +15,11 @@ from scalinglab.exchange.paired import PAPER_R, sensitivity
 from scalinglab.exchange.views import View, views
 from scalinglab.exchange.weak import weakened
 from scalinglab.flops import CONVENTIONS, Convention
+from scalinglab.names import Shown
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """A small model with test-time compute against a large one on equal lifetime FLOPs.
 
     verdicts: see ``matched.verdicts``. breakeven: see ``breakeven.breakeven``. unpriced: conventions left out,

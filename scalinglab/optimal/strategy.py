@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab.curves import Floats, whole_numbers
+from scalinglab.names import Shown
 from scalinglab.optimal.bins import Bins
 from scalinglab.optimal.folds import Places, resampled_means
 from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, mixture
@@ -22,7 +23,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Optimal:
+class Optimal(Shown):
     """The compute-optimal strategy over measured arms under one convention, and one arm for all beside it.
 
     unit: what a cost counts, "flops" or "samples" of a query. arms: their table. prices: accuracy per unit of
