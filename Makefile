@@ -12,7 +12,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
+.PHONY: demo test smoke test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
 
 # Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
 define install
@@ -58,6 +58,12 @@ test-newest test-oldest: test-%: .venv-lock/bin/uv
 # One small study on vLLM's server and on llama.cpp's, by completions and by chat; its record is results/servers.
 test-servers: .venv/dev .venv-vllm/ready .venv-servers/ready
 	$(BIN)/python tests/benchmarks/real_servers.py --out results/servers
+
+# Builds source distribution and wheel and runs verbs of the wheel in an environment of nothing else, once a Python:
+# PYTHONS="python3.11 python3.13". An installation each, of about a minute.
+PYTHONS ?= $(PYTHON)
+smoke:
+	$(PYTHON) tests/smoke.py $(PYTHONS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
