@@ -11,8 +11,11 @@ import pandas as pd
 from scalinglab.curves import DRAWS, Floats, Ints, interval, ratio_interval, simultaneous
 
 PAPER_R = (0.16, 0.79, 22.0)
-TEST_TIME, PRETRAINING, UNDECIDED = "test-time", "pretraining", "undecided"
-CANNOT_PAY, OUTSIDE = "cannot pay", "outside measured budgets"
+TEST_TIME: str = "test-time"
+PRETRAINING: str = "pretraining"
+UNDECIDED: str = "undecided"
+CANNOT_PAY: str = "cannot pay"
+OUTSIDE: str = "outside measured budgets"
 """The small side's training, or its cheapest answer, costs more than the large model's lifetime: pretraining wins.
 Outside: no budget that was measured stands for this R, and no smaller one already wins."""
 FEWEST_PROBLEMS = 6

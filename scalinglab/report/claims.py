@@ -16,7 +16,7 @@ DRAWS = 20_000
 """Resamples behind what is said in words: as many as leave the first decimal alone."""
 PAPER, PAYS = CONVENTIONS["paper"], CONVENTIONS["small-pays"]
 BILLED = with_axes(PAPER, "prompts=per-sample")
-_R = PAPER_R[1]
+_R: float = PAPER_R[1]
 _BEST, _TREE, _SAMPLES = "best-of-100, by {}", "tree-of-thoughts", "best of 100 samples by a perfect verifier, cot"
 _STEPS = ((0, 2, "up to 2"), (3, 3, "3"), (4, 4, "4"), (5, 99, "5 and more"))
 """Groups of problems by calculation steps of the reference solution."""
