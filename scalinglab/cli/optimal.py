@@ -96,6 +96,8 @@ def _gains(found: Chosen, unit: str, whole: bool) -> list[dict[str, Any]]:
 
 
 def _percent(row: dict[Any, Any], name: str) -> str:
+    if row["low"] is None or row["low"] != row["low"]:  # too few problems for an interval
+        return f"{100 * row[name]:.1f}"
     return f"{100 * row[name]:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
 
 
