@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         split_of,
     )
     from scalinglab.advise.offers import offers
+    from scalinglab.advise.outlay import Outlay, outlay
     from scalinglab.advise.prices import Rates, dollars, read_prices
+    from scalinglab.advise.split import Split, cheapest, said, samples_around
     from scalinglab.advise.validated import Validated, validated
     from scalinglab.advise.words import advice_sentences, cost_sentences
     from scalinglab.advise.work import Works, longest
@@ -49,9 +51,11 @@ __all__ = [
     "Hardware",
     "Number",
     "Option",
+    "Outlay",
     "Part",
     "Rates",
     "Seconds",
+    "Split",
     "Validated",
     "Work",
     "Works",
@@ -59,6 +63,7 @@ __all__ = [
     "advise",
     "asked",
     "candidates",
+    "cheapest",
     "cost_sentences",
     "costs_on",
     "decode_seconds",
@@ -66,10 +71,13 @@ __all__ = [
     "find_gpu",
     "longest",
     "offers",
+    "outlay",
     "prefill_seconds",
     "query_seconds",
     "read_gpus",
     "read_prices",
+    "said",
+    "samples_around",
     "split_of",
     "tried",
     "validated",

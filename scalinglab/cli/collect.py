@@ -165,6 +165,7 @@ def _print_status(found: Status, as_json: bool) -> None:
 
 
 def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
+    from scalinglab.exchange import rough_half_width
     from scalinglab.flops import convention as preset
     from scalinglab.study import forecast
 
@@ -183,6 +184,8 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
         f"one problem of {found.problems} ({found.problem}), in {probe.seconds:.1f} s; nothing was written",
         f"FLOPs: convention {found.convention}, pretraining left out",
         "time: at the rate of that one problem; with more in flight a study is usually faster",
+        f"the headline's 95 % interval will be about ± {100 * rough_half_width(found.problems):.0f} points: "
+        "`scalinglab power` says from a pilot what that decides",
     ]
     print_rows([_readable(row) for row in found.roles], None, False, notes)
 

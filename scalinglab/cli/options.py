@@ -98,7 +98,7 @@ class Case:
         """The evidence with its cast and specs; of ``sources``, where they have been read."""
         from scalinglab.evidence import open_evidence
 
-        specs = read_specs(self.spec) | self._by_ratio()
+        specs = read_specs(self.spec) | self.by_ratio()
         found = open_evidence(
             self.sources() if sources is None else sources,
             small=self.small,
@@ -157,7 +157,8 @@ class Case:
             )  # fmt: skip
         return [n * evidence.written() / trained for n in read_numbers(self.queries, "--queries", float)]
 
-    def _by_ratio(self) -> dict[str, ModelSpec]:
+    def by_ratio(self) -> dict[str, ModelSpec]:
+        """Specs of the pair that are to each other as --ratio; none without it."""
         from scalinglab.specs import parse
 
         if self.ratio is None:
@@ -172,17 +173,23 @@ class Case:
         return {name: parse(f"{size:.0f}@20e9") for name, size in sizes.items()}
 
 
-def comparing(command: Callable[..., None], *, only: Sequence[str] = ()) -> Callable[..., None]:
-    """The verb with the options of a Case in place of its first argument; of some of them, with ``only``."""
+def comparing(
+    command: Callable[..., None], *, only: Sequence[str] = (), bare: bool = False
+) -> Callable[..., None]:
+    """The verb with the options of a Case in place of its first argument; of some of them, with ``only``.
+
+    ``bare``: it can be asked without data.
+    """
     names = [name for name in (f.name for f in fields(Case)) if not only or name in only]
     hints, own = get_type_hints(Case, globals(), include_extras=True), inspect.signature(command)
-    defaults = {f.name: f.default for f in fields(Case)}
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(Case)}
+    defaults["data"] = [] if bare else inspect.Parameter.empty
     hinted = get_type_hints(command, include_extras=True)
     rest = [p.replace(annotation=hinted[p.name]) for p in list(own.parameters.values())[1:]]
     shared = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name],
-            default=inspect.Parameter.empty if name == "data" else defaults[name],
+            default=defaults[name],
         )
         for name in names
     ]  # fmt: skip

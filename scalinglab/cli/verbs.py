@@ -29,6 +29,7 @@ from scalinglab.cli import (
     ledger,
     models,
     optimal,
+    power,
     rate,
     regrade,
     sizes,
@@ -94,6 +95,7 @@ app.command(epilog="Example: scalinglab optimal run --verifier prm --convention 
 app.command(epilog="Example: scalinglab advise run --queries 1e9 --target 0.6")(
     comparing(advise.advise, only=advise.OPTIONS)
 )
+app.command(epilog=power.EXAMPLE)(comparing(power.power, bare=True))
 app.command(epilog="Example: scalinglab findings run --verifier prm")(comparing(findings.findings))
 app.command(epilog="Example: scalinglab ledger run --by role --with tuning,difficulty")(
     comparing(ledger.ledger, only=_LEDGER)

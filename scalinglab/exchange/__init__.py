@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
+    from scalinglab.exchange.assumed import PAIRING, assumed
     from scalinglab.exchange.atlas import Atlas, atlas
     from scalinglab.exchange.atlas_words import PAIR, atlas_sentences, foremost_pairs, pair_sentences
     from scalinglab.exchange.breakeven import SIDES, breakeven
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
         sensitivity,
     )
     from scalinglab.exchange.pairs import LIFETIME, SAME, SUNK, Charges
+    from scalinglab.exchange.power import TARGET, Outlook, Power, power, rough_half_width
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
     from scalinglab.exchange.rates import Rates, rates
+    from scalinglab.exchange.redrawn import SPREAD, Redrawn
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
     from scalinglab.exchange.summary import breakeven_table, headlines
     from scalinglab.exchange.surface import fit_surface, surface_rate
@@ -49,13 +52,16 @@ __all__ = [
     "OPTIMAL",
     "OUTSIDE",
     "PAIR",
+    "PAIRING",
     "PAPER_R",
     "PRETRAINING",
     "R_COLUMNS",
     "SAME",
     "SIDES",
     "SIMULTANEOUS",
+    "SPREAD",
     "SUNK",
+    "TARGET",
     "TEST_TIME",
     "UNDECIDED",
     "Atlas",
@@ -65,9 +71,13 @@ __all__ = [
     "Forecast",
     "Lifetime",
     "Match",
+    "Outlook",
+    "Power",
     "Rates",
+    "Redrawn",
     "View",
     "WhatIf",
+    "assumed",
     "atlas",
     "atlas_sentences",
     "breakeven",
@@ -93,10 +103,12 @@ __all__ = [
     "optimal_sentences",
     "over_tasks",
     "pair_sentences",
+    "power",
     "published",
     "published_bars",
     "published_lines",
     "rates",
+    "rough_half_width",
     "runnable",
     "seed_sentences",
     "sensitivity",

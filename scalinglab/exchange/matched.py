@@ -194,10 +194,10 @@ def together(
     small, large = np.array([(one.small[j], one.large) for _, one, j in cells]).T
     apart = np.column_stack([one.apart[:, j] for _, one, j in cells])
     counts, sizes, noise = (
-        np.array([of(group) for group, _, _ in cells]) for of in (_size, _effective, partial(_noise, view))
+        np.array([of(group) for group, _, _ in cells]) for of in (_size, _effective, partial(noise_of, view))
     )
     return chosen(small, large, apart, problems=counts, sizes=sizes, noise=noise,
-                  fewest=_fewest(view, rival), family=family)  # fmt: skip
+                  fewest=fewest_of(view, rival), family=family)  # fmt: skip
 
 
 def _size(group: Group) -> int:
@@ -208,7 +208,7 @@ def _effective(group: Group) -> float:
     return group.effective
 
 
-def _noise(view: View, group: Group) -> float:
+def noise_of(view: View, group: Group) -> float:
     """The most that subsampling votes adds to the variance of any arm's mean in a group."""
     return (
         0.0
@@ -217,7 +217,7 @@ def _noise(view: View, group: Group) -> float:
     )
 
 
-def _fewest(view: View, rival: Rival) -> int:
+def fewest_of(view: View, rival: Rival) -> int:
     """Samples behind any rate of a headline: those of the arm, on either side, that has fewest."""
     ways = {*(line.way for line in view.menu()), rival.line.way}
     return min(view.arms.readers[way].fewest for way in ways)
