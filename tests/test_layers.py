@@ -30,6 +30,8 @@ HOMES = {
     "statsmodels": "fits",
     "vllm": "collect",
     "aiohttp": "collect",
+    "pydantic": "study",
+    "pydantic_core": "study",
     "torch": "testbed",
     "transformers": "testbed collect",
     "math_verify": "tasks",

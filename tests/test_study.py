@@ -220,7 +220,7 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
         ('model = "prm"', 'model = "prm"\ntemplate = "x"', "verifiers.prm.template is 'x'; expected one of task"),
         ('model = "prm"', 'model = "prm"\ntemplate = {q = "x"}', "verifiers.prm.template.q is no key"),
         ("flips = 0.2", "flips = 2", "verifiers.noisy.flips is 2; expected a probability"),
-        ("flips = 0.2", "flips = nan", "verifiers.noisy.flips is nan; expected a number >= 0"),
+        ("flips = 0.2", "flips = nan", "verifiers.noisy.flips is nan; expected a probability, 0 to 1"),
         ('name = "parallel"', 'name = "parallel"\ntemperature = -1', "temperature is -1; expected a number >= 0"),
         ('of = "prm"', 'of = "noisy"', "verifiers.noisy.of is 'noisy'; expected a verifier that is not noisy"),
         ('name = "greedy"', 'name = "gredy"', r"strategies\[0\].name is 'gredy'; expected one of greedy"),

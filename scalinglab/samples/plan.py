@@ -100,7 +100,7 @@ def read_plan(path: str | Path) -> Plan:
     place = find_plan(path)
     if place is None:
         raise DataError(f"no {PLAN} in {path} or beside it", "the folder of a run with its plan", "check the path")
-    top = Table(str(place), "", _document(place))
+    top = Table(str(place), _document(place))
     models = {name: _model(table) for name, table in _named(top, "models").items()}
     found = Plan(
         top.text("run"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from scalinglab.study.regrading import Regraded, regrade_run
     from scalinglab.study.running import probe_study, run_study
+    from scalinglab.study.schema import study_schema
     from scalinglab.study.settings import Study, read_study
     from scalinglab.study.task import opened_task
 
@@ -58,6 +59,7 @@ __all__ = [
     "roles",
     "run_study",
     "status_of",
+    "study_schema",
     "write_imported",
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.protocol import Api
 from scalinglab.errors import DataError
 from scalinglab.samples.document import Table
@@ -20,7 +18,6 @@ from scalinglab.samples.document import Table
 POLICIES = {"small": "policy", "large": "large", "reviser": "reviser"}
 """The models that solve problems, and the role each is recorded under; prm and orm verify."""
 MODELS = (*POLICIES, "prm", "orm")
-APIS: tuple[Api, ...] = ("completions", "chat")
 _SERVED = ("served", "api", "server", "replicas", "answers_as", "extra", "key_env")
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -61,7 +58,7 @@ def read_models(table: Table) -> dict[str, ModelSettings]:
         raise table.wrong("models", sorted(found), f"one of {', '.join(POLICIES)} at least")
     if len(asked) > 1:
         raise DataError(
-            f"{table.file}: models that solve problems are asked by {' and '.join(sorted(asked))}",
+            f"{table.at()}: models that solve problems are asked by {' and '.join(sorted(asked))}",
             "one way for all: what they are told must be the same",
             "give each the same api (a model without url is asked for completions)",
         )
@@ -69,43 +66,25 @@ def read_models(table: Table) -> dict[str, ModelSettings]:
 
 
 def _model(table: Table, name: str) -> ModelSettings:
-    url = table.values.get("url", [])
-    found = ModelSettings(
-        name,
-        table.text("model"),
-        url=tuple(dict.fromkeys([url] if isinstance(url, str) else table.texts("url", ()))),
-        served=table.text("served", None),
-        api=table.choice("api", APIS, APIS[0]),
-        server=table.choice("server", tuple(PROFILES), None),
-        replicas=table.number("replicas", 1),
-        answers_as=table.text("answers_as", None),
-        extra=table.take("extra", _body, "a table of what JSON can hold", None),
-        key_env=table.text("key_env", None),
-        spec=table.text("spec", None),
-        training_tokens=table.number("training_tokens", None),
-        training_sequence=table.number("training_sequence", None),
-    )
-    table.close(also=["url"])
+    from scalinglab.study.checked import checked
+    from scalinglab.study.written import Model
+
+    given = checked(Model, table).given()
+    url = given.pop("url", [])
+    found = ModelSettings(name, url=tuple(dict.fromkeys([url] if isinstance(url, str) else url)), **given)
     for one in found.url:
         _check_url(one, table)
-    stray = next((key for key in _SERVED if key in table.values and not found.url), None)
+    stray = next((key for key in _SERVED if key in given and not found.url), None)
     if stray is not None:
-        raise table.wrong(stray, table.values[stray], "it beside url alone: this process runs a model without one")
+        raise table.wrong(stray, given[stray], "it beside url alone: this process runs a model without one")
     return found
-
-
-def _body(value: Any) -> bool:
-    try:
-        return isinstance(value, dict) and bool(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return False
 
 
 def _check_url(url: str, table: Table) -> None:
     """Raises DataError for what is no URL of a server; one that may hold a secret is not shown."""
     if any(mark in url for mark in "@?#"):
         raise DataError(
-            f"{table.file}: {table.name}.url holds a user, a password, a query or a fragment",
+            f"{table.at('url')}: {table.path('url')} holds a user, a password, a query or a fragment",
             "the address alone, as it is kept with the run",
             'write http://host:port, and name the environment variable of a key: key_env = "NAME"',
         )

@@ -6,22 +6,24 @@ import inspect
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scalinglab.collect import JUDGE, MATH_SHEPHERD, RLHFLOW, Template
 from scalinglab.collect.judging import NUMBER, VERDICT
 from scalinglab.collect.strategies import STRATEGIES, Strategy, find
-from scalinglab.collect.vllm_settings import EngineSettings
 from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import AGGREGATES
 from scalinglab.samples.document import Table
 from scalinglab.study.cast import POLICIES, ModelSettings, read_models
+from scalinglab.study.lines import line_of
 
-KINDS = ("token", "reward", "judge", "exact", "noisy")
-"""Of verifiers, besides module:function."""
+if TYPE_CHECKING:
+    from scalinglab.study.written import Prompt
+
 TEMPLATES: Mapping[str, tuple[Template | None, str, str]] = {
     "task": (None, "<good>", "<bad>"),
     "math-shepherd": (MATH_SHEPHERD, "+", "-"),
@@ -90,43 +92,48 @@ class Study:
 
 
 def read_study(path: str | Path) -> Study:
-    """The study of a file. Raises DataError naming the key that is unknown, missing or has a wrong value."""
+    """The study of a file. Raises DataError naming the line and the key that is unknown, missing or wrong."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        top = Entries(path.name, "", tomllib.loads(text))
+        top = Entries(path.name, tomllib.loads(text), line=partial(line_of, text))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror})", "a study.toml", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not TOML ({error})", "a study.toml", "mend it there") from error
-    limits, engine = top.table("limits", {}), top.table("engine", {})
-    models = read_models(top.table("models"))
+    written, checked = records()
+    checked(written.Top, top)
+    limits = checked(written.Limits, top.table("limits", {}))
+    engine = checked(written.Engine, top.table("engine", {})).given()
+    task, models = top.table("task"), read_models(top.table("models"))
+    checked(written.TASKS[task.choice("kind", tuple(written.TASKS))], task)
     verifiers = _verifiers(top.table("verifiers", {}), models)
     study = Study(
         name=top.take("name", _is_name, "a name, not a path", path.stem),
         folder=path.resolve().parent,
         text=text,
-        task=top.table("task").values,
+        task=task.values,
         models=models,
         verifiers=verifiers,
         strategies=tuple(_strategy(table, models, verifiers) for table in top.tables("strategies")),
-        seeds=top.numbers("seeds", (0,), least=0),
-        in_flight=limits.number("in_flight", 64),
-        problems=limits.number("problems", None),
-        requests=limits.number("requests", 256),
-        timeout=limits.take("timeout", _seconds, "a number of seconds above 0", 600.0),
-        side_by_side=engine.flag("side_by_side", True),
-        engine={f.name: engine.values[f.name] for f in fields(EngineSettings) if f.name in engine.values},
+        seeds=tuple(top.values.get("seeds", (0,))),
+        **dict(limits),
+        side_by_side=engine.pop("side_by_side", True),
+        engine=engine,
     )
-    for table in (top, limits):
-        table.close()
-    engine.close(also=[f.name for f in fields(EngineSettings)])
-    _check_chat(study)
+    _check_chat(study, top)
     return study
 
 
-def _seconds(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < 1e9
+def records() -> tuple[Any, Any]:
+    """What may be written, and what checks it: pydantic is loaded where a study is read, and nowhere else."""
+    try:
+        from scalinglab.study import checked, written
+    except ImportError as error:
+        raise DataError(
+            "pydantic is not installed", "it to read a study.toml", "pip install 'scalinglab[collect]'"
+        ) from error
+    return written, checked.checked
 
 
 def _is_name(value: Any) -> bool:
@@ -135,21 +142,22 @@ def _is_name(value: Any) -> bool:
     return named and bool(value.strip(". "))
 
 
-def _check_chat(study: Study) -> None:
+def _check_chat(study: Study, top: Entries) -> None:
     """Raises DataError where a study asks a chat server for what only completions can give."""
     asked = {name for name, one in study.models.items() if one.api == "chat"}
     if "chat" in study.task and asked & set(POLICIES):
         raise DataError(
-            "task.chat beside a model of api chat",
+            f"{top.at('task', 'chat')}: task.chat beside a model of api chat",
             "one template: chat is asked in the server's own",
             'drop task.chat, or ask for completions (api = "completions")',
         )
     for i, entry in enumerate(study.strategies):
         goes_on = any(map(entry.strategy.goes_on, entry.cells))
+        where = f"{top.at('strategies', i)}: strategies[{i}]"
         for name in entry.models:
             if goes_on and name in asked:
                 raise DataError(
-                    f"strategies[{i}] is {entry.strategy.name} of {name}, a model of api chat",
+                    f"{where} is {entry.strategy.name} of {name}, a model of api chat",
                     "a strategy that writes whole solutions: chat goes on with no text that it has begun",
                     'ask for completions (api = "completions"), or drop the strategy',
                 )
@@ -168,54 +176,48 @@ def _verifier(table: Entries, name: str, models: Sequence[str], verifiers: Seque
     kind = table.values.get("kind")
     if isinstance(kind, str) and ":" in kind:
         return _outside(table, name, models)
-    kind = table.choice("kind", KINDS, "token")
+    written, checked = records()
+    kind = table.choice("kind", tuple(written.VERIFIERS), "token")
+    given = checked(written.VERIFIERS[kind], table).given() | {"kind": kind}
+    for key, names in (("model", models), ("of", verifiers)):
+        if key in given:
+            table.choice(key, names)
     if kind == "judge":
-        return _judge(table, name, models)
-    template, good, bad = table.template() if kind in ("token", "reward") else (None, "", "")
-    token, reward, noisy = kind == "token", kind == "reward", kind == "noisy"
-    found = VerifierSettings(
-        name,
-        kind,
-        model=table.choice("model", models) if kind in ("token", "reward") else None,
-        template=template,
-        good=table.text("good", good) if token else good,
-        bad=table.text("bad", bad) if token else bad,
-        outcome=table.flag("outcome", False) if reward else False,
-        logits=table.flag("logits", False) if reward else False,
-        label=table.number("label", None, least=0) if reward else None,
-        of=table.choice("of", verifiers) if noisy else None,
-        flips=table.real("flips") if noisy else 0.0,
-    )
-    if not 0 <= found.flips <= 1:
-        raise table.wrong("flips", found.flips, "a probability, 0 to 1")
-    table.close()
-    return found
+        return _judge(table, name, given)
+    if kind in ("token", "reward"):
+        template, good, bad = _template(given.get("template", "task"))
+        given = {"good": good, "bad": bad} | given | {"template": template}
+    return VerifierSettings(name, **given)
 
 
-def _judge(table: Entries, name: str, models: Sequence[str]) -> VerifierSettings:
-    model, template = table.choice("model", models), table.texts_of("template", JUDGE)
-    scale = table.real("scale", None)
-    options = {
-        "votes": table.number("votes", 1),
-        "temperature": table.real("temperature", 1.0),
-        "max_tokens": table.number("max_tokens", 512),
-        "pattern": table.text("pattern", VERDICT if scale is None else NUMBER),
-        "scale": scale,
+def _template(given: str | Prompt) -> tuple[Template | None, str, str]:
+    """A template by its name, or its own strings; and its good and bad tokens."""
+    return TEMPLATES[given] if isinstance(given, str) else (Template(**given.given()), "+", "-")
+
+
+def _judge(table: Entries, name: str, given: dict[str, Any]) -> VerifierSettings:
+    scale, template = given.get("scale"), given.pop("template", None)
+    usual: dict[str, Any] = {
+        "votes": 1,
+        "temperature": 1.0,
+        "max_tokens": 512,
+        "pattern": VERDICT if scale is None else NUMBER,
     }
-    if scale is None:
-        options |= {"good": table.text("good", "yes"), "bad": table.text("bad", "no")}
-        if options["good"].casefold() == options["bad"].casefold():
-            raise table.wrong("good", options["good"], "another word than bad")
-    if scale == 0:
-        raise table.wrong("scale", scale, "the highest number, above 0")
+    words: dict[str, Any] = {"good": "yes", "bad": "no"} if scale is None else {}
+    options = usual | {"scale": None} | words | given
+    kind, model = options.pop("kind"), options.pop("model")
+    if scale is not None:
+        table.close(also=[*usual, "kind", "model", "scale", "template"])
+    elif options["good"].casefold() == options["bad"].casefold():
+        raise table.wrong("good", options["good"], "another word than bad")
     if options["votes"] > 1 and options["temperature"] == 0:
         raise table.wrong("votes", options["votes"], "1 at temperature 0, at which all are alike")
     try:
         re.compile(options["pattern"])
     except re.error as error:
         raise table.wrong("pattern", options["pattern"], f"a regular expression ({error})") from error
-    table.close()
-    return VerifierSettings(name, "judge", model, template, options=options)
+    asked = JUDGE if template is None else replace(JUDGE, **template.given())
+    return VerifierSettings(name, kind, model, asked, options=options)
 
 
 def _outside(table: Entries, name: str, models: Sequence[str]) -> VerifierSettings:
@@ -254,7 +256,7 @@ def _verifier_of(strategy: Strategy, table: Entries, verifiers: Mapping[str, Any
 
 
 class Entries(Table):
-    """A table of a study.toml, which may name verifiers and templates."""
+    """A table of a study.toml, which may name verifiers."""
 
     def names(self, verifiers: Mapping[str, Any]) -> str | list[str] | None:
         """``verifier``: one of the names, or a list of different ones, the first of which counts."""
@@ -265,19 +267,3 @@ class Entries(Table):
         if len(set(several)) < len(several):
             raise self.wrong("verifier", several, "different verifiers")
         return several if len(several) > 1 else several[0]
-
-    def template(self) -> tuple[Template | None, str, str]:
-        """A template by its name, or as a table of its strings; and its good and bad tokens."""
-        if not isinstance(self.values.get("template"), dict):
-            return TEMPLATES[self.choice("template", tuple(TEMPLATES), "task")]
-        return self.texts_of("template", Template()), "+", "-"
-
-    def texts_of(self, key: str, default: Template) -> Template:
-        """A template as a table of its strings, over those of a default."""
-        parts = self.table(key, {})
-        given = {
-            f.name: parts.take(f.name, lambda v: isinstance(v, str), "a text", getattr(default, f.name))
-            for f in fields(Template)
-        }
-        parts.close()
-        return Template(**given)

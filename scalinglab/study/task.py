@@ -8,18 +8,15 @@ from typing import Any
 
 from scalinglab.collect import BenchmarkTask, Task, chat_template, draw_testbed, open_benchmark
 from scalinglab.errors import DataError
+from scalinglab.samples.document import Table
 from scalinglab.study.cast import POLICIES
 from scalinglab.study.plan import located
-from scalinglab.study.settings import Entries, Study
-from scalinglab.tasks import SPLITS, Level
-from scalinglab.tasks.text import USUAL_PLACES
+from scalinglab.study.settings import Study
+from scalinglab.tasks import Level
 from scalinglab.tasks.wording import Wording
 
 _MESSAGE = "{prompt}"
 """What a chat is asked: the server writes all that stands around it."""
-_MOST = 1_000_000
-"""Problems that are drawn, at most."""
-KINDS = ("testbed", "gsm8k", "math", "jsonl")
 
 
 @contextmanager
@@ -32,50 +29,32 @@ def opened_task(
     template would now render. tell: told where it would render another text.
     Raises DataError for a kind or a key that there is not, or a file that cannot be read.
     """
-    table = Entries("task", "task", study.task)
-    if table.choice("kind", KINDS) == "testbed":
-        yield _testbed(table)
+    from scalinglab.study.checked import checked
+    from scalinglab.study.written import TASKS, Testbed
+
+    table = Table("task", study.task, way=("task",))
+    given = checked(TASKS[table.choice("kind", tuple(TASKS))], table)
+    if isinstance(given, Testbed):
+        levels = [Level(*level) for level in given.levels]
+        yield draw_testbed(levels, given.count, split=given.split, seed=given.seed)
         return
-    task = _benchmark(study, table, Wording(**wording) if wording else None, tell)
+    task = _benchmark(study, given.given(), Wording(**wording) if wording else None, tell)
     try:
         yield task
     finally:
         task.close()
 
 
-def _testbed(table: Entries) -> Task:
-    levels = table.take("levels", _levels, "a list of [width, steps], each 1 or more, at most 99")
-    count, seed = table.number("count", most=_MOST), table.number("seed", 0, least=0)
-    split = table.choice("split", tuple(SPLITS), "test")
-    table.close()
-    return draw_testbed([Level(*level) for level in levels], count, split=split, seed=seed)
-
-
 def _benchmark(
-    study: Study, table: Entries, begun: Wording | None, tell: Callable[[str], None] | None
+    study: Study, options: dict[str, Any], begun: Wording | None, tell: Callable[[str], None] | None
 ) -> BenchmarkTask:
     """Options as ``open_benchmark`` has them; ``chat`` may name a model of the study for its own template."""
-    path, kind, chat = table.text("path"), table.text("kind"), table.text("chat", None)
-    options: dict[str, Any] = {
-        "fields": table.table("fields").values if "fields" in table.values else None,
-        "name": table.text("name", None),
-        "count": table.number("count", None),
-        "seed": table.number("seed", 0, least=0),
-        "template": table.text("template", None),
-        "steps": table.text("steps", None),
-        "answers": table.texts("answers", USUAL_PLACES),
-        "grading": table.text("grading", "math"),
-        "ends": table.texts("ends", None),
-        "max_tokens": table.number("max_tokens", 1024),
-        "workers": table.number("workers", 2, most=1024),
-        "limit": table.real("limit", 10.0),
-    }
-    table.close()
+    path, chat = options.pop("path"), options.pop("chat", None)
     if any(one.api == "chat" for name, one in study.models.items() if name in POLICIES):
         chat = _MESSAGE
     elif chat in study.models:
         chat = _template(study, chat) if begun is None else _rendered(study, chat)
-    task = open_benchmark(study.folder / path, kind=kind, chat=chat, **options)
+    task = open_benchmark(study.folder / path, chat=chat, **options)
     if begun is None or begun == task.wording:
         return task
     if tell is not None:
@@ -103,14 +82,3 @@ def _template(study: Study, chosen: str) -> str:
             "collect a study for each, or write chat as text with {prompt} in it",
         )
     return found[chosen]
-
-
-def _levels(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(
-            isinstance(one, list) and len(one) == 2 and all(type(n) is int and 0 < n < 100 for n in one)
-            for one in value
-        )
-    )
