@@ -39,7 +39,7 @@ def collect(
             probe = stop.run(probe_study(read, starting=starting, tell=tell))
             return _print_forecast(probe, convention, as_json)
         folder = out or Path(read.name)
-        _run(read, folder, convention, f"scalinglab collect {study} --out {folder}", stop)
+        collect_into(read, folder, convention, f"scalinglab collect {study} --out {folder}", stop)
         return _print_status(status_of(folder, rule=preset(convention)), as_json)
 
 
@@ -117,7 +117,7 @@ def _demo_run(out: Path) -> tuple[Path, str]:
 
     try:
         with stoppable("nothing was begun") as stop:
-            _run(demo_study(), out / "run", "paper", f"scalinglab demo --out {out}", stop)
+            collect_into(demo_study(), out / "run", "paper", f"scalinglab demo --out {out}", stop)
     except EngineError as error:
         note = f"the run was recorded earlier and not made now: {error}"
         print(f"scalinglab: {note}", file=sys.stderr)
@@ -125,7 +125,8 @@ def _demo_run(out: Path) -> tuple[Path, str]:
     return out / "run", f"The run is in {out / 'run'}: `scalinglab status {out / 'run'}` tells what it took."
 
 
-def _run(study: Study, folder: Path, convention: str, again: str, stop: Stop) -> None:
+def collect_into(study: Study, folder: Path, convention: str, again: str, stop: Stop) -> None:
+    """Run a study, or go on with it; ``again`` is the command that does. FLOPs shown are under ``convention``."""
     from scalinglab.study import run_study
 
     with Bar(folder, convention) as bar:

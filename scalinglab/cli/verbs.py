@@ -33,6 +33,7 @@ from scalinglab.cli import (
     rate,
     regrade,
     sizes,
+    studying,
     testbed,
 )
 from scalinglab.cli.options import Json, comparing
@@ -111,6 +112,9 @@ app.command(epilog=fit.COMPARED)(fit.compare)
 app.command(epilog=sizes.CHEAPEST)(sizes.cheapest)
 app.command(epilog=sizes.ISOFLOP)(sizes.isoflop)
 app.command(epilog=joint.EXAMPLE)(comparing(joint.joint, only=joint.SHARED))
+app.command(epilog=studying.INIT)(studying.init)
+app.command(epilog=studying.SCHEMA)(studying.schema)
+app.command(epilog=studying.RUN)(studying.run)
 app.command(epilog="Example: scalinglab collect tests/data/first-study/study.toml --out run --dry-run")(
     collect.collect
 )

@@ -6,6 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.samples import PLAN, Cell, Plan, read_collected, read_plan
+    from scalinglab.study.beginning import write_study
     from scalinglab.study.demo import RECORDED, demo_report, demo_study
     from scalinglab.study.doctor import Checkup, check_up
     from scalinglab.study.eval_records import export_records
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scalinglab.study.running import probe_study, run_study
     from scalinglab.study.schema import study_schema
     from scalinglab.study.settings import Study, read_study
+    from scalinglab.study.steps import Made, Results, Step
     from scalinglab.study.task import opened_task
 
 __all__ = [
@@ -33,11 +35,14 @@ __all__ = [
     "Cell",
     "Checkup",
     "Forecast",
+    "Made",
     "Plan",
     "Probe",
     "Regraded",
+    "Results",
     "Sent",
     "Status",
+    "Step",
     "Study",
     "check_up",
     "demo_report",
@@ -61,6 +66,7 @@ __all__ = [
     "status_of",
     "study_schema",
     "write_imported",
+    "write_study",
 ]
 
 lazy(__name__)
