@@ -10,11 +10,11 @@ TESTS = Path(__file__).parent
 PLAIN = "from scalinglab.cli import main; main()"
 
 
-def collecting(toml, out, *, code=PLAIN, first=()):
-    """`scalinglab collect` in a process group of its own, with both its outputs in one pipe."""
+def collecting(toml, out, *, verb="collect", code=PLAIN, first=()):
+    """A verb that collects, in a process group of its own, with both its outputs in one pipe."""
     paths = map(str, [*first, TESTS, TESTS.parent])
     return subprocess.Popen(
-        [sys.executable, "-c", code, "collect", str(toml), "--out", str(out)],
+        [sys.executable, "-c", code, verb, str(toml), "--out", str(out)],
         env={**os.environ, "PYTHONPATH": ":".join(paths), "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,

@@ -2,11 +2,16 @@
 
 import json
 import re
+import signal
 import tomllib
 
 import pytest
 from jsonschema import Draft202012Validator
+from processes import collecting
 from scripted import ScriptedEngine, arithmetic
+from serving import serving
+from test_signals import until
+from test_study_served import FRAME, LARGE, SMALL, TASK, placed
 from typer.testing import CliRunner
 
 from scalinglab import study
@@ -179,3 +184,26 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_begun(toml, tm
     (tmp_path / "out/steps.json").write_text('{"steps": 3}')
     assert "steps.json cannot be read" in str(said("run", toml, "--out", tmp_path / "out").exception)
     assert opened == []
+
+
+PAIR = '[[strategies]]\nname = "greedy"\nmodels = ["small", "large"]\n[limits]\nin_flight = 1\n'
+
+
+@pytest.mark.parametrize(
+    ("mode", "moment"), [("slow", "waiting for the first answer"), ("ok", "exchange: S against L")]
+)
+def test_ctrl_c_while_it_collects_or_compares_ends_in_a_line_that_goes_on(mode, moment, tmp_path):
+    with serving(mode) as port:
+        toml, out = placed(TASK + FRAME + SMALL + LARGE + PAIR, tmp_path, port), tmp_path / "out"
+        with collecting(toml, out, verb="run") as process:
+            until(process, moment)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "Traceback" not in said, said
+    assert said.splitlines()[-1].endswith(f"nothing done is lost: `scalinglab run {toml} --out {out}` goes on"), (
+        said
+    )
+    assert study.status_of(out / "run").done > 0
+    assert not (out / "report").exists()
+    assert json.loads((out / "steps.json").read_text())["steps"] == {}

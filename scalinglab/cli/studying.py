@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
-from enum import StrEnum
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +22,7 @@ from scalinglab.cli.progress import tell
 from scalinglab.cli.stopping import stoppable
 from scalinglab.errors import DataError, ScalingLabError
 from scalinglab.files import save
+from scalinglab.study.beginning import Kind
 
 if TYPE_CHECKING:
     from scalinglab.study import Made, Results, Step, Study
@@ -32,29 +32,15 @@ INIT = "Example: scalinglab init --kind chat study.toml"
 SCHEMA = "Example: scalinglab schema > study.schema.json"
 
 
-class Kind(StrEnum):
-    """What a study begins as."""
-
-    TESTBED = "testbed"
-    GSM8K = "gsm8k"
-    MATH_500 = "math-500"
-    CHAT = "chat"
-    THINKING = "thinking"
-
-
 def init(
-    study: Annotated[
-        Path, typer.Argument(metavar="STUDY.toml", help="The file to write; none may be there.")
-    ] = Path("study.toml"),
-    kind: Annotated[Kind, typer.Option(help="The shipped models, a benchmark, servers, or models that think.")] = (
-        Kind.TESTBED
-    ),
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A new file.")] = Path("study.toml"),
+    kind: Annotated[Kind, typer.Option(help="The shipped models, a benchmark, servers, thinking.")] = "testbed",
     as_json: Json = False,
 ) -> None:
     """Write a commented study.toml, to be edited."""
     from scalinglab.study import write_study
 
-    path = write_study(kind.value, study)
+    path = write_study(kind, study)
     if as_json:
         typer.echo(json.dumps({"files": [str(path)]}))
         return
@@ -115,13 +101,13 @@ def run(
 def _steps(study: Study, case: Case, queries: float, target: float | None, results: Results) -> list[Step]:
     from scalinglab.study import Step
 
-    def printed(name: str, verb: Callable[[], None]) -> Callable[[], Sequence[Path]]:
+    def printed(name: str, does: str, verb: Callable[[], None], **load: float | None) -> Step:
         def make() -> Sequence[Path]:
             with redirect_stdout(io.StringIO()) as told:
                 verb()
             return [save(results.folder / f"{name}.txt", told.getvalue())]
 
-        return make
+        return Step(name, does, asked | load, make)
 
     def reported() -> Sequence[Path]:
         with redirect_stdout(io.StringIO()):
@@ -131,13 +117,12 @@ def _steps(study: Study, case: Case, queries: float, target: float | None, resul
     def advised() -> None:
         advise(case, queries, _reached(case) if target is None else target)
 
-    pair = " against ".join(_names(study))
-    asked: Mapping[str, Any] = {key: value for key, value in asdict(case).items() if key != "data"}
-    load = {"queries": queries, "target": target}
+    asked = {key: value for key, value in asdict(case).items() if key != "data"}
+    pair, load = " against ".join(_names(study)), {"queries": queries, "target": target}
     return [
-        Step("exchange", f"{pair} at equal compute", asked, printed("exchange", lambda: exchange(case))),
-        Step("optimal", "the best strategy at each budget", asked, printed("optimal", lambda: optimal(case))),
-        Step("advise", f"what to use for {queries:.3g} queries", {**asked, **load}, printed("advise", advised)),
+        printed("exchange", f"{pair} at equal compute", lambda: exchange(case, whole=True)),
+        printed("optimal", "the best strategy at each budget", lambda: optimal(case, whole=True)),
+        printed("advise", f"what to use for {queries:.3g} queries", advised, **load),
         Step("report", "figures, tables and one page", asked, reported),
     ]
 

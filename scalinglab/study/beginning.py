@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
 from scalinglab.errors import DataError
 from scalinglab.files import SHIPPED
 
-KINDS = ("testbed", "gsm8k", "math-500", "chat", "thinking")
+Kind = Literal["testbed", "gsm8k", "math-500", "chat", "thinking"]
 """What a study can begin as; "chat": models behind servers that are asked for chat."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _DIRECTIVE = "#:schema ./study.schema.json\n"
 """Read by taplo and Even Better TOML."""
 
 
-def write_study(kind: str, path: str | Path) -> Path:
+def write_study(kind: Kind, path: str | Path) -> Path:
     """Write a commented study.toml of a kind, where no file is. Returns its path.
 
     Its first line names study.schema.json beside it (see ``study_schema``), by which editors complete and check.
