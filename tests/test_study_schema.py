@@ -2,16 +2,19 @@
 
 import copy
 import json
+import sys
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 import test_study_mutated as mutated
 from jsonschema import Draft202012Validator
+from test_imports import loaded
 from test_study import TEXT
 
 from scalinglab import study
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, EngineError
 from scalinglab.study.lines import line_of
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +126,16 @@ def test_a_key_stands_on_the_line_of_its_statement(way, line):
         ("[limits]", "[limit]", "study.toml:57: limit is no key; expected one of engine, limits"),
         ('name = "greedy"', 'name = "greedy"\nbudget = 1', r"study.toml:\d\d: strategies\[0\].budget is no key"),
         ("[1, 2, 4]", "[]", r"study.toml:\d\d: strategies\[1\].budgets is \[\]; expected a list of whole numbers"),
+        (
+            "budgets = [2, 4]",
+            "budgets = [6]",
+            r":\d\d: strategies\[2\] is beam_search with budget 6; expected",
+        ),
+        (
+            'name = "greedy"',
+            'name = "no:where"',
+            r":\d\d: strategies\[0\] is strategy 'no:where' cannot be",
+        ),
         ("[limits]", "[engine]\ndtype = 1\n[limits]", "study.toml:58: engine.dtype is 1; expected a text"),
     ],
 )
@@ -131,3 +144,24 @@ def test_what_is_wrong_is_named_with_its_line(old, new, says, tmp_path):
     path.write_text(TEXT.replace(old, new, 1))
     with pytest.raises(DataError, match=says):
         study.read_study(path)
+
+
+def test_the_line_of_a_long_study_is_found_at_once():
+    text = "".join(f"[verifiers.v{i}]\nmodel = 'prm'\n" for i in range(1000))
+    start = time.perf_counter()
+    assert line_of(text, ("verifiers", "v998", "model")) == 1998
+    assert time.perf_counter() - start < 5
+
+
+def test_pydantic_is_loaded_where_a_study_is_read_alone():
+    ran = "from scalinglab.study import Results, export_run, plan_of, regrade_run, run_study, status_of"
+    assert not loaded(ran) & {"pydantic", "pydantic_core"}
+
+
+def test_without_pydantic_a_study_is_refused_in_a_line(tmp_path, monkeypatch):
+    (tmp_path / "study.toml").write_text(TEXT)
+    monkeypatch.delitem(sys.modules, "scalinglab.study.checked", raising=False)
+    monkeypatch.delattr(study, "checked", raising=False)
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(EngineError, match="pydantic is not installed; expected it to read a study"):
+        study.read_study(tmp_path / "study.toml")

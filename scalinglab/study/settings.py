@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scalinglab.collect import JUDGE, MATH_SHEPHERD, RLHFLOW, Template
 from scalinglab.collect.judging import NUMBER, VERDICT
 from scalinglab.collect.strategies import STRATEGIES, Strategy, find
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, EngineError
 from scalinglab.outside import imported
 from scalinglab.samples import AGGREGATES
 from scalinglab.samples.document import Table
@@ -92,7 +93,10 @@ class Study:
 
 
 def read_study(path: str | Path) -> Study:
-    """The study of a file. Raises DataError naming the line and the key that is unknown, missing or wrong."""
+    """The study of a file. Raises DataError naming the line and the key that is unknown, missing or wrong.
+
+    Raises EngineError where pydantic is not installed.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -126,11 +130,14 @@ def read_study(path: str | Path) -> Study:
 
 
 def records() -> tuple[Any, Any]:
-    """What may be written, and what checks it: pydantic is loaded where a study is read, and nowhere else."""
+    """What may be written, and what checks it: pydantic is loaded where a study is read, and nowhere else.
+
+    Raises EngineError where it is not installed, as nothing is that collects.
+    """
     try:
         from scalinglab.study import checked, written
     except ImportError as error:
-        raise DataError(
+        raise EngineError(
             "pydantic is not installed", "it to read a study.toml", "pip install 'scalinglab[collect]'"
         ) from error
     return written, checked.checked
@@ -224,7 +231,8 @@ def _outside(table: Entries, name: str, models: Sequence[str]) -> VerifierSettin
     """A verifier made by a function from outside: (engine, task, **options), which are its other keys."""
     kind, model = table.text("kind"), table.choice("model", models, None)
     options = {key: value for key, value in table.values.items() if key not in ("kind", "model")}
-    make = imported(kind, "verifier")
+    with _placed(table):
+        make = imported(kind, "verifier")
     try:
         inspect.signature(make).bind(None, None, **options)
     except (TypeError, ValueError) as error:
@@ -235,7 +243,8 @@ def _outside(table: Entries, name: str, models: Sequence[str]) -> VerifierSettin
 def _strategy(table: Entries, models: Mapping[str, Any], verifiers: Mapping[str, Any]) -> StrategySettings:
     name = table.values.get("name")
     outside = isinstance(name, str) and ":" in name
-    strategy = find(table.text("name") if outside else table.choice("name", tuple(STRATEGIES)))
+    with _placed(table):
+        strategy = find(table.text("name") if outside else table.choice("name", tuple(STRATEGIES)))
     chosen = tuple(table.each("models", [m for m in models if m in POLICIES], (strategy.model,)))
     parameters: dict[str, Any] = {
         "temperature": table.real("temperature", None) if strategy.sampled else None,
@@ -243,9 +252,24 @@ def _strategy(table: Entries, models: Mapping[str, Any], verifiers: Mapping[str,
         "verifier": _verifier_of(strategy, table, verifiers),
     }
     shared = {key: value for key, value in parameters.items() if value is not None}
-    found = StrategySettings(strategy, chosen, tuple({**own, **shared} for own in strategy.cells(table)))
+    with _placed(table):
+        cells = tuple({**own, **shared} for own in strategy.cells(table))
+        for own in cells:
+            strategy.budget(own)  # which refuses what cannot be
     table.close()
-    return found
+    return StrategySettings(strategy, chosen, cells)
+
+
+@contextmanager
+def _placed(table: Table) -> Iterator[None]:
+    """What is wrong with a table, where what says so does not know the file."""
+    try:
+        yield
+    except DataError as error:
+        given, allowed, do = error.args
+        if given.startswith(table.file):
+            raise
+        raise DataError(f"{table.at()}: {table.path()} is {given}", allowed, do) from error
 
 
 def _verifier_of(strategy: Strategy, table: Entries, verifiers: Mapping[str, Any]) -> str | list[str] | None:
