@@ -75,9 +75,16 @@ def power(
     evidence = _pilot(case, plan) if assume is None else _assumed(case, plan, assume, spread, pairing)
     many, n = problems or plan.problems or 500, samples or plan.samples or 64
     found = forecast(
-        evidence, samples=n, others=advise.samples_around(n), r=case.at(evidence), rules=case.rules(), bins=case.bins,
-        sunk=sunk, assumed=assume is not None, seed=case.seed,
-    )  # fmt: skip
+        evidence,
+        samples=n,
+        others=advise.samples_around(n),
+        r=case.at(evidence),
+        rules=case.rules(),
+        bins=case.bins,
+        sunk=sunk,
+        assumed=assume is not None,
+        seed=case.seed,
+    )
     rule = case.rule()
     if rule.name in found.unpriced:
         why = found.unpriced[rule.name]
