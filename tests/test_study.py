@@ -261,9 +261,9 @@ def test_what_a_study_cannot_say_is_refused_in_one_line_that_names_it(old, new, 
     assert "\n" not in str(refused.value)
 
 
-def test_what_the_readme_says_of_a_study_is_a_study(tmp_path):
-    readme = (TESTS.parent / "README.md").read_text(encoding="utf-8")
-    one = read("".join(re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL)), tmp_path)
+def test_what_the_page_on_collecting_says_of_a_study_is_a_study(tmp_path):
+    page = (TESTS.parent / "docs" / "collecting.md").read_text(encoding="utf-8")
+    one = read("".join(re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)), tmp_path)
     assert one.side_by_side is False
     assert one.task["kind"] == "math"
     assert study.priced(one.models["small"], tmp_path).spec
