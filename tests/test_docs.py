@@ -86,7 +86,7 @@ def test_a_page_keeps_to_its_lines_and_to_the_languages_that_the_index_explains(
     assert long == [], "only a row of a table cannot be broken"
 
 
-@pytest.mark.parametrize(("code", "told"), programs())
+@pytest.mark.parametrize(("code", "told"), [*programs()])
 def test_the_python_of_a_page_runs_and_prints_what_the_page_says(code, told):
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], **CAPTURED)
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,7 @@ def test_the_python_of_a_page_runs_and_prints_what_the_page_says(code, told):
         assert flat(text) in flat(done.stdout), "the page shows another output"
 
 
-@pytest.mark.parametrize(("command", "says"), commands())
+@pytest.mark.parametrize(("command", "says"), [*commands()])
 def test_a_command_of_a_page_runs_as_written(command, says, monkeypatch, tmp_path):
     program, *arguments = shlex.split(command, comments=True)
     assert program == "scalinglab"
