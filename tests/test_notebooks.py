@@ -33,3 +33,10 @@ def test_a_notebook_defines_nothing(path):
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     nodes = [node for source in cells for node in ast.walk(ast.parse(source))]
     assert not [node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_short_and_the_documentation_leads_to_it(path):
+    assert len(nbformat.read(path, as_version=4).cells) < 15
+    pages = (path.parents[1] / "docs").glob("*.md")
+    assert any(f"notebooks/{path.name})" in page.read_text(encoding="utf-8") for page in pages)
