@@ -59,7 +59,7 @@ def flat(text):
 
 
 def programs():
-    """Each page's Python as one program, and what the page says that it prints; strategies.md has a test of its own."""
+    """Each page's Python as one program, and what it prints by the page; strategies.md has a test of its own."""
     for page in PAGES:
         every = blocks(page)
         code = [text for language, text in every if language == "python"]

@@ -11,12 +11,11 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
 def printed(notebook):
+    """What each cell prints, whole: a slow kernel hands it over in several pieces."""
     return [
-        output["text"]
+        "".join(output["text"] for output in cell.outputs if output.output_type == "stream")
         for cell in notebook.cells
         if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "stream"
     ]
 
 
