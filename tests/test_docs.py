@@ -138,6 +138,16 @@ def test_the_index_and_the_readme_lead_to_every_page():
         assert f"(docs/{name})" in PAGES["README.md"]
 
 
+def test_toml_stands_only_on_pages_whose_toml_a_test_reads():
+    pages = {page for page in PAGES if "toml" in dict(blocks(page))}
+    read = {
+        "docs/collecting.md",
+        "docs/servers.md",
+        "docs/strategies.md",
+    }  # in test_study, here, in test_docs_strategies
+    assert pages == read
+
+
 def test_the_keys_of_a_served_model_make_a_study(tmp_path):
     (keys,) = [text for language, text in blocks("docs/servers.md") if language == "toml"]
     study = '[task]\nkind = "gsm8k"\npath = "few.jsonl"\n[[strategies]]\nname = "greedy"\n'
