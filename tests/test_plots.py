@@ -256,8 +256,9 @@ def test_every_chart_is_tested():
 
 def test_the_front_of_an_atlas_is_numbered_and_a_claim_has_the_shape_of_its_sign(charts):
     texts = [text.get_text() for text in charts["gain_by_cost"].texts]
-    assert texts == ["1", "2", "1: a against b\n2: a against c"]
-    assert labels(charts["gain_by_cost"]) == ["small side better (2)", "undecided (1)", "large side better (1)"]
+    assert texts == ["1", "2"]
+    kinds = ["small side better (2)", "undecided (1)", "large side better (1)"]
+    assert labels(charts["gain_by_cost"]) == [*kinds, "1: a against b", "2: a against c"]
     drawn = [line.get_marker() for line in charts["claims"].lines if line.get_marker() in ("o", "s", "^")]
     assert drawn[:3] == ["o", "s", "^"]
 
@@ -563,8 +564,11 @@ def test_the_seven_colours_are_told_apart_by_every_eye(eye):
 
 @pytest.mark.parametrize("name", sorted(set(CHARTS) - {"sensitivity", "gains"}))
 def test_colours_used_together_differ_for_the_colour_blind_and_so_do_the_shapes(charts, name):
-    pairs = looks(charts[name])
-    assert len(pairs) == len(labels(charts[name])) - (name == "optimal_by_bin")
+    pairs = [(colour, shape) for colour, shape in looks(charts[name]) if shape.strip()]
+    told = [label for label in labels(charts[name]) if label[:2] not in ("1:", "2:")]  # what a number is
+    if name == "gain_by_cost":
+        pairs = pairs[: len(told)]
+    assert len(pairs) == len(told) - (name == "optimal_by_bin")
     for (one, _), (other, _) in combinations(pairs, 2):
         assert np.linalg.norm(seen(one, DEUTERANOPIA) - seen(other, DEUTERANOPIA)) > APART
     shapes = [shape for _, shape in pairs]

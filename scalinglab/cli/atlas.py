@@ -9,14 +9,18 @@ import typer
 
 from scalinglab.cli.options import (
     Case,
+    Formats,
     Generate,
     Json,
+    Latex,
     Prompt,
     Rs,
     Rule,
     Seed,
     Specs,
+    Width,
     With,
+    read_figures,
     read_numbers,
     read_specs,
 )
@@ -66,6 +70,9 @@ def atlas(
     generate: Generate = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="The folder to write: figures, tables, a page.")] = None,
+    formats: Formats = "png",
+    width: Width = None,
+    latex: Latex = False,
     whole: Annotated[
         bool, typer.Option("--all", help="Every pair, R and number of queries, and all notes.")
     ] = False,
@@ -76,8 +83,9 @@ def atlas(
     from scalinglab.report import atlas_report, write_real
 
     writable(out)
+    output = read_figures(formats, width, latex)
     if shipped and not sources and out is not None:
-        return print_files(write_real(out, command=command(), seed=seed), as_json)
+        return print_files(write_real(out, command=command(), seed=seed, output=output), as_json)
     if not sources and not shipped:
         raise DataError("no evidence", "runs, tables, folders of them, or --shipped", "name some")
     paths = [*(sources or []), *([REAL_MODELS] if shipped else [])]
@@ -86,7 +94,8 @@ def atlas(
     found = _atlases(bodies, _charges(case, queries, posttraining, bodies, sunk), seed)
     told = _forecast(found, seed) if forecast else None
     if out is not None:
-        return print_files(atlas_report(found, told).write(out, command=command(), seed=seed), as_json)
+        made = atlas_report(found, told)
+        return print_files(made.write(out, command=command(), seed=seed, output=output), as_json)
     return _print(found, told, whole, as_json)
 
 

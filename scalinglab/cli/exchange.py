@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.options import Case, Json, read_numbers
+from scalinglab.cli.options import Case, Formats, Json, Latex, Width, read_figures, read_numbers
 from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table, writable
 from scalinglab.errors import DataError
 
@@ -218,6 +218,9 @@ def report(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     sunk: Sunk = False,
     thinking: Thinking = False,
+    formats: Formats = "png",
+    width: Width = None,
+    latex: Latex = False,
     as_json: Json = False,
 ) -> None:
     """Write the comparison as figures, tables, one HTML page and a manifest."""
@@ -225,6 +228,7 @@ def report(
     from scalinglab.report import comparison_report
 
     writable(out)
+    output = read_figures(formats, width, latex)
     evidence = case.evidence()
     found = compared(case, evidence, sunk=sunk, thinking=thinking)
     name = shown_rule(found, case.rule().name)
@@ -234,9 +238,8 @@ def report(
     )
     asked = replace(asked, counted=case.ratio is None)
     made = comparison_report(found, name, optimal=optimal, evidence=evidence, asked=asked)
-    print_files(
-        made.write(out, command=command(), seed=case.seed, **_collected(case.data)), as_json, said=made.said
-    )
+    told = {"output": output, **_collected(case.data)}
+    print_files(made.write(out, command=command(), seed=case.seed, **told), as_json, said=made.said)
 
 
 def _collected(sources: Sequence[Path]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from scalinglab.evidence import Evidence
     from scalinglab.flops import Convention
+    from scalinglab.plots import Output
     from scalinglab.specs import ModelSpec
 
 Number = TypeVar("Number", int, float)
@@ -66,6 +67,13 @@ Prompt = Annotated[int | None, typer.Option(help="Prompt tokens of a sample, whe
 Generate = Annotated[int | None, typer.Option(help="Generated tokens of a sample, where none are recorded.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse data in which a problem is missing on one side.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits, the votes and the bootstrap.")]
+Formats = Annotated[
+    str, typer.Option("--format", help="Of figures, by commas: png, svg, pdf; tex for tables as LaTeX (booktabs).")
+]
+Width = Annotated[
+    str | None, typer.Option(help="Of figures, as a column: 3.3in, 84mm, 8.4cm, 240pt; letters of 7 to 9 pt.")
+]
+Latex = Annotated[bool, typer.Option("--latex", help="Tables as LaTeX too, as --format tex.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
@@ -237,6 +245,13 @@ def _read_in(source: Path) -> Path | pd.DataFrame:
     from scalinglab.samples import read_stream
 
     return read_stream(sys.stdin.buffer.read())
+
+
+def read_figures(formats: str, width: str | None, latex: bool) -> Output:
+    """How figures and tables are written. Raises DataError for an unknown format or width."""
+    from scalinglab.plots import read_output
+
+    return read_output(f"{formats},tex" if latex else formats, width)
 
 
 def read_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:

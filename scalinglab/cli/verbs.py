@@ -36,7 +36,7 @@ from scalinglab.cli import (
     studying,
     testbed,
 )
-from scalinglab.cli.options import Json, comparing
+from scalinglab.cli.options import Formats, Json, Latex, Width, comparing, read_figures
 from scalinglab.cli.render import command, print_files, writable
 from scalinglab.cli.terminal import one_line, plain, stopped
 
@@ -137,14 +137,18 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command(epilog="Example: scalinglab paper --out results/paper")
 def paper(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("results/paper"),
+    formats: Formats = "png",
+    width: Width = None,
+    latex: Latex = False,
     as_json: Json = False,
 ) -> None:
     """Re-derive the paper's central result from its published figures, under several accounting rules."""
     from scalinglab.report import paper_report
 
     writable(out)
+    output = read_figures(formats, width, latex)
     made = paper_report()
-    written = made.write(out, command=command())
+    written = made.write(out, command=command(), output=output)
     if not as_json:
         typer.echo(made.text() + "\n")
     print_files(written, as_json)

@@ -7,6 +7,7 @@ from scalinglab.lazy import lazy
 if TYPE_CHECKING:
     from scalinglab.plots.advice import advice
     from scalinglab.plots.atlas import claims, gain_by_cost
+    from scalinglab.plots.comparisons import break_evens, by_bin, exchange, lines, pair_title, rules
     from scalinglab.plots.drawing import (
         COLOURS,
         HATCHES,
@@ -26,33 +27,47 @@ if TYPE_CHECKING:
         sensitivity,
         svg,
     )
+    from scalinglab.plots.fitting import fitted, settled
+    from scalinglab.plots.formats import FORMATS, Output, pdf, read_output
     from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
 
 __all__ = [
     "COLOURS",
+    "FORMATS",
     "HATCHES",
     "MARKERS",
     "Drawn",
+    "Output",
     "advice",
     "bin_label",
     "break_even",
+    "break_evens",
     "breakdown",
+    "by_bin",
     "claims",
     "cost_ratio",
+    "exchange",
     "figure",
+    "fitted",
     "frontier",
     "gain_by_cost",
     "gains",
     "grouped_bars",
+    "lines",
     "lines_by",
     "matched_budgets",
     "optimal_by_bin",
     "optimal_curves",
+    "pair_title",
+    "pdf",
     "png",
     "published_lines",
+    "read_output",
     "relative_frame",
     "rule_effect",
+    "rules",
     "sensitivity",
+    "settled",
     "svg",
 ]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from scalinglab.plots.drawing import COLOURS
+from scalinglab.plots.drawing import BESIDE, COLOURS, NUMBER
 
 _LOOKS: dict[str, dict[str, Any]] = {
     "small side better": {"color": COLOURS[0], "marker": "o"},
-    "undecided": {"color": "#8A8A8A", "marker": "^"},
-    "large side better": {"color": COLOURS[4], "marker": "s"},
+    "undecided": {"color": "#767676", "marker": "^"},
+    "large side better": {"color": "#D55E00", "marker": "s"},
 }
 """Each with a shape of its own, for eyes and printers that do not tell colours apart."""
 _MOST_NAMED = 9
@@ -31,22 +31,25 @@ def gain_by_cost(ax: Axes, pairs: pd.DataFrame) -> None:
     shown = pairs if shown.empty else shown
     x, y, low, high = (shown[name].to_numpy(dtype=float) for name in ("flops_ratio", "gain", "low", "high"))
     kind = np.where(low > 0, 0, np.where(high < 0, 2, 1))
-    faint = 0.9 if len(shown) < 60 else 0.35
+    many = len(shown) >= 60
     for i, (name, look) in enumerate(_LOOKS.items()):
         at = kind == i
         reach = 100 * np.nan_to_num(np.stack([(y - low)[at], (high - y)[at]]))
-        look = look | {"markeredgecolor": "black", "markeredgewidth": 0.4, "markersize": 5, "linestyle": ""}
-        ax.errorbar(x[at], 100 * y[at], reach, elinewidth=0.7, alpha=faint, **look)
+        look = look | {
+            "markeredgecolor": "black",
+            "markeredgewidth": 0.4,
+            "markersize": 3 if many else 5,
+            "linestyle": "",
+        }
+        ax.errorbar(x[at], 100 * y[at], reach, elinewidth=0.3 if many else 0.7, **look)
         ax.plot([], [], label=f"{name} ({at.sum()})", **look)
-    told = []
     for number, at in enumerate(_front(x, y, kind), start=1):
         ax.plot(
             x[at], 100 * y[at], markersize=7, markeredgecolor="black", linestyle="", **_LOOKS["small side better"]
         )
         ax.annotate(str(number), (x[at], 100 * y[at]), xytext=(6, 4), textcoords="offset points", fontsize=9,
-                    fontweight="bold")  # fmt: skip
-        told.append(f"{number}: {_named(shown.iloc[at])}")
-    ax.annotate("\n".join(told), (1.02, 0.02), xycoords="axes fraction", fontsize=8, annotation_clip=False)
+                    fontweight="bold", gid=NUMBER)  # fmt: skip
+        ax.plot([], [], " ", label=f"{number}: {_named(shown.iloc[at])}")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set_xscale("log")
@@ -65,7 +68,7 @@ def claims(ax: Axes, labels: Sequence[str], rows: pd.DataFrame) -> None:
         ax.errorbar(value, at, xerr=[[value - low], [high - value]], capsize=3, markersize=7,
                     markeredgecolor="black", **look)  # fmt: skip
         ax.annotate(str(remark), (1.02, at), xycoords=("axes fraction", "data"), fontsize=8, va="center",
-                    annotation_clip=False)  # fmt: skip
+                    annotation_clip=False, gid=BESIDE)  # fmt: skip
     for name, look in _LOOKS.items():
         ax.plot([], [], linestyle="", markersize=7, markeredgecolor="black", label=name, **look)
     ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(_LOOKS))

@@ -16,7 +16,8 @@ from scalinglab.optimal import REACHED
 from scalinglab.plots.drawing import COLOURS, MARKERS, above, bin_label, shape
 
 _OUTSIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-_LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-.", "coverage": (0, (1, 3))}
+_LINES = {"majority": ":", "weighted": "-", "best-of-n": "--", "hierarchical": "-.", "coverage": (0, (1, 1.5))}
+_POINTS = ("o", "s", "D", "P", "X", "h", "*")  # a triangle says that R* lies beyond
 _LEAST = 2.0**-30  # stands for no bound
 _STAR: dict[str, Any] = {"marker": "*", "linestyle": "", "markersize": 13, "markeredgecolor": "black"}
 
@@ -38,7 +39,7 @@ def frontier(axes: Sequence[Axes], curves: pd.DataFrame, verdicts: pd.DataFrame,
                 "marker": shape(MARKERS, i),
                 "linestyle": _LINES.get(selector, "-"),
             }
-            ax.plot(line["flops"], 100 * line["accuracy"], alpha=0.75, markersize=3, linewidth=1, **style)
+            ax.plot(line["flops"], 100 * line["accuracy"], markersize=3, linewidth=1, **style)
         _banded(ax, rows[rows["kind"] == OPTIMAL], "flops", "black", {"linewidth": 2})
         _stars(ax, stars, "#E8E8E8")
         for r, flops in zip(stars["R"], stars["flops"], strict=True):
@@ -154,29 +155,33 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     least, most = float(known.min()) / 2, float(known.max()) * 4
     step = 0.8 / len(names)
     columns = ["measured_from", "measured_to", "low", "high", "R"]
-    drawn = table[table["measured_from"].notna()]
-    numbers = drawn[columns].to_numpy(dtype=float).tolist()
-    named = drawn[["strategy", "bin", "status"]].astype(str).to_numpy().tolist()
+    numbers = table[columns].to_numpy(dtype=float).tolist()
+    named = table[["strategy", "bin", "status"]].astype(str).to_numpy().tolist()
     for (strategy, where, status), (start, end, low, high, r) in zip(named, numbers, strict=True):
         i = names.index(strategy)
         y = bins.index(where) + (i - (len(names) - 1) / 2) * step
+        if np.isnan(start):
+            ax.text(least * 1.1, y, "not measured", fontsize=7, va="center")
+            continue
         stop = most if np.isnan(end) else end
-        ax.plot([start, stop], [y, y], color="#BBBBBB", linewidth=1, zorder=1)
+        ax.plot([start, stop], [y, y], color="#8A8A8A", linewidth=1, zorder=1)
         if not np.isnan(low):
             ax.plot([low, most if np.isnan(high) else high], [y, y], color=COLOURS[i % 7], linewidth=4,
-                    alpha=0.5, solid_capstyle="butt", zorder=2)  # fmt: skip
-        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (r, MARKERS[i % 7])}[SIDES.get(status, 0)]
+                    solid_capstyle="butt", zorder=2)  # fmt: skip
+        place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (r, shape(_POINTS, i))}[SIDES.get(status, 0)]
         ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3,
                 clip_on=False)  # fmt: skip
     for i, name in enumerate(names):
-        ax.plot([], [], MARKERS[i % 7], color=COLOURS[i % 7], label=name)
+        ax.plot([], [], shape(_POINTS, i), color=COLOURS[i % 7], label=name)
     ax.set_title(
-        "Small wins left of its break-even\n(thick: 95 %; triangle: R* beyond the measured R, thin)", fontsize=10
+        "Small wins left of its break-even\n(thick: 95 %; triangle: R* beyond the measured R;\n"
+        "thin alone: undecided)",
+        fontsize=10,
     )
     ax.set_xscale("log")
     ax.set_xlim(least, most)
     ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
-    ax.invert_yaxis()
+    ax.set_ylim(len(bins) - 0.45, -0.55)
     ax.set_xlabel("break-even R = D_inference / D_pretrain")
     ax.legend(**_OUTSIDE)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scalinglab.report.cells import cell_text, table_of
     from scalinglab.report.claims import Claim, shipped_evidence
     from scalinglab.report.compared import comparison_report
+    from scalinglab.report.latex import latex
     from scalinglab.report.page import Report, Section, manifest, rows, text
     from scalinglab.report.paper import paper_report
     from scalinglab.report.real import first_sentence, readme, real_forecast, write_real
@@ -28,6 +29,7 @@ __all__ = [
     "cost_table",
     "first_sentence",
     "forecast_sections",
+    "latex",
     "manifest",
     "paper_report",
     "readme",

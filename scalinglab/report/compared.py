@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from textwrap import fill as wrapped
 from typing import Any
 
 import pandas as pd
@@ -29,11 +28,9 @@ from scalinglab.exchange import (
 from scalinglab.ledger import left_out, summary
 from scalinglab.optimal import REACHED
 from scalinglab.report.caveats import departures, grade_table, looks
-from scalinglab.report.page import Report, Section, draw, draw_sensitivity
+from scalinglab.report.page import Report, Section
 from scalinglab.report.what_if import NOTES, middle, widget
 
-_WIDE = 68
-"""Letters of a title over one chart."""
 _UNMEASURED = (
     "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large "
     "model's lifetime (counted as pretraining); outside: no measured budget stands for this R, and no cheaper one "
@@ -64,7 +61,7 @@ def comparison_report(
     small, large = found.called(found.small), found.called(found.large)
     pair = f"{small} with test-time compute against {large}"
     sections = [
-        _verdicts(found, verdicts, pair, view),
+        _verdicts(found, verdicts, view),
         *([] if asked is None else [_what_if(replace(asked, small=small, large=large), verdicts, view)]),
         *_strategies(found, verdicts, view, optimal),
         *_costs(verdicts, view, evidence),
@@ -74,11 +71,11 @@ def comparison_report(
     return Report(pair, sections, sentences(found, convention), {} if evidence is None else _origin(evidence))
 
 
-def _verdicts(found: Comparison, verdicts: pd.DataFrame, pair: str, view: View) -> Section:
+def _verdicts(found: Comparison, verdicts: pd.DataFrame, view: View) -> Section:
     head = verdicts[verdicts["strategy"] == OPTIMAL]
     return Section(
         "verdicts", "Verdict", [f"convention: {view.convention}", *found.notes], verdicts,
-        partial(_draw_bars, head, pair, view.arms.convention), short=_headline(head),
+        partial(_draw, plots.exchange, found, view.arms.convention), short=_headline(head),
     )  # fmt: skip
 
 
@@ -118,21 +115,23 @@ def _strategies(
     found: Comparison, verdicts: pd.DataFrame, view: View, optimal: Chosen | None
 ) -> Iterator[Section]:
     rule, curves = f"convention: {view.arms.convention}", line_table([view])
-    best, head = curves[curves["strategy"] == OPTIMAL], verdicts[verdicts["strategy"] == OPTIMAL]
-    even = found.breakeven[found.breakeven["convention"] == view.arms.convention]
-    yield _optimal_section(optimal, verdicts, curves, rule)
+    best, name = curves[curves["strategy"] == OPTIMAL], view.arms.convention
+    even = found.breakeven[found.breakeven["convention"] == name]
+    yield _optimal_section(plots.pair_title(found), optimal, verdicts, curves, rule)
     yield Section("frontier", "Every strategy: accuracy against FLOPs a query", [rule], curves,
-                  partial(_draw_frontier, curves, head, found.large),
+                  partial(_draw_frontier, found, name),
                   short=_best(curves[curves["bin"] == ALL]))  # fmt: skip
     yield Section("by_bin", "By difficulty, and the large model at each R", [rule], best,
-                  partial(draw, plots.optimal_by_bin, best, head, found.large), short=_best(best))  # fmt: skip
+                  partial(_draw, plots.by_bin, found, name), short=_best(best))  # fmt: skip
     drawn = "drawn: of each kind the strategy most accurate at its most"
     yield Section("breakeven", "Break-even R", [rule, drawn], even,
-                  partial(_draw_even, even[even["strategy"].isin(_foremost(curves))]),
+                  partial(_draw, plots.break_evens, found, name, width=9, height=4.8),
                   short=_even(even))  # fmt: skip
 
 
-def _optimal_section(optimal: Chosen | None, verdicts: pd.DataFrame, curves: pd.DataFrame, rule: str) -> Section:
+def _optimal_section(
+    pair: str, optimal: Chosen | None, verdicts: pd.DataFrame, curves: pd.DataFrame, rule: str
+) -> Section:
     sides = verdicts[verdicts["strategy"].isin([OPTIMAL, FIXED])]
     cells = sides.assign(cell=[f"{row['verdict']} {_gain(row)}" for row in sides.to_dict("records")])
     keys = ["bin", "R", *(["against"] if len(cells["against"].unique()) > 1 else [])]
@@ -144,7 +143,7 @@ def _optimal_section(optimal: Chosen | None, verdicts: pd.DataFrame, curves: pd.
     if optimal is None:
         return Section("optimal", heading, notes, sides, short=short)
     return Section("optimal", heading, [*notes, *optimal.notes], optimal.table(),
-                   partial(_draw_optimal, optimal, base), short=short)  # fmt: skip
+                   partial(_draw_optimal, pair, optimal, base), short=short)  # fmt: skip
 
 
 def _costs(verdicts: pd.DataFrame, view: View, evidence: Evidence | None) -> Iterator[Section]:
@@ -181,7 +180,7 @@ def _rules(found: Comparison) -> Section:
     count = int(head["flips"].sum())
     said = f"{count} of {len(head)} verdicts on the compute-optimal strategy flip between rules."
     return Section("sensitivity", "Does the accounting rule decide?", [_UNMEASURED, *left], flips,
-                   partial(draw_sensitivity, head), said=[said],
+                   partial(_draw, plots.rules, found, width=7.5, height=1.7 + 0.33 * len(head)), said=[said],
                    short=head[head["flips"]].drop(columns=["strategy", "flips"]))  # fmt: skip
 
 
@@ -218,43 +217,30 @@ def _even(even: pd.DataFrame) -> pd.DataFrame:
     return rows[["strategy", "status", "R", "low", "high", "queries"]]
 
 
-def _draw_optimal(optimal: Chosen, base: pd.DataFrame) -> plots.Drawn:
+def _draw(plot: Callable[..., None], *objects: Any, **size: Any) -> plots.Drawn:
+    drawn, (ax,) = plots.figure(**size)
+    plot(*objects, ax=ax)
+    return drawn
+
+
+def _draw_optimal(pair: str, optimal: Chosen, base: pd.DataFrame) -> plots.Drawn:
     gain = optimal.gain()
     reached = bool(len(gain) and (gain["verdict"] == REACHED).any())
     drawn, axes = plots.figure(rows=1 + reached, width=7.6, height=4.0)
     plots.optimal_curves(axes[0], optimal.table(), base)
     if reached:
         plots.gains(axes[1], gain)
+    drawn.suptitle(pair, fontsize=10)
     return drawn
 
 
-def _draw_bars(head: pd.DataFrame, pair: str, convention: str) -> plots.Drawn:
-    drawn = draw(plots.grouped_bars, plots.relative_frame(head))
-    title = wrapped(f"Compute-optimal strategy of {pair}", _WIDE)
-    title += f"\n({convention}; bars: 95 %; cross: nothing measured or cannot pay)"
-    drawn.axes[0].set_title(title, fontsize=10)
-    return drawn
-
-
-def _draw_even(table: pd.DataFrame) -> plots.Drawn:
-    drawn, axes = plots.figure(width=9, height=4.8)
-    plots.break_even(axes[0], table)
-    return drawn
-
-
-def _draw_frontier(curves: pd.DataFrame, head: pd.DataFrame, large: str) -> plots.Drawn:
-    groups = len(head["bin"].unique())
+def _draw_frontier(found: Comparison, convention: str) -> plots.Drawn:
+    groups = len(found.view(convention).groups)
     drawn, axes = plots.figure(min(2, groups), rows=-(-groups // 2), width=3.9, height=3.2)
-    plots.frontier(axes[:groups], curves, head, large)
+    plots.lines(found, convention, axes=axes[:groups])
     for ax in axes[groups:]:
         ax.remove()
+    drawn.suptitle(plots.pair_title(found), fontsize=10)
     drawn.supxlabel("FLOPs a query", fontsize=10)
     drawn.supylabel("accuracy (%)", fontsize=10)
     return drawn
-
-
-def _foremost(curves: pd.DataFrame) -> list[str]:
-    """Of each kind of strategy the one most accurate at its largest budget over all problems."""
-    last = curves[(curves["bin"] == "all") & (curves["strategy"] != FIXED)]
-    best = last.groupby(["kind", "strategy"], sort=False)["accuracy"].last()
-    return [str(strategy) for _, strategy in best.groupby(level="kind", sort=False).idxmax()]

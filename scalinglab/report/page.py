@@ -20,9 +20,14 @@ from scalinglab import __version__, plots
 from scalinglab.files import MANIFEST, save_all
 from scalinglab.report.cells import csv, table
 from scalinglab.report.html import Shown, Widget, page
+from scalinglab.report.latex import latex
 
 _HEAVY = 400_000
 """Bytes of a drawing of very many points, beyond which the page shows its pixels."""
+
+_PNG = plots.Output()
+_PAGE = 40
+"""Rows of a table that fits on a page of a paper."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,13 @@ class Section:
         said = "".join(f"{sentence}\n\n" for sentence in self.said)
         notes = "".join(f"\n  - {note}" for note in self.notes)
         return f"{self.heading}\n\n{said}{text(self.table if self.short is None else self.short)}{notes}"
+
+    def latex(self) -> dict[str, bytes]:
+        """What people read of its table as a file of LaTeX; none where it is too long for a page, or empty."""
+        told = self.table if self.short is None else self.short
+        if not 0 < len(told) <= _PAGE:
+            return {}
+        return {f"{self.name}.tex": latex(told, caption=self.heading, label=self.name).encode()}
 
     def shown(self, picture: str | None) -> Shown:
         """As the page shows it. picture: the address of its figure."""
@@ -89,19 +101,25 @@ class Report:
         seed: int | None = None,
         files: Mapping[str, bytes] | None = None,
         beside: Collection[str] = (),
+        output: plots.Output = _PNG,
         **more: Any,
     ) -> list[Path]:
-        """Write a CSV and a PNG per section, report.html and manifest.json, with ``more``; return their paths.
+        """Write a CSV and a figure per section, report.html and manifest.json, with ``more``; return their paths.
 
-        files: others to be written with them. beside: other names that the folder may hold. All appear together
-        or none does. Raises DataError where the folder cannot be written, or is somebody's (``save_all``).
+        files: others to be written with them. beside: other names that the folder may hold. output: formats and
+        width of the figures, and whether tables are LaTeX too. All appear together or none does. Raises DataError
+        where the folder cannot be written, or is somebody's (``save_all``).
         """
         written = dict(files or {})
         written |= {f"{one.name}.csv": csv(one.table) for one in self.sections}
-        drawn = {one.name: one.draw() for one in self.sections if one.draw is not None}
-        pictures = {name: plots.png(figure) for name, figure in drawn.items()}
-        addresses = {name: _address(plots.svg(figure), pictures[name]) for name, figure in drawn.items()}
-        written |= {f"{name}.png": picture for name, picture in pictures.items()}
+        addresses = {}
+        for one in self.sections:
+            if one.draw is not None:
+                drawn = plots.settled(one.draw())
+                addresses[one.name] = _address(drawn)
+                written |= output.files(one.name, drawn if output.width is None else one.draw())
+            if "tex" in output.formats:
+                written |= one.latex()
         made = manifest(command, sorted([*written, "report.html"]), seed) | more
         told = {name: value for name, value in made.items() if name != "files" and value is not None}
         shown = [one.shown(addresses.get(one.name)) for one in self.sections]
@@ -150,16 +168,10 @@ def draw(plot: Callable[..., None], *objects: Any) -> plots.Drawn:
     return drawn
 
 
-def draw_sensitivity(table: pd.DataFrame) -> plots.Drawn:
-    """Verdicts by convention, on a figure as high as its rows."""
-    drawn = draw(plots.sensitivity, table)
-    drawn.set_size_inches(7.5, 1.5 + 0.33 * len(table))
-    return drawn
-
-
-def _address(drawing: bytes, pixels: bytes) -> str:
+def _address(drawn: plots.Drawn) -> str:
     """A figure as a data address: what a page shows without asking for a file."""
-    kind, content = ("svg+xml", drawing) if len(drawing) < _HEAVY else ("png", pixels)
+    drawing = plots.svg(drawn)
+    kind, content = ("svg+xml", drawing) if len(drawing) < _HEAVY else ("png", plots.png(drawn))
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -15,6 +15,7 @@ from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
 from scalinglab.report.page import Report, Section
 from scalinglab.report.paper import paper_report
 
+_PNG = plots.Output()
 _TITLE = "Real models: test-time compute of a small one against a larger one"
 _HOW = (
     f"gain: of the small side, in accuracy points, with a 95 % paired bootstrap over problems ({DRAWS:,} "
@@ -42,12 +43,14 @@ def real_report(found: Sequence[Evidence], told: Forecast) -> Report:
     return Report(_TITLE, [_claims(found), *sections, *forecast_sections(told), paper_report().sections[0]])
 
 
-def write_real(folder: str | Path, *, command: Sequence[str], seed: int = 0) -> list[Path]:
+def write_real(
+    folder: str | Path, *, command: Sequence[str], seed: int = 0, output: plots.Output = _PNG
+) -> list[Path]:
     """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
     found = shipped_evidence(seed=seed)
     told = real_forecast(found, seed=seed)
     words = {"README.md": readme(found, told).encode()}
-    return real_report(found, told).write(folder, command=command, seed=seed, files=words)
+    return real_report(found, told).write(folder, command=command, seed=seed, files=words, output=output)
 
 
 def real_forecast(found: Sequence[Evidence], *, seed: int = 0) -> Forecast:
