@@ -249,7 +249,7 @@ def test_every_chart_is_tested():
     drawing = {
         name
         for name, function in inspect.getmembers(plots, inspect.isfunction)
-        if not name.startswith("_") and "ax" in inspect.signature(function).parameters
+        if not name.startswith("_") and next(iter(inspect.signature(function).parameters)) == "ax"
     }
     assert drawing == set(CHARTS)
 
@@ -564,7 +564,7 @@ def test_the_seven_colours_are_told_apart_by_every_eye(eye):
 
 @pytest.mark.parametrize("name", sorted(set(CHARTS) - {"sensitivity", "gains"}))
 def test_colours_used_together_differ_for_the_colour_blind_and_so_do_the_shapes(charts, name):
-    pairs = [(colour, shape) for colour, shape in looks(charts[name]) if shape.strip()]
+    pairs = looks(charts[name])
     told = [label for label in labels(charts[name]) if label[:2] not in ("1:", "2:")]  # what a number is
     if name == "gain_by_cost":
         pairs = pairs[: len(told)]

@@ -119,7 +119,7 @@ def relative_frame(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
-    """Bars of columns group, bar, value (%), and low and high where there are intervals.
+    """Bars of columns group, bar, value (%), and low and high where there are intervals (an infinity sign: no upper bound).
 
     Where a value is NaN nothing is drawn, and its column why is said, or "not measured".
     """
@@ -140,7 +140,7 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
             ax.errorbar(x, value, np.nan_to_num(reach), fmt="none", ecolor="black", capsize=2, linewidth=1)
             unbounded = np.isnan(reach[1]) & ~np.isnan(value)
             for at, top in zip(x[unbounded], value[unbounded], strict=True):
-                _upright(ax, at, top, "no upper bound")
+                ax.annotate("\N{INFINITY}", (at, top), ha="center", va="bottom", fontsize=9)
     if not frame["value"].notna().any():
         ax.set_ylim(-10, 100)
     if len(frame) and frame["value"].abs().max() > 300:
