@@ -251,7 +251,7 @@ def test_every_chart_is_tested():
         for name, function in inspect.getmembers(plots, inspect.isfunction)
         if not name.startswith("_") and next(iter(inspect.signature(function).parameters)) == "ax"
     }
-    assert drawing == set(CHARTS)
+    assert drawing - {"advice"} == set(CHARTS)  # advice is drawn in test_advise_bought
 
 
 def test_the_front_of_an_atlas_is_numbered_and_a_claim_has_the_shape_of_its_sign(charts):

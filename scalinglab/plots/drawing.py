@@ -119,7 +119,7 @@ def relative_frame(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
-    """Bars of columns group, bar, value (%), and low and high where there are intervals (an infinity sign: no upper bound).
+    """Bars of columns group, bar, value (%), and low and high where there are intervals (∞: no bound).
 
     Where a value is NaN nothing is drawn, and its column why is said, or "not measured".
     """

@@ -52,8 +52,9 @@ def fitted(drawn: Figure, inches: float) -> Figure:
     columns = max(ax.get_subplotspec().get_geometry()[1] for ax in drawn.axes)  # type: ignore[union-attr]
     height = sum(_height(ax, inches) for ax in drawn.axes) / columns**1.5
     drawn.set_size_inches(inches, height + (0.5 if drawn.get_suptitle() else 0.0))
-    drawn.draw_without_rendering()
-    _wrap_all(drawn)  # a legend stands under the lines of a label
+    for _ in range(2):  # a legend stands under the lines of a label
+        drawn.draw_without_rendering()
+        _wrap_all(drawn)
     moved = [_beneath(legend, inches) for legend in [*legends, *drawn.legends]]
     drawn.set_size_inches(inches, drawn.get_size_inches()[1] + sum(moved))
     return settled(drawn)

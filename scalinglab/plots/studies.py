@@ -156,12 +156,13 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     step = 0.8 / len(names)
     columns = ["measured_from", "measured_to", "low", "high", "R"]
     numbers = table[columns].to_numpy(dtype=float).tolist()
+    missing: dict[str, list[float]] = {}
     named = table[["strategy", "bin", "status"]].astype(str).to_numpy().tolist()
     for (strategy, where, status), (start, end, low, high, r) in zip(named, numbers, strict=True):
         i = names.index(strategy)
         y = bins.index(where) + (i - (len(names) - 1) / 2) * step
         if np.isnan(start):
-            ax.text(least * 1.1, y, "not measured", fontsize=7, va="center")
+            missing.setdefault(where, []).append(y)
             continue
         stop = most if np.isnan(end) else end
         ax.plot([start, stop], [y, y], color="#8A8A8A", linewidth=1, zorder=1)
@@ -171,6 +172,8 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
         place, marker = {1: (stop, ">"), -1: (start, "<"), 0: (r, shape(_POINTS, i))}[SIDES.get(status, 0)]
         ax.plot(place, y, marker, color=COLOURS[i % 7], markersize=6, markeredgecolor="black", zorder=3,
                 clip_on=False)  # fmt: skip
+    for places in missing.values():  # once a bin
+        ax.text(least * 1.1, float(np.mean(places)), "not measured", fontsize=7, va="center")
     for i, name in enumerate(names):
         ax.plot([], [], shape(_POINTS, i), color=COLOURS[i % 7], label=name)
     ax.set_title(
