@@ -99,7 +99,7 @@ def test_a_page_asks_for_nothing_but_itself_and_logs_nothing(study):
     requested, logged, goal = in_browser(look)
     assert logged == []
     assert {address for address in requested if not address.startswith("data:")} == {study[0].as_uri()}
-    assert goal.startswith("For 3.0 %: small reaches it for")
+    assert goal.startswith("For 3.0 %: testbed/base/small reaches it for")
 
 
 def test_names_that_are_markup_are_text(nasty):

@@ -53,7 +53,7 @@ def gain_by_cost(ax: Axes, pairs: pd.DataFrame) -> None:
     ax.axhline(0, color="black", linewidth=0.8)
     ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set_xscale("log")
-    ax.set(xlabel="inference FLOPs a query, small over large (dotted: equal)",
+    ax.set(xlabel="FLOPs a query, small over large (dotted: equal)",
            ylabel="gain of the small side (accuracy points, 95 %)")  # fmt: skip
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
