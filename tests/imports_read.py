@@ -24,7 +24,8 @@ def imported(scalinglab, tmp_path):
     def run(kind, path, options=""):
         done = scalinglab(f"import {kind} LOG --out OUT {options}", LOG=path, OUT=tmp_path / "out")
         assert (done.code, done.err) == (0, "")
-        return read_run(tmp_path / "out"), [line for line in done.out.splitlines() if line.startswith("  - ")]
+        _, *notes = done.out.split("\n  - ")
+        return read_run(tmp_path / "out"), ["  - " + " ".join(note.split()) for note in notes]
 
     return run
 

@@ -272,8 +272,8 @@ def test_killed_at_20_random_moments_nothing_is_lost_or_doubled(tmp_path):
 
 
 def test_killed_at_100_random_moments_of_quick_units_what_was_told_is_kept_and_all_is_whole(tmp_path):
-    path, one = tmp_path / "run.sqlite", singles(400)
-    with script("import sys, scripted; scripted.kill_at_any_moment(sys.argv[1], 400, 100)", path) as killer:
+    path, one = tmp_path / "run.sqlite", singles(1600)
+    with script("import sys, scripted; scripted.kill_at_any_moment(sys.argv[1], 1600, 100)", path) as killer:
         found = [tuple(map(int, line.split())) for line in killer.stdout]
     assert killer.returncode == 0
     assert len(found) == 100

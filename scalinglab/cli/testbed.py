@@ -106,12 +106,13 @@ def _charged(row: dict[str, Any]) -> dict[str, Any]:
 def _testbed() -> Any:
     try:
         from scalinglab import testbed
+
+        testbed.quiet()
     except ImportError as error:
         raise DataError(
             f"the testbed needs {error.name}, which is not installed", "torch and transformers",
             "pip install 'scalinglab[testbed]'",
         ) from error  # fmt: skip
-    testbed.quiet()
     return testbed
 
 

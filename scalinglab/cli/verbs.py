@@ -41,7 +41,7 @@ from scalinglab.cli.render import command, print_files, writable
 from scalinglab.cli.terminal import one_line, plain, stopped
 
 _GROUPS = {
-    "Begin": ("demo", "init", "run", "paper"),
+    "Begin": ("demo", "init", "schema", "run", "paper"),
     "Collect": ("collect", "status", "doctor", "power", "import", "export", "regrade", "testbed"),
     "Compare": ("exchange", "optimal", "curve", "rate", "findings", "report", "atlas", "joint"),
     "Decide": ("advise", "cheapest", "budget"),

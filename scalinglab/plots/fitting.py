@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -63,14 +64,16 @@ def fitted(drawn: Figure, inches: float) -> Figure:
 def settled(drawn: Figure) -> Figure:
     """The same figure with titles within it, and notes and numbers moved apart where they would collide."""
     literal(drawn)
-    for _ in range(2):  # a title that is too wide takes room from the Axes
-        drawn.draw_without_rendering()
-        _wrap_all(drawn)
-    for _ in range(2):  # rows of notes take room too
-        drawn.draw_without_rendering()
-        for ax in drawn.axes:
-            _rows_above(ax)
-            _numbers_apart(ax)
+    with warnings.catch_warnings():  # a title that is too wide takes all room from the Axes, until it is wrapped
+        warnings.filterwarnings("ignore", "Glyph .* missing from font|constrained_layout not applied")
+        for _ in range(2):
+            drawn.draw_without_rendering()
+            _wrap_all(drawn)
+        for _ in range(2):  # rows of notes take room too
+            drawn.draw_without_rendering()
+            for ax in drawn.axes:
+                _rows_above(ax)
+                _numbers_apart(ax)
     return drawn
 
 
