@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.pop("COLUMNS", None)  # which xdist sets: what is piped is 100 wide
 pytest_plugins = ["commands", "imports_read"]
 
 # A job that a script starts with & ignores Ctrl-C, and so would all that the tests start and interrupt.

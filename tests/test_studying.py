@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 import tomllib
 
 import pytest
@@ -197,6 +198,7 @@ def test_ctrl_c_while_it_collects_or_compares_ends_in_a_line_that_goes_on(mode, 
         toml, out = placed(TASK + FRAME + SMALL + LARGE + PAIR, tmp_path, port), tmp_path / "out"
         with collecting(toml, out, verb="run") as process:
             until(process, moment)
+            time.sleep(0.5)  # the bar stands a little before the first unit is begun
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
