@@ -25,7 +25,6 @@ from scalinglab.report.latex import latex
 _HEAVY = 400_000
 """Bytes of a drawing of very many points, beyond which the page shows its pixels."""
 
-_PNG = plots.Output()
 _PAGE = 40
 """Rows of a table that fits on a page of a paper."""
 
@@ -101,7 +100,7 @@ class Report:
         seed: int | None = None,
         files: Mapping[str, bytes] | None = None,
         beside: Collection[str] = (),
-        output: plots.Output = _PNG,
+        output: plots.Output | None = None,
         **more: Any,
     ) -> list[Path]:
         """Write a CSV and a figure per section, report.html and manifest.json, with ``more``; return their paths.
@@ -110,6 +109,7 @@ class Report:
         width of the figures, and whether tables are LaTeX too. All appear together or none does. Raises DataError
         where the folder cannot be written, or is somebody's (``save_all``).
         """
+        output = output or plots.Output()
         written = dict(files or {})
         written |= {f"{one.name}.csv": csv(one.table) for one in self.sections}
         addresses = {}

@@ -15,7 +15,6 @@ from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
 from scalinglab.report.page import Report, Section
 from scalinglab.report.paper import paper_report
 
-_PNG = plots.Output()
 _TITLE = "Real models: test-time compute of a small one against a larger one"
 _HOW = (
     f"gain: of the small side, in accuracy points, with a 95 % paired bootstrap over problems ({DRAWS:,} "
@@ -44,7 +43,7 @@ def real_report(found: Sequence[Evidence], told: Forecast) -> Report:
 
 
 def write_real(
-    folder: str | Path, *, command: Sequence[str], seed: int = 0, output: plots.Output = _PNG
+    folder: str | Path, *, command: Sequence[str], seed: int = 0, output: plots.Output | None = None
 ) -> list[Path]:
     """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
     found = shipped_evidence(seed=seed)
