@@ -149,14 +149,7 @@ def advise(
     queries = positive(queries, "queries")
     if (target is None) == (budget is None):
         raise DataError("neither or both of a target and a budget", "one of them", "give --target or --budget")
-    data = asked(view, mix, within)
-    if not data.lines:
-        why = "; ".join(_left_out(within)).replace(";", ",")
-        raise DataError(
-            "no way to answer within the limit" + f" ({why})" * bool(why),
-            "one way that is known to",
-            "raise --latency",
-        )
+    data = _data(view, mix, within)
     found = candidates(data, resampled(data, seed))
     if extrapolate and target is not None:
         found = [longer(view, one, target) for one in found]
@@ -177,13 +170,6 @@ def advise(
     ]
     below = _flip(found, rank, queries, int(order[0]), _LOADS[_LOADS < 1][::-1])
     above = _flip(found, rank, queries, int(order[0]), _LOADS[_LOADS > 1])
-    notes = [
-        "accuracy, FLOPs: means over problems, with 95 % bootstrap intervals given the strategy and its budget",
-        "the choice was made on the problems it is scored on, which flatters it; cross-validated: on others",
-    ]
-    notes += [f"left out under the limit, as nobody can say: {told}" for told in _left_out(within)]
-    if any(option.accuracy.how == EXTRAPOLATED for option in options):
-        notes.append("extrapolated: beyond every measured budget, on the line through the last two in log FLOPs")
     best, second = options[0], options[1] if len(options) > 1 else None
     return Advice(
         view.arms.convention,
@@ -195,9 +181,33 @@ def advise(
         below,
         above,
         len(view.arms.problems),
-        tuple(notes),
+        tuple(_notes(options, within)),
         None if extrapolate else validated(view, data, ranked, queries, seed=seed),
     )
+
+
+def _data(view: View, mix: Sequence[float] | None, within: Within | None) -> Asked:
+    """What is chosen among. Raises DataError where the limit leaves nothing."""
+    data = asked(view, mix, within)
+    if not data.lines:
+        why = "; ".join(_left_out(within)).replace(";", ",")
+        raise DataError(
+            "no way to answer within the limit" + f" ({why})" * bool(why),
+            "one way that is known to",
+            "raise --latency",
+        )
+    return data
+
+
+def _notes(options: Sequence[Option], within: Within | None) -> list[str]:
+    notes = [
+        "accuracy, FLOPs: means over problems, with 95 % bootstrap intervals given the strategy and its budget",
+        "the choice was made on the problems it is scored on, which flatters it; cross-validated: on others",
+    ]
+    notes += [f"left out under the limit, as nobody can say: {told}" for told in _left_out(within)]
+    if any(option.accuracy.how == EXTRAPOLATED for option in options):
+        notes.append("extrapolated: beyond every measured budget, on the line through the last two in log FLOPs")
+    return notes
 
 
 def _option(view: View, data: Asked, one: Candidate, flops: float, queries: float, right: float) -> Option:
