@@ -16,7 +16,7 @@ class Journal:
     """Writes finished units to a store, several in a transaction where they come faster than a disk writes.
 
     A unit is written as soon as it is done, unless the last transaction is so recent that they would take more
-    than a twentieth of the time; then it waits for that long, but never for more than a second, nor with 50 of
+    than a tenth of the time; then it waits for that long, but never for more than a second, nor with 50 of
     them. What waits is lost in a kill or a crash, and done again by the next run; what ``told`` has heard of is
     on disk, and no failure of power loses it. ``flush`` at the end, however it ends.
     """
