@@ -59,8 +59,9 @@ test-newest test-oldest: test-%: .venv-lock/bin/uv
 test-servers: .venv/dev .venv-vllm/ready .venv-servers/ready
 	$(BIN)/python tests/benchmarks/real_servers.py --out results/servers
 
-# Builds source distribution and wheel and runs verbs of the wheel in an environment of nothing else, once a Python:
-# PYTHONS="python3.11 python3.13". An installation each, of about a minute.
+# Builds source distribution and wheel and runs verbs of the wheel in an environment of nothing else, once a Python
+# (PYTHONS="python3.11 python3.13"), and with the oldest versions allowed on the first. An installation each, of about
+# a minute.
 PYTHONS ?= $(PYTHON)
 smoke:
 	$(PYTHON) tests/smoke.py $(PYTHONS)

@@ -1,8 +1,9 @@
 """Whether what is released works: ``python tests/smoke.py [PYTHON ...]`` (``make smoke``).
 
 Builds the source distribution, the wheel from it alone, and for each Python an environment with nothing but that
-wheel and what it requires; there it runs verbs in an empty folder, without the settings of whoever runs it. Says
-what the wheel weighs. Exit code 1 with the command that failed.
+wheel and what it requires; one more of the first Python with the lowest versions that pyproject.toml allows. There
+it runs verbs in an empty folder, without the settings of whoever runs it. Says what the wheel weighs, and what of
+it is not the testbed's weights. Exit code 1 with the command that failed.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def build(python: str, folder: Path) -> Path:
     """The wheel, built from the source distribution and nothing else."""
     run(python, "-m", "venv", folder / "build")
     builder = folder / "build" / "bin" / "python"
-    run(builder, *PIP, "install", "setuptools>=77", "wheel")
+    run(builder, *PIP, "install", "setuptools>=77", "wheel", "uv")
     made = run(builder, "-c", BUILT, folder, folder=HERE).splitlines()[-1]
     run(builder, *PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / made)
     (wheel,) = folder.glob("*.whl")
@@ -48,22 +49,33 @@ def build(python: str, folder: Path) -> Path:
     return wheel
 
 
+def oldest(folder: Path, python: str) -> Path:
+    """The lowest versions allowed of what the wheel requires, for this Python, as pip's constraints."""
+    found = folder / "oldest.txt"
+    asked = ["--resolution", "lowest-direct", "--python", python, "--quiet", "--output-file", found]
+    run(folder / "build" / "bin" / "uv", "pip", "compile", "pyproject.toml", *asked)
+    return found
+
+
 def weigh(wheel: Path) -> None:
-    """Print what the wheel weighs, and its heaviest parts."""
+    """Print what the wheel weighs, its heaviest parts, and what it weighs without the testbed's weights."""
     parts: Counter[str] = Counter()
     for file in zipfile.ZipFile(wheel).infolist():
         depth = 5 if "testbed/base" in file.filename else 3
         parts["/".join(file.filename.split("/")[:depth])] += file.compress_size
-    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB, of which")
+    weights = sum(size for name, size in parts.items() if "data/testbed" in name)
+    whole = wheel.stat().st_size
+    print(f"{wheel.name}: {whole / 1e6:.2f} MB, {(whole - weights) / 1e6:.2f} without data/testbed, of which")
     for name, size in parts.most_common(6):
         print(f"  {size / 1e6:5.2f} {name}")
 
 
-def smoke(python: str, wheel: Path, folder: Path) -> None:
+def smoke(python: str, wheel: Path, folder: Path, constraints: Path | None = None) -> None:
     """Install the wheel into a new environment and run verbs there."""
     run(python, "-m", "venv", folder / "venv")
     binaries = folder / "venv" / "bin"
-    run(binaries / "python", *PIP, "install", "--no-compile", wheel)
+    bound = [] if constraints is None else ["--constraint", constraints]
+    run(binaries / "python", *PIP, "install", "--no-compile", *bound, wheel)
     clean = {"PATH": os.defpath, "HOME": str(folder), "MPLBACKEND": "agg"}
     (folder / "counts.csv").write_text("model,problem,n,correct\n" + "\n".join(COUNTS) + "\n")
     verb = binaries / "scalinglab"
@@ -81,19 +93,21 @@ def smoke(python: str, wheel: Path, folder: Path) -> None:
     run(binaries / "python", "-W", "error", "-c", TYPED, folder=folder, env=clean)
     assert (folder / "report" / "report.html").is_file()
     found = json.loads(run(binaries / "python", "-m", "pip", "list", "--format", "json"))
-    print(f"{run(python, '-V').strip()}: works with {len(found)} packages")
+    versions = "the newest" if constraints is None else "the oldest allowed"
+    print(f"{run(python, '-V').strip()}: works with {len(found)} packages, {versions}")
 
 
 def main() -> None:
-    """Build once, and try on each Python given, this one without any."""
+    """Build once, and try on each Python given, this one without any; on the first with the oldest of all."""
     pythons = sys.argv[1:] or [sys.executable]
     with tempfile.TemporaryDirectory(prefix="scalinglab-smoke-") as made:
         wheel = build(pythons[0], Path(made))
         weigh(wheel)
-        for i, python in enumerate(pythons):
+        tries = [(python, None) for python in pythons] + [(pythons[0], oldest(Path(made), pythons[0]))]
+        for i, (python, constraints) in enumerate(tries):
             folder = Path(made) / str(i)
             folder.mkdir()
-            smoke(python, wheel, folder)
+            smoke(python, wheel, folder, constraints)
 
 
 if __name__ == "__main__":

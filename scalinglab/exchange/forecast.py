@@ -91,7 +91,8 @@ def measured(atlases: Sequence[Atlas]) -> pd.DataFrame:
     search and verifier are 1 where the small arm alone has it, -1 where the large one; logit accuracy is of the
     small model's own single answers.
     """
-    found = pd.concat([_joined(one) for one in atlases], ignore_index=True)
+    every = [_joined(one) for one in atlases]
+    found = pd.concat([rows for rows in every if rows["R"].notna().any()] or every[:1], ignore_index=True)
     once = found[found["small_arm"].str.match(_ONCE)]
     own = once.groupby(["task", "small"])["small_accuracy"].mean().rename("own").reset_index()
     found = found[found["R"].notna() & (found["share"] > 0)].merge(own, on=["task", "small"])
