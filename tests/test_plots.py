@@ -258,7 +258,7 @@ def test_the_front_of_an_atlas_is_numbered_and_a_claim_has_the_shape_of_its_sign
     texts = [text.get_text() for text in charts["gain_by_cost"].texts]
     assert texts == ["1", "2"]
     kinds = ["small side better (2)", "undecided (1)", "large side better (1)"]
-    assert labels(charts["gain_by_cost"]) == [*kinds, "1: a against b", "2: a against c"]
+    assert labels(charts["gain_by_cost"]) == [*kinds, "1: a against b (greedy)", "2: a against c (greedy)"]
     drawn = [line.get_marker() for line in charts["claims"].lines if line.get_marker() in ("o", "s", "^")]
     assert drawn[:3] == ["o", "s", "^"]
 

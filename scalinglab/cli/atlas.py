@@ -85,7 +85,8 @@ def atlas(
     writable(out)
     output = read_figures(formats, width, latex)
     if shipped and not sources and out is not None:
-        return print_files(write_real(out, command=command(), seed=seed, output=output), as_json)
+        paths, said = write_real(out, command=command(), seed=seed, output=output)
+        return print_files(paths, as_json, said=said)
     if not sources and not shipped:
         raise DataError("no evidence", "runs, tables, folders of them, or --shipped", "name some")
     paths = [*(sources or []), *([REAL_MODELS] if shipped else [])]
@@ -95,7 +96,7 @@ def atlas(
     told = _forecast(found, seed) if forecast else None
     if out is not None:
         made = atlas_report(found, told)
-        return print_files(made.write(out, command=command(), seed=seed, output=output), as_json)
+        return print_files(made.write(out, command=command(), seed=seed, output=output), as_json, said=made.said)
     return _print(found, told, whole, as_json)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from scalinglab.cli.options import Case, Json, Rule, read_specs
 from scalinglab.cli.progress import Bar, starting, tell
-from scalinglab.cli.render import command, print_files, print_rows, writable
+from scalinglab.cli.render import behind, command, print_files, print_rows, writable
 from scalinglab.cli.stopping import Stop, stoppable
 from scalinglab.errors import EngineError
 
@@ -40,14 +40,15 @@ def collect(
             return _print_forecast(probe, convention, as_json)
         folder = out or Path(read.name)
         collect_into(read, folder, convention, f"scalinglab collect {study} --out {folder}", stop)
-        return _print_status(status_of(folder, rule=preset(convention)), as_json)
+        return _print_status(status_of(folder, rule=preset(convention)), folder, as_json)
 
 
 def status(case: Case, as_json: Json = False) -> None:
     """Units done and left, calls, tokens and FLOPs by role, and the shares of what went wrong."""
     from scalinglab.study import status_of
 
-    _print_status(status_of(case.folder(), rule=case.rule(), specs=read_specs(case.spec)), as_json)
+    found = status_of(case.folder(), rule=case.rule(), specs=read_specs(case.spec))
+    _print_status(found, case.folder(), as_json)
 
 
 def export(
@@ -105,7 +106,7 @@ def _real(folder: Path, as_json: bool) -> list[Path]:
 
     if not as_json:
         typer.echo(f"{first_sentence()}\n")
-    written = write_real(folder, command=["scalinglab", "atlas", "--shipped", "--out", str(folder)])
+    written, _ = write_real(folder, command=["scalinglab", "atlas", "--shipped", "--out", str(folder)])
     if not as_json:
         typer.echo(f"Figure: {folder / 'claims.png'}; in words: {folder / 'README.md'}\n")
     return written
@@ -146,8 +147,11 @@ def collect_into(study: Study, folder: Path, convention: str, again: str, stop: 
         stop.run(work)
 
 
-def _print_status(found: Status, as_json: bool) -> None:
+def _print_status(found: Status, folder: Path, as_json: bool) -> None:
     """Two tables, or one document."""
+    from scalinglab.evidence import names_in
+    from scalinglab.samples import find_plan, read_plan
+
     if as_json:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return
@@ -156,6 +160,7 @@ def _print_status(found: Status, as_json: bool) -> None:
     typer.echo("")
     shares = {"cut by a limit": found.truncated} | found.grades
     notes = [
+        *behind({} if find_plan(folder) is None else names_in(read_plan(folder))),
         f"FLOPs: convention {found.convention}, pretraining left out",
         ", ".join(f"{name} {_percent(share)}" for name, share in shares.items()),
         *found.notes,

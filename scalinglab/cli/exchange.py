@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalinglab.cli.options import Case, Formats, Json, Latex, Width, read_figures, read_numbers
-from scalinglab.cli.render import command, print_files, print_notes, print_rows, print_said, print_table, writable
+from scalinglab.cli.render import (
+    behind,
+    command,
+    print_files,
+    print_notes,
+    print_rows,
+    print_said,
+    print_table,
+    writable,
+)
 from scalinglab.errors import DataError
 
 if TYPE_CHECKING:
@@ -138,8 +147,7 @@ def _print(found: Comparison, shown: pd.DataFrame, even: pd.DataFrame, name: str
     print_table(verdict_rows(told), heading=f"{pair}, in accuracy points, under {name}:")
     if len(told) < len(here):
         print_notes([f"{len(told)} of {len(here)} verdicts (--all: every arm, bin and R, break-evens); {_ALONE}"])
-    called = [f"{alias} is {real}" for alias, real in found.names.items() if alias != real]
-    print_notes([", ".join(called)] if called else [])
+    print_notes(behind(found.names))
     left_out = [f"{unpriced} left out: {reason}" for unpriced, reason in found.unpriced.items()]
     if not whole:
         return print_notes([*lasting(found.notes), *left_out])

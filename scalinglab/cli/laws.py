@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scalinglab.cli.options import Case, Formats, Json, Latex, Width, read_figures
-from scalinglab.cli.render import command, print_rows, writable
+from scalinglab.cli.render import behind, command, print_rows, writable
+
+if TYPE_CHECKING:
+    from scalinglab.evidence import Evidence
 
 EXAMPLE = "Example: scalinglab laws run    scalinglab laws run --ladder results/testbed --out run-laws --json"
 
@@ -31,9 +34,19 @@ def laws(
     writable(out)
     output = read_figures(formats, width, latex)
     case.rule()  # laws are in samples, and yet a rule that does not exist is an error
-    strategies = evidence_laws(case.evidence(), bootstrap=bootstrap, seed=case.seed)
+    evidence = case.evidence()
+    strategies = evidence_laws(evidence, bootstrap=bootstrap, seed=case.seed)
     sizes = [] if ladder is None else ladder_laws(ladder, bootstrap=bootstrap, seed=case.seed)
     if out is not None:
-        laws_report(strategies, sizes).write(out, command=command(), seed=case.seed, output=output)
-    found, notes = [*strategies, *sizes], notes_of(sizes)
+        made = laws_report(strategies, sizes).over_figures(_title(evidence))
+        made.write(out, command=command(), seed=case.seed, output=output)
+    found, notes = [*strategies, *sizes], [*behind(evidence.names), *notes_of(sizes)]
     print_rows(rows_of(found), {"laws": [one.document() for one in found], "notes": notes}, as_json, notes)
+
+
+def _title(evidence: Evidence) -> str:
+    """The models whose strategies are drawn, with what the legend calls them, and the task."""
+    drawn = [name for name in (evidence.small, evidence.large) if name] or evidence.models()
+    called = {name: evidence.called(name) for name in drawn}
+    pair = " and ".join(real if real == name else f"{real} ({name})" for name, real in called.items())
+    return f"{pair}, {evidence.task()}" if evidence.task() else pair

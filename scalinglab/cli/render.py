@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,6 +98,12 @@ def print_notes(notes: Sequence[str]) -> None:
     """A note a line, its further lines indented."""
     for note in notes:
         typer.echo(_wrapped(note, first="  - ", then="    "))
+
+
+def behind(names: Mapping[str, str]) -> list[str]:
+    """A note of who stands behind the names of the data, where these are others."""
+    told = [f"{alias} is {real}" for alias, real in names.items() if alias != real]
+    return [", ".join(told)] if told else []
 
 
 def print_files(paths: Sequence[Path], as_json: bool, *, said: Sequence[str] = ()) -> None:

@@ -37,7 +37,7 @@ from scalinglab.cli import (
     testbed,
 )
 from scalinglab.cli.options import Formats, Json, Latex, Width, comparing, read_figures
-from scalinglab.cli.render import command, print_files, writable
+from scalinglab.cli.render import command, print_files, print_notes, print_said, print_table, writable
 from scalinglab.cli.terminal import one_line, plain, stopped
 
 _GROUPS = {
@@ -143,14 +143,18 @@ def paper(
     as_json: Json = False,
 ) -> None:
     """Re-derive the paper's central result from its published figures, under several accounting rules."""
-    from scalinglab.report import paper_report
+    from scalinglab.report import paper_report, rows
 
     writable(out)
     output = read_figures(formats, width, latex)
     made = paper_report()
     written = made.write(out, command=command(), output=output)
     if not as_json:
-        typer.echo(made.text() + "\n")
+        print_said(made.said)
+        for section in made.sections:
+            print_table(rows(section.table), heading=f"{section.heading}:")
+            print_notes(section.notes)
+            typer.echo("")
     print_files(written, as_json)
 
 

@@ -6,7 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.evidence.bodies import REAL_MODELS, Body, bodies_of
-    from scalinglab.evidence.opening import open_evidence
+    from scalinglab.evidence.opening import names_in, open_evidence
     from scalinglab.evidence.record import Evidence, Tokens
     from scalinglab.evidence.specs import find_spec, plan_specs, specs_in
 
@@ -17,6 +17,7 @@ __all__ = [
     "Tokens",
     "bodies_of",
     "find_spec",
+    "names_in",
     "open_evidence",
     "plan_specs",
     "specs_in",

@@ -63,7 +63,7 @@ def open_evidence(
     found = joined(*zip(*((part.found, part.name, part.tasks) for part in parts), strict=True))
     if isinstance(found, Run):
         plan = _plan(sources[0]) if len(sources) == 1 else None
-        names = {} if plan is None else _called(plan)
+        names = {} if plan is None else names_in(plan)
         return replace(_of_run(name, found, plan, small, large, given, prompt, generated), told=told, names=names)
     models = sorted(map(str, found["model"].unique()))
     _known(given, models, "--spec")
@@ -235,7 +235,7 @@ def _manifest(place: Path) -> Any:
         raise DataError(f"cannot read {place} ({reason:.80})", "the manifest of a model", "mend it") from error
 
 
-def _called(plan: Plan) -> dict[str, str]:
+def names_in(plan: Plan) -> dict[str, str]:
     """What a plan's models are called: as the study named them; of a folder elsewhere its last part, if alone."""
     every = {name: model.model for name, model in plan.models.items()}
     short = {name: PurePath(at).name if PurePath(at).is_absolute() else at for name, at in every.items()}

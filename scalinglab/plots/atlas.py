@@ -92,7 +92,11 @@ def _front(x: np.ndarray, y: np.ndarray, kind: np.ndarray) -> list[int]:
 
 
 def _named(row: pd.Series) -> str:
-    arms = [f"{row[side]}" for side in ("small", "large")]
     if row["small"] == row["large"]:
-        return f"{row['small_arm']} against {row['large_arm']}"
-    return " against ".join(arms)
+        return f"{row['small']}: {row['small_arm']} against {row['large_arm']}"
+    return " against ".join(_arm(row, side) for side in ("small", "large"))
+
+
+def _arm(row: pd.Series, side: str) -> str:
+    arm = str(row[f"{side}_arm"])
+    return str(row[side]) if arm == "one sample" else f"{row[side]} ({arm})"

@@ -90,9 +90,9 @@ def optimal_curves(ax: Axes, policy: pd.DataFrame, baseline: pd.DataFrame) -> No
         _banded(ax, line, "k", COLOURS[i], look)
     ax.set_xscale("log", base=2)
     ax.set(xlabel="mean samples a query", ylabel="accuracy (%)")
+    against = "" if baseline.empty else " against best-of-N"
     ax.set_title(
-        "Compute-optimal against best-of-N, by mean samples a query\n"
-        "(bands: 95 %; dotted: chosen on the problems scored)",
+        f"Compute-optimal{against}, by mean samples a query\n(bands: 95 %; dotted: chosen on the problems scored)",
         fontsize=10,
     )
     ax.legend(**_OUTSIDE)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalinglab import plots
-from scalinglab.exchange import OUTSIDE, Atlas, Forecast
+from scalinglab.exchange import OUTSIDE, Atlas, Forecast, atlas_sentences
 from scalinglab.report.page import Report, Section
 
 _PAIR = ["small", "small_arm", "large", "large_arm"]
@@ -20,17 +20,17 @@ _PAIR = ["small", "small_arm", "large", "large_arm"]
 def atlas_report(found: Sequence[Atlas], told: Forecast | None = None) -> Report:
     """Two sections a task: its pairs with their figure, and the verdicts on them; then the forecast's, if any."""
     tasks = ", ".join(dict.fromkeys(one.task for one in found))
-    return Report(
-        f"Every pair of models on {tasks}",
-        [*(section for one in found for section in atlas_sections(one)), *forecast_sections(told)],
-    )
+    sections = [section for one in found for section in atlas_sections(one)]
+    said = [sentence for one in found for sentence in atlas_sentences(one)]
+    return Report(f"Every pair of models on {tasks}", [*sections, *forecast_sections(told)], said)
 
 
 def atlas_sections(found: Atlas, name: str | None = None) -> list[Section]:
     """The pairs and the verdicts of one task; name: of their files."""
     name = name or re.sub(r"[^a-z0-9]+", "_", found.task.lower()).strip("_")
-    head = f"{found.task}: every pair, each model as it answered once"
-    verdicts = f"{found.task}: verdicts under {found.convention}, and break-even in the unknown"
+    where = f"{found.task} under {found.convention}"
+    head = f"{where}: every pair, each model as it answered once"
+    verdicts = f"{where}: verdicts, and break-even in the unknown"
     return [
         Section(f"{name}_pairs", head, [*found.notes, *atlas_left_out(found)], found.pairs, partial(_draw, found)),
         Section(f"{name}_verdicts", verdicts, [], found.verdicts),

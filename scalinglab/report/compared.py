@@ -31,6 +31,8 @@ from scalinglab.report.caveats import departures, grade_table, looks
 from scalinglab.report.page import Report, Section
 from scalinglab.report.what_if import NOTES, middle, widget
 
+_ROUNDING = 1e-9
+"""Share of a lifetime that is the rounding of its sums."""
 _UNMEASURED = (
     "cannot pay: training the small side and its helpers, or its cheapest answer, takes more than the large "
     "model's lifetime (counted as pretraining); outside: no measured budget stands for this R, and no cheaper one "
@@ -164,11 +166,13 @@ def _lifetimes(head: pd.DataFrame, view: View) -> pd.DataFrame:
     for r, flops in zip(head["R"], head["flops"], strict=True):
         queries = r * life.queries_per_r
         training = life.large + queries * (answer - flops)  # of the small side and the helpers that it pays
-        sides = ((view.small, life.small, training - life.small, flops), (view.large, life.large, 0.0, answer))
+        rest, whole = training - life.small, life.large + queries * answer
+        helpers = rest if rest > _ROUNDING * whole else 0.0
+        sides = ((view.small, life.small, helpers, flops), (view.large, life.large, 0.0, answer))
         rows += [
-            {"R": r, "side": side, "pretraining": base, "helpers": helpers, "FLOPs a query": query,
-             "answers": queries * query, "lifetime": base + helpers + queries * query}
-            for side, base, helpers, query in sides
+            {"R": r, "side": side, "pretraining": base, "helpers": trained, "FLOPs a query": query,
+             "answers": queries * query, "lifetime": base + trained + queries * query}
+            for side, base, trained, query in sides
         ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -201,7 +205,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     }
     return {
         "evidence": evidence.source,
-        "task": "; ".join(filter(None, evidence.tasks())) or "-",
+        "task": "; ".join(filter(None, evidence.tasks())) or "not named",
         "models": models,
     }
 

@@ -19,6 +19,8 @@ OPEN_ROWS, OPEN_COLUMNS, FOLDED_ROWS, OPEN_NOTES = 12, 8, 50, 3
 """A table that is longer or wider stands folded, so many of its rows: its CSV file holds all. Of more notes a
 reader sees that they are there; on paper they stand open."""
 _RESTS = "What this rests on"
+_LONG = 40
+"""Letters beyond which a cell is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,7 @@ def asset(name: str) -> str:
 
 def table(frame: pd.DataFrame) -> str:
     """A frame as an HTML table that scrolls by itself, by keyboard too; columns of words to the left."""
-    words = {name: not pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
-    kinds = [' class="text"' if words[name] else "" for name in frame.columns]
+    kinds = [_kind(frame[name]) for name in frame.columns]
     named = zip(frame.columns, kinds, strict=True)
     head = "".join(f'<th scope="col"{kind}>{escape(str(name))}</th>' for name, kind in named)
     rows = (
@@ -93,6 +94,13 @@ def table(frame: pd.DataFrame) -> str:
     return f'<div class="scroll" role="region" aria-label="table" tabindex="0">{made}</div>'
 
 
+def _kind(column: pd.Series) -> str:
+    """Numbers have no class; words have one, and long ones another, for they need a width to be read."""
+    if pd.api.types.is_numeric_dtype(column):
+        return ""
+    return f' class="text{" long" if column.astype(str).str.len().max() > _LONG else ""}"'
+
+
 def _said(sentences: Sequence[str]) -> str:
     return "".join(f'<p class="said">{escape(text)}</p>' for text in sentences)
 
@@ -101,13 +109,15 @@ def _section(one: Shown) -> str:
     parts = [f'<h2 id="{escape(one.name)}">{escape(one.heading)}</h2>']
     parts.append(_said(one.said))
     if one.picture is not None:
-        parts.append(f'<figure><img alt="{escape(one.heading)}" src="{one.picture}"></figure>')
+        parts.append(
+            f'<figure class="scroll" tabindex="0"><img alt="{escape(one.heading)}" src="{one.picture}"></figure>'
+        )
     if one.widget is not None:
         data = json.dumps(one.widget.data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         parts.append(f'{one.widget.body}<script type="application/json" id="{one.name}-data">{data}</script>')
     if one.short is not None and len(one.short):
         parts.append(table(one.short))
-    if one.table is not None:
+    if one.table is not None and one.table is not one.short:
         parts.append(_whole(one.name, one.table, folded=one.short is not None or one.widget is not None))
     if one.notes:
         listed = f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in one.notes)}</ul>'

@@ -9,7 +9,8 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ class Report:
     sections: Sequence[Section]
     said: Sequence[str] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def over_figures(self, title: str) -> Report:
+        """The same with a title over each of its figures."""
+        sections = [one if one.draw is None else replace(one, draw=partial(_under, title, one.draw))
+                    for one in self.sections]  # fmt: skip
+        return replace(self, sections=sections)
 
     def text(self) -> str:
         """What is said, the title and every section."""
@@ -165,6 +172,12 @@ def draw(plot: Callable[..., None], *objects: Any) -> plots.Drawn:
     """One object on a figure of its own."""
     drawn, axes = plots.figure()
     plot(axes[0], *objects)
+    return drawn
+
+
+def _under(title: str, made: Callable[[], plots.Drawn]) -> plots.Drawn:
+    drawn = made()
+    drawn.suptitle(title, fontsize=10)
     return drawn
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalinglab import plots
 from scalinglab.exchange import Forecast, forecast
-from scalinglab.report.atlas import atlas_sections, forecast_sections
+from scalinglab.report.atlas import atlas_sections, ends, forecast_sections, points
 from scalinglab.report.claims import DRAWS, Claim, Evidence, shipped_evidence
 from scalinglab.report.page import Report, Section
 from scalinglab.report.paper import paper_report
@@ -39,17 +39,23 @@ def real_report(found: Sequence[Evidence], told: Forecast) -> Report:
     ]
     every = [atlas for one in found for atlas in one.atlases]
     sections = [part for atlas, name in zip(every, names, strict=True) for part in atlas_sections(atlas, name)]
-    return Report(_TITLE, [_claims(found), *sections, *forecast_sections(told), paper_report().sections[0]])
+    sections = [_claims(found), *sections, *forecast_sections(told), paper_report().sections[0]]
+    return Report(_TITLE, sections, [found[0].claims[0].text])
 
 
 def write_real(
     folder: str | Path, *, command: Sequence[str], seed: int = 0, output: plots.Output | None = None
-) -> list[Path]:
-    """Write the report and a README.md of its claims; return their paths. Raises DataError where it cannot be."""
+) -> tuple[list[Path], Sequence[str]]:
+    """Write the report and a README.md of its claims; return their paths, and what the report says first.
+
+    Raises DataError where it cannot be written.
+    """
     found = shipped_evidence(seed=seed)
     told = real_forecast(found, seed=seed)
-    words = {"README.md": readme(found, told).encode()}
-    return real_report(found, told).write(folder, command=command, seed=seed, files=words, output=output)
+    formats = ("png",) if output is None else output.formats
+    words = {"README.md": readme(found, told, formats=formats).encode()}
+    made = real_report(found, told)
+    return made.write(folder, command=command, seed=seed, files=words, output=output), made.said
 
 
 def real_forecast(found: Sequence[Evidence], *, seed: int = 0) -> Forecast:
@@ -57,9 +63,9 @@ def real_forecast(found: Sequence[Evidence], *, seed: int = 0) -> Forecast:
     return forecast([one.atlases[0] for one in found], seed=seed)
 
 
-def readme(found: Sequence[Evidence], told: Forecast) -> str:
-    """The claims of all evidence as Markdown, with sources."""
-    parts = [f"# {_TITLE}", found[0].claims[0].text, "![Gains of the small side with 95 % intervals](claims.png)"]
+def readme(found: Sequence[Evidence], told: Forecast, *, formats: Sequence[str] = ("png",)) -> str:
+    """The claims of all evidence as Markdown, with sources and the figure in the first of these formats."""
+    parts = [f"# {_TITLE}", found[0].claims[0].text, *_picture(formats)]
     parts.append("\n".join(f"- {note}" for note in _HOW))
     for one in found:
         parts.append(f"## {one.body.title}\n\nSource: {one.body.source} ({one.body.licence}).")
@@ -78,6 +84,13 @@ def readme(found: Sequence[Evidence], told: Forecast) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _picture(formats: Sequence[str]) -> list[str]:
+    """The figure of the claims as it was written; a PDF is no picture in Markdown."""
+    drawn = [name for name in ("png", "svg", "pdf") if name in formats]
+    shown = "" if drawn[:1] == ["pdf"] else "!"
+    return [f"{shown}[Gains of the small side with 95 % intervals](claims.{name})" for name in drawn[:1]]
+
+
 def _axis(convention: str) -> str:
     return convention.rpartition("+")[2].replace("=", "_").replace("-", "_")
 
@@ -89,8 +102,13 @@ def _claims(found: Sequence[Evidence]) -> Section:
          "remark": claim.remark.replace("\n", " "), "sentence": claim.text}
         for claim in every
     ])  # fmt: skip
+    short = pd.DataFrame({
+        "claim": table["claim"],
+        "gain, points (95 %)": [f"{points(one.gain)} ({ends(one.low, one.high)})" for one in every],
+        "at what cost": table["remark"],
+    })  # fmt: skip
     caveats = [text for one in found for text in one.caveats]
-    return Section("claims", "What real models say", [*_HOW, *caveats], table, partial(_draw, every))
+    return Section("claims", "What real models say", [*_HOW, *caveats], table, partial(_draw, every), short=short)
 
 
 def _draw(claims: Sequence[Claim]) -> plots.Drawn:
