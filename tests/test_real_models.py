@@ -172,7 +172,12 @@ def flat(text):
 def test_the_pages_hold_the_sentences_that_the_numbers_make(found, openai):
     page = (ROOT / "results" / "real-models" / "README.md").read_text(encoding="utf-8")
     every = list(found.values())
-    assert page == readme(every, real_forecast(every))
+    told = real_forecast(every)
+    assert page == readme(every, told)
+    assert page.replace("![Gains", "[Gains").replace("claims.png", "claims.pdf") == readme(
+        every, told, formats=["pdf"]
+    )
+    assert "](claims." not in readme(every, told, formats=["tex"])
     assert openai.claims[0].text == first_sentence()
     assert flat(first_sentence()) in flat((ROOT / "README.md").read_text(encoding="utf-8"))
 

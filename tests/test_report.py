@@ -348,6 +348,16 @@ def test_the_page_is_whole_html_with_every_finding(nasty):
     assert "scalinglab report 'my counts.csv'" in page.inside("dd")
 
 
+def test_helpers_that_nobody_trained_cost_exactly_nothing(nasty):
+    assert (section(nasty[0], "lifetimes").table["helpers"] == 0).all()
+
+
+def test_a_title_over_figures_stands_over_each_that_is_drawn(paper):
+    titled = paper.over_figures("A against B")
+    drawn = [finding.draw() for finding in titled.sections if finding.draw is not None]
+    assert [one.get_suptitle() for one in drawn] == ["A against B"] * len(drawn)
+
+
 def test_the_page_needs_no_other_file_and_no_network(nasty):
     report, folder, _ = nasty
     source = (folder / "report.html").read_text(encoding="utf-8")
