@@ -12,6 +12,7 @@ from email.utils import formatdate
 import pytest
 from answering import ANSWER, CHOICE, USAGE, Server, sends
 
+from scalinglab.collect.http.asking import TRIAL
 from scalinglab.collect.http.engine import HttpEngine, HttpSettings
 from scalinglab.collect.protocol import Generated, Rewarded, Scored
 from scalinglab.errors import DeadEngineError, EngineError
@@ -332,11 +333,22 @@ def test_a_refused_connection_says_so():
 @pytest.mark.parametrize("status", [400, 401, 404, 422])
 def test_a_request_the_server_refuses_is_not_made_again(status):
     async def ask(engine, server):
-        with pytest.raises(EngineError, match=rf"refused a request to m: HTTP {status} no such thing; expected"):
+        with pytest.raises(
+            EngineError, match=rf"request to m(, whatever its prompt)?: HTTP {status} no such thing; exp"
+        ):
             await generate(engine)
         return len(server.asked)
 
-    assert run([[sends(status, b"no such thing")]], ask) == 1
+    assert run([[sends(status, b"no such thing")]], ask) == (2 if status in (400, 422) else 1)
+
+
+def test_a_request_of_which_a_server_likes_nothing_but_this_prompt_fails_alone():
+    async def ask(engine, server):
+        with pytest.raises(EngineError, match="HTTP 400 no such token; expected") as failed:
+            await generate(engine)
+        return type(failed.value), (await generate(engine)).text, server.asked[1][1]["prompt"]
+
+    assert run([[sends(400, b"no such token"), sends()]], ask) == (EngineError, "4;", TRIAL)
 
 
 @pytest.mark.parametrize(
@@ -346,9 +358,9 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_next_one_is_not(words):
     async def ask(engine, server):
         return [await generate(engine) for _ in range(2)], len(server.asked)
 
-    (first, second), asked = run([[sends(400, words), sends()]], ask)
+    (first, second), asked = run([[sends(400, words), sends()]], ask)  # the second request is the trial
     assert (first.finish_reason, first.text, first.prompt_tokens, first.generated_tokens) == ("refused", "", 0, 0)
-    assert (second.text, asked) == ("4;", 2)
+    assert (second.text, asked) == ("4;", 3)
 
 
 def test_no_redirect_is_followed():

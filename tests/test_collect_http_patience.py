@@ -78,28 +78,57 @@ def test_a_request_that_a_server_took_and_dropped_is_one_attempt():
     assert run([[drops]], ask) == FAST.attempts
 
 
-def test_where_every_prompt_is_refused_the_study_ends_and_not_with_every_answer_wrong():
-    refusal = sends(400, b"maximum context length is 8 tokens; max_tokens is too large")
+TOO_LONG = sends(400, b"maximum context length is 8 tokens; max_tokens is too large")
 
-    async def ask(engine, _server):
-        for i in range(FAST.attempts):
-            await engine.generate("1", max_tokens=1, temperature=1, seed=i, problem=str(i))
 
-    with pytest.raises(DeadEngineError, match=r"the prompts of the first 5 problems, last .* max_tokens is too"):
-        run([[refusal]], ask)
+def test_where_every_prompt_is_refused_the_first_ends_the_study_and_none_is_recorded_as_refused():
+    async def ask(engine, server):
+        with pytest.raises(DeadEngineError, match="m, whatever its prompt: HTTP 400") as failed:
+            await generate(engine)
+        return str(failed.value), len(server.asked)
+
+    line, asked = run([[TOO_LONG]], ask)
+    assert "max_tokens is too large" in line
+    assert asked == 2
 
 
 def test_a_tokenizer_that_answers_does_not_make_the_server_sound():
-    refusal = sends(400, b"maximum context length is 8 tokens; max_tokens is too large")
     counted = sends(answer={"tokens": [1], "token_strs": ["a"]})
 
     async def ask(engine, _server):
         await engine.about()
-        for i in range(FAST.attempts):
-            await engine.generate("1", max_tokens=1, temperature=1, seed=i, problem=str(i))
+        await generate(engine)
 
-    with pytest.raises(DeadEngineError, match="the prompts of the first 5 problems"):
-        run([[MODELS, VERSION, counted, counted, refusal]], ask, server=None)
+    with pytest.raises(DeadEngineError, match="whatever its prompt"):
+        run([[MODELS, VERSION, counted, counted, TOO_LONG]], ask, server=None)
+
+
+def test_prompts_that_are_refused_together_are_tried_by_one_other():
+    async def picky(server, reader, writer):
+        await (TOO_LONG if server.asked[-1][1]["prompt"] != asking.TRIAL else sends())(server, reader, writer)
+
+    async def ask(engine, server):
+        reasons = [one.finish_reason for one in await asyncio.gather(*(generate(engine) for _ in range(9)))]
+        return set(reasons), [body["prompt"] for _, body, _ in server.asked].count(asking.TRIAL)
+
+    assert run([[picky]], ask) == ({"refused"}, 1)
+
+
+def test_a_trial_that_comes_at_a_bad_moment_is_made_again():
+    async def ask(engine, server):
+        return (await generate(engine)).finish_reason, len(server.asked)
+
+    assert run([[TOO_LONG, sends(503, b"busy"), TOO_LONG, sends()]], ask) == ("refused", 4)
+
+
+@pytest.mark.parametrize("call", ["score", "reward"])
+def test_arguments_that_a_verifiers_server_refuses_end_the_study_at_the_first(call):
+    async def ask(engine, _server):
+        options = {"tokens": ("a", "b")} if call == "score" else {}
+        with pytest.raises(DeadEngineError, match="whatever its prompt"):
+            await getattr(engine, call)("2+2", **options)
+
+    run([[sends(400, b"logprobs is not for you")]], ask, server="other")
 
 
 def test_what_a_server_is_is_asked_again_behind_a_gateway_that_is_not_up_yet():

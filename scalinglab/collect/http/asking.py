@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from scalinglab.collect.http.answers import UnsoundError
 from scalinglab.collect.http.client import AttemptError, Client, Reply, dead
@@ -14,10 +15,20 @@ from scalinglab.collect.http.servers import HttpSettings, Server, Servers, Tell
 from scalinglab.errors import EngineError
 
 _T = TypeVar("_T")
+TRIAL = "1 + 1 ="
+"""A prompt that is not too long for any server, nor of a kind that one filters."""
 _AGAIN = (408, 425, 429, 502, 503, 504)
 _ABSENT = (404, 405, 501)
 _SILENT = 10.0
 """Seconds after which a server that takes the first question and says nothing is told of."""
+
+
+@dataclass(frozen=True)
+class Question(Generic[_T]):
+    """A request and its answer. body: made for each attempt. read: what it makes of a URL and its document."""
+
+    body: Callable[[], Mapping[str, Any]]
+    read: Callable[[str, Any], _T]
 
 
 class Asking:
@@ -41,42 +52,44 @@ class Asking:
     async def post(
         self,
         path: str,
-        body: Callable[[], Mapping[str, Any]],
-        read: Callable[[str, Any], _T],
+        question: Question[_T],
         *,
+        trial: Question[Any] | None = None,
         problem: str = "",
         renamed: Callable[[], None] | None = None,
         rank: str | None = None,
-        optional: bool = False,
     ) -> _T | None:
-        """What ``read`` makes of the first sound answer; None where the prompt itself is refused.
+        """What is read from the first sound answer; None where the prompt itself is refused.
 
-        body: made anew for each attempt. renamed: called where max_tokens goes by its other name. rank: the header
-        that tells a server which of its replicas to ask. optional: None, too, where the server has no such path.
+        trial: the same question of another prompt, ``TRIAL``: a server that refuses it too means no prompt.
+        Without one the answer is optional: None, too, where the server has no such path; and no sign that it is
+        sound. renamed: called where max_tokens goes by its other name. rank: the header that tells a server which
+        of its replicas to ask.
         Raises EngineError where this request has failed too often, DeadEngineError where any would.
         """
         tried: Counter[str] = Counter()
         while True:
             async with self.servers.one(problem) as server:
                 try:
-                    sent = body()
                     with server.replicas.serving(problem) as replica:
                         chosen = None if rank is None else {rank: str(replica)}
-                        reply = await self.client.ask("POST", server.url + path, sent, chosen)
-                    server.reached = True
-                    if reply.good:
-                        result = self._sound(server, path, reply, read)
-                        if optional:  # to count tokens is not yet to answer
-                            server.answered()
-                        else:
-                            server.well()
+                        reply, meaning = await self._reply(server, path, question, renamed, chosen)
+                    if meaning is None:
+                        result = self._sound(server, path, reply, question.read)
+                        # To count tokens is not yet to answer.
+                        server.answered() if trial is None else server.well()
                         return result
-                    if optional and reply.status in _ABSENT:
+                    if trial is None and reply.status in _ABSENT:
                         return None
-                    if self._refused(server, path, reply, renamed if "max_tokens" in sent else None):
-                        server.answered()
-                        self.servers.refused(problem, f"{server.url}: {self._quoted(reply)}")
-                        return None
+                    if meaning is Refusal.NEVER:
+                        raise self._never(server, path, reply)
+                    if trial is not None:
+                        await self._tried(server, path, trial, renamed, reply, meaning)
+                    server.answered()
+                    if meaning is not Refusal.PROMPT:
+                        raise EngineError(*self._refusing(server, path, reply))
+                    self.servers.say(f"{server.url} refused a prompt: {self._quoted(reply)}")
+                    return None
                 except AttemptError as failed:
                     tried[server.url] += not failed.busy
                     self.servers.failed(server, failed)
@@ -129,24 +142,56 @@ class Asking:
             "mend the server or what the study says of it; start the same command again to go on",
         )
 
-    def _refused(self, server: Server, path: str, reply: Reply, renamed: Callable[[], None] | None) -> bool:
-        """Whether it is the prompt that is refused; False where the request is to be made again. Raises else."""
-        if reply.status in _AGAIN or reply.status >= 500:
-            raise self._put_off(server, path, reply)
-        meaning = refusal(reply.status, reply.text)
-        if meaning is Refusal.PROMPT:
-            self.servers.say(f"{server.url} refused a prompt: {self._quoted(reply)}")
-            return True
-        if meaning is Refusal.RENAMED and renamed is not None:
+    async def _reply(
+        self,
+        server: Server,
+        path: str,
+        question: Question[Any],
+        renamed: Callable[[], None] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Reply, Refusal | None]:
+        """The reply, and what it means where it refuses the request. Raises AttemptError, DeadEngineError."""
+        while True:
+            sent = question.body()
+            reply = await self.client.ask("POST", server.url + path, sent, headers)
+            server.reached = True
+            if reply.good:
+                return reply, None
+            if reply.status in _AGAIN or reply.status >= 500:
+                raise self._put_off(server, path, reply)
+            meaning = refusal(reply.status, reply.text)
+            if meaning is not Refusal.RENAMED:
+                return reply, meaning
+            if renamed is None or "max_tokens" not in sent:
+                return reply, Refusal.NEVER
             renamed()
-            return False
-        if meaning is Refusal.REQUEST:
-            raise EngineError(
-                f"{server.url}{path} refused a request to {self.name}: {self._quoted(reply)}",
-                "a request that the server can meet",
-                "mend what it names",
-            )
-        raise self._never(server, path, reply)
+
+    async def _tried(
+        self,
+        server: Server,
+        path: str,
+        trial: Question[Any],
+        renamed: Callable[[], None] | None,
+        refused: Reply,
+        meaning: Refusal,
+    ) -> None:
+        """Ask another prompt of a server that has refused one: where it never answered soundly, or names no fault
+        of the prompt, it may mean the arguments. Raises DeadEngineError where it refuses that one too."""
+        async with server.trying:
+            if server.sound and meaning is Refusal.PROMPT:
+                return
+            reply, again = await self._reply(server, path, trial, renamed)
+            if again is not None:
+                raise dead(*self._refusing(server, path, refused, ", whatever its prompt"))
+            self._sound(server, path, reply, trial.read)
+            server.well()
+
+    def _refusing(self, server: Server, path: str, reply: Reply, told: str = "") -> tuple[str, str, str]:
+        return (
+            f"{server.url}{path} refused a request to {self.name}{told}: {self._quoted(reply)}",
+            "a request that the server can meet",
+            "mend what it names, then start the same command again",
+        )
 
     def _put_off(self, server: Server, path: str, reply: Reply) -> AttemptError:
         """The failure of a server that may answer later. Raises DeadEngineError where that is too late."""

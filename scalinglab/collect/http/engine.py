@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 
 from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, checked, completion_of, usage_of
-from scalinglab.collect.http.asking import Asking
+from scalinglab.collect.http.asking import TRIAL, Asking, Question
 from scalinglab.collect.http.looking import look, named, replicas_of
 from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
@@ -120,49 +121,56 @@ class HttpEngine:
         options |= self._thinking(thinking)
         start = perf_counter()
 
-        def body() -> dict[str, Any]:
-            return self._request(prompt, {self._limit: max_tokens, **options})
+        def asking(text: str) -> Question[Generated]:
+            def read(url: str, document: Any) -> Generated:
+                usage = self._usage(document)
+                said = chat_of(document, usage) if self._chat else completion_of(document)
+                return self._generated(text, stop, said, usage, url, perf_counter() - start)
 
-        def read(url: str, document: Any) -> Generated:
-            usage = usage_of(self._from_model(checked(document)))
-            said = chat_of(document, usage) if self._chat else completion_of(document)
-            return self._generated(prompt, stop, said, usage, url, perf_counter() - start)
+            return Question(lambda: self._request(text, {self._limit: max_tokens, **options}), read)
 
         def renamed() -> None:
             self._limit = "max_completion_tokens"
             self._asking.servers.say("max_tokens is refused: max_completion_tokens is sent in its place")
 
         path = "/v1/chat/completions" if self._chat else "/v1/completions"
-        found = await self._asking.post(path, body, read, problem=problem, renamed=renamed, rank=self._rank())
+        found = await self._asking.post(
+            path, asking(prompt), trial=asking(TRIAL), problem=problem, renamed=renamed, rank=self._rank()
+        )
         return found or Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
 
     async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         ids = await self._tokenizer.numbers(tokens, self._profile) if self._profile.scores else []
         named = {"logprob_token_ids": ids, "return_tokens_as_token_ids": True} if ids else {}
-        body = self._completion(prompt, {"max_tokens": 1, "temperature": 0, "logprobs": _TOP, **named})
+        options = {"max_tokens": 1, "temperature": 0, "logprobs": _TOP, **named}
         start = perf_counter()
 
         def read(_: str, document: Any) -> Scored:
-            usage = usage_of(self._from_model(checked(document)))
+            usage = self._usage(document)
             found = scores_of(document, tokens, ids, model=self.model, most=_TOP)
             return Scored(found, usage.prompt, usage.cached, perf_counter() - start)
 
-        return self._wanted(
-            await self._asking.post("/v1/completions", lambda: body, read, problem=problem, rank=self._rank()),
-            prompt,
-        )
+        asked, trial = (Question(partial(self._completion, text, options), read) for text in (prompt, TRIAL))
+        path, rank = "/v1/completions", self._rank()
+        found = await self._asking.post(path, asked, trial=trial, problem=problem, rank=rank)
+        return self._wanted(found, prompt)
 
     async def reward(self, prompt: str, *, problem: str = "") -> Rewarded:
         """The rewards of a pooling model (vLLM's /pooling)."""
-        body = {"model": self._served, "input": prompt, "add_special_tokens": self._tokenizer.bare(prompt)}
         start = perf_counter()
 
+        def body(text: str) -> dict[str, Any]:
+            return {"model": self._served, "input": text, "add_special_tokens": self._tokenizer.bare(text)}
+
         def read(_: str, document: Any) -> Rewarded:
-            usage = usage_of(self._from_model(checked(document)))
+            usage = self._usage(document)
             return Rewarded(rewards_of(document), usage.prompt, usage.cached, perf_counter() - start)
 
-        return self._wanted(await self._asking.post("/pooling", lambda: body, read, problem=problem), prompt)
+        asked = Question(partial(body, prompt), read)
+        trial = Question(partial(body, TRIAL), lambda _, document: self._usage(document))  # it may hold no step
+        found = await self._asking.post("/pooling", asked, trial=trial, problem=problem)
+        return self._wanted(found, prompt)
 
     async def about(self) -> About:
         """Ask every server what it is and whether it serves the model. Raises EngineError where one does not."""
@@ -249,18 +257,16 @@ class HttpEngine:
             told,
         )
 
-    def _from_model(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The document, if it is by the model that was asked. Raises UnsoundError where another answered."""
-        says = document.get("model")
-        if not isinstance(says, str) or not says:
-            return document
-        if self._answers_as is None:
-            self._answers_as = says
-        if not named(self._answers_as, says):
-            raise UnsoundError(
-                f"asked for model {self._answers_as!r}, it answers as {says!r} (answers_as allows it)", lie=True
-            )
-        return document
+    def _usage(self, document: Any) -> Usage:
+        """The tokens of an answer by the model that was asked. Raises UnsoundError where another answered."""
+        says = checked(document).get("model")
+        if isinstance(says, str) and says:
+            self._answers_as = asked = self._answers_as or says
+            if not named(asked, says):
+                raise UnsoundError(
+                    f"asked for model {asked!r}, it answers as {says!r} (answers_as allows it)", lie=True
+                )
+        return usage_of(document)
 
     def _wanted(self, found: _T | None, prompt: str) -> _T:
         if found is None:

@@ -44,13 +44,13 @@ class Server:
     """One URL: the requests on it, and how it has fared.
 
     sound: whether it has ever answered as it should. load: requests in flight or waiting. failures: in a row.
-    replicas: the copies of the model behind it.
+    replicas: the copies of the model behind it. trying: held by whoever finds out what it answers at all.
     """
 
     def __init__(self, url: str, settings: HttpSettings, replicas: int = 1) -> None:
         self.replicas = Replicas(replicas)
         self.url, self._settings = base_of(url), settings
-        self.room = asyncio.Semaphore(settings.in_flight)
+        self.room, self.trying = asyncio.Semaphore(settings.in_flight), asyncio.Lock()
         self.sound = self.reached = self.gone = False
         self.load = self.failures = self._busy = 0
         self._awake_at = self._failing_since = 0.0
@@ -114,7 +114,7 @@ class Servers:
         if not self.all:
             raise EngineError("no URL of a server", "one or more", "give the server's URL")
         self._homes: dict[str, Server] = {}
-        self._refused, self._said = set[str](), set[str]()
+        self._said = set[str]()
         self._dead: DeadEngineError | None = None
 
     @asynccontextmanager
@@ -151,17 +151,6 @@ class Servers:
             return
         then = "given up, the others go on" if server.gone else f"asked again in {wait:.0f} s"
         self._tell(f"{what}; {then if server.gone or wait >= 1 else 'asked again'}")
-
-    def refused(self, problem: str, quoted: str) -> None:
-        """Note that a problem's prompt is refused. Raises DeadEngineError where every one has been, so far."""
-        self._refused.add(problem)
-        if len(self._refused) >= self.settings.attempts and not any(one.sound for one in self.all):
-            self._dead = dead(
-                f"{self._name} refused the prompts of the first {len(self._refused)} problems, last {quoted}",
-                "problems that the server can read",
-                "mend what it names (max_tokens?), then begin anew: what was refused is recorded as refused",
-            )
-            raise self._dead
 
     def say(self, line: str) -> None:
         """Tell a line, under the model's name; no line twice."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalinglab.collect.http.answers import UnsoundError
-from scalinglab.collect.http.asking import Asking
+from scalinglab.collect.http.asking import Asking, Question
 from scalinglab.collect.http.profiles import Profile
 from scalinglab.collect.protocol import single
 
@@ -56,7 +56,7 @@ class Tokenizer:
                 raise UnsoundError(f"0 tokens for {text!r:.60}: it reads another key", lie=True)
             return found
 
-        return await self._asking.post("/tokenize", lambda: body, read, optional=True)
+        return await self._asking.post("/tokenize", Question(lambda: body, read))
 
     async def _strings(self, *, special: bool) -> list[str] | None:
         body = {"model": self._served, "prompt": "a", "add_special_tokens": special, "return_token_strs": True}
@@ -65,4 +65,4 @@ class Tokenizer:
             told = answer.get("token_strs")
             return None if told is None else [str(one) for one in told]
 
-        return await self._asking.post("/tokenize", lambda: body, read, optional=True)
+        return await self._asking.post("/tokenize", Question(lambda: body, read))
