@@ -28,5 +28,9 @@ class EngineError(ScalingLabError, RuntimeError):
     """An inference engine or server failed."""
 
 
+class UnreadError(EngineError):
+    """A verifier that cannot read one solution, and could not another time."""
+
+
 class DeadEngineError(EngineError):
     """An engine or server of which no further call can succeed: whoever collects stops at once."""

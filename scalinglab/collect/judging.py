@@ -11,7 +11,7 @@ from scalinglab.collect.recording import Place, Prompt, Recorder, together
 from scalinglab.collect.task import Problem
 from scalinglab.collect.thoughts import opens, split
 from scalinglab.collect.verifiers import Ask, Template, parts_of
-from scalinglab.errors import EngineError
+from scalinglab.errors import UnreadError
 
 VERDICT, NUMBER = r"\b(yes|no)\b", r"(\d+(?:\.\d+)?)"
 """Where a verdict stands, unless a study says otherwise: the last such word, or of a scale the last number."""
@@ -34,7 +34,7 @@ class JudgeVerifier:
     ``scale`` their mean as a share of it. ``pattern``: of its last match in a judgement the first group, or all of
     it, is the verdict. What is neither good nor bad, lies beyond the scale, was cut by ``max_tokens`` or refused
     is unknown: it is charged and left out of the share. Where none can be read, as many are asked for
-    again, twice; then the solution has no score, which is an error: no number would be honest.
+    again, twice; then the solution has no score: no number would be honest.
     """
 
     engine: Engine
@@ -50,7 +50,7 @@ class JudgeVerifier:
     async def score(
         self, problem: Problem, steps: Sequence[str], *, recorder: Recorder, place: Place, every: bool = False
     ) -> tuple[float, ...]:
-        """One part after the other, so that seeds follow from their order. Raises EngineError."""
+        """One part after the other, so that seeds follow from their order. Raises EngineError, UnreadError."""
         return tuple(
             [await self._one(self.ask(problem, part), recorder, place) for part in parts_of(steps, every)]
         )
@@ -62,7 +62,7 @@ class JudgeVerifier:
             read = [verdict for one in made if (verdict := self.verdict(one)) is not None]
             if read:
                 return sum(read) / len(read)
-        raise EngineError(
+        raise UnreadError(
             f"none of {len(made)} judgements of {self.engine.model} has a verdict: {made[-1].text[-80:]!r}",
             f"a match of {self.pattern!r} before its {self.max_tokens} tokens end",
             "mend pattern or template, or raise max_tokens",

@@ -8,7 +8,7 @@ import gc
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from scalinglab.collect.journal import Done, Journal
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import Recorder, together
-from scalinglab.collect.strategies import Draft, Policy, Strategy, apart, find, judge
-from scalinglab.collect.task import Problem, Task
+from scalinglab.collect.strategies import Policy, Strategy, apart, find, scored
+from scalinglab.collect.task import Task
 from scalinglab.collect.verifiers import Verifier
+from scalinglab.collect.watching import watched
 from scalinglab.errors import DataError, DeadEngineError, EngineError
 from scalinglab.samples import AGGREGATES, Call, RunStore, Solution, Unit
 
@@ -64,7 +65,8 @@ async def collect(
 
     A unit for which an engine fails for good is left for the next call, which begins with those that failed least
     often, and the others are done, unless so many fail in a row that the engine must be dead. Then raises
-    EngineError, one that names the first unit that failed.
+    EngineError, one that names the first unit that failed. A solution that a verifier cannot read is graded
+    "unscored", once it has read another (see ``Watched``).
     Raises DataError for a unit that cannot be done, before any is, and where the store is full or another
     collector has it.
     """
@@ -84,7 +86,7 @@ async def collect(
             if progress is not None:
                 progress(Progress(*one, done, len(wanted)))
 
-        journal = Journal(store, report)
+        journal, heard = Journal(store, report), watched(verifiers, store, tell)
 
         async def work() -> None:
             nonlocal in_a_row
@@ -92,7 +94,7 @@ async def collect(
                 if in_a_row >= max(_IN_A_ROW, in_flight) or (stop is not None and stop.is_set()):
                     return
                 try:
-                    calls, solutions = await solve(unit, engines, verifiers, task)
+                    calls, solutions = await solve(unit, engines, heard, task)
                 except DeadEngineError:
                     raise
                 except EngineError as error:
@@ -139,8 +141,11 @@ async def solve(
     names = unit.verifiers
     verifier = verifiers[names[0]] if names else None
     drafts = await find(unit.strategy).solve(problem, policy, verifier, **options)
-    every = options.get("aggregate", "last") != "last"
-    others = [await _judged(drafts, problem, policy, verifiers[name], every) for name in names[1:]]
+    how, others = options.get("aggregate", "last"), dict[str, list[tuple[float, ...]]]()
+    for name in names[1:]:
+        judged = await together(scored(problem, one, policy, verifiers[name], how) for one in drafts)
+        others[name] = [one.scores for one in judged]
+        drafts = [replace(one, settled=after.settled) for one, after in zip(drafts, judged, strict=True)]
     drafts = [apart(draft, problem.prompt) for draft in drafts]
     texts = list(dict.fromkeys((draft.text, draft.cut) for draft in drafts if draft.settled is None))
     grades = await together(task.grade(problem, text, cut=cut) for text, cut in texts)
@@ -155,7 +160,7 @@ async def solve(
             sample=i,
             chain=draft.place.chain,
             round=draft.place.round,
-            other_scores={name: scores[i] for name, scores in zip(names[1:], others, strict=True)},
+            other_scores={name: scores[i] for name, scores in others.items()},
             thinking=draft.thinking,
         )
         for i, draft in enumerate(drafts)
@@ -210,13 +215,6 @@ def _check_verifiers(unit: Unit, strategy: Strategy, verifiers: Mapping[str, Ver
         raise DataError(
             f"{unit.strategy} with verifier {given!r}", "different verifiers, one or more", "mend verifier"
         )
-
-
-async def _judged(
-    drafts: Sequence[Draft], problem: Problem, policy: Policy, verifier: Verifier, every: bool
-) -> list[tuple[float, ...]]:
-    """Each draft's scores by one more verifier."""
-    return await together(judge(problem, one, policy, verifier, place=one.place, every=every) for one in drafts)
 
 
 def _options(unit: Unit) -> dict[str, Any]:

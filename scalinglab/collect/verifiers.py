@@ -10,7 +10,7 @@ from typing import Protocol
 from scalinglab.collect.protocol import Engine
 from scalinglab.collect.recording import SEEDS, Place, Prompt, Recorder, derived, together
 from scalinglab.collect.task import Problem
-from scalinglab.errors import DataError, EngineError
+from scalinglab.errors import DataError, EngineError, UnreadError
 from scalinglab.samples import AGGREGATES
 
 Ask = Callable[[Problem, Sequence[str]], Prompt]
@@ -38,7 +38,7 @@ class Verifier(Protocol):
         """The probability that the last of the steps (one or more) is right; of each in turn with ``every``.
 
         Before the last step's may come those of others that the verifier scores on its way.
-        Raises EngineError where the model fails or gives no probability.
+        Raises EngineError where the model fails or gives no probability, UnreadError where that would be so again.
         """
         ...
 
@@ -124,7 +124,7 @@ class RewardVerifier:
 
     def _read(self, rows: Sequence[Sequence[float]], wanted: int) -> tuple[float, ...]:
         if len(rows) != wanted:
-            raise EngineError(
+            raise UnreadError(
                 f"{self.engine.model} gave {len(rows)} rewards",
                 f"{wanted}: one {'in all' if self.outcome else 'a step'}",
                 "set outcome, or mend the template's step separators",

@@ -19,7 +19,7 @@ from scalinglab.collect.protocol import REFUSED, About, Generated, Rewarded, Sco
 from scalinglab.collect.replicas import Replicas
 from scalinglab.collect.vllm_settings import EngineSettings, device, distribution, settings_for
 from scalinglab.collect.vllm_start import Guard, first_line, start
-from scalinglab.errors import DeadEngineError, EngineError
+from scalinglab.errors import DeadEngineError, EngineError, UnreadError
 
 if TYPE_CHECKING:  # ``make check-vllm`` looks up every name of these that is used
     from vllm import PoolingParams, SamplingParams
@@ -100,7 +100,7 @@ class VllmEngine:
         from vllm.sampling_params import SamplingParams
 
         budget, tokens = self._budget(thinking), self._prompts.tokens(prompt)
-        if not self._fits(tokens):
+        if len(tokens) >= self._longest:
             return Generated("", 0, 0, 0, REFUSED, thinking_tokens=0)
         with self._explained():
             params = SamplingParams(
@@ -135,7 +135,7 @@ class VllmEngine:
             params = SamplingParams(
                 max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False, skip_clone=True
             )
-            output, seconds = await self._completed(self._prompts.tokens(prompt), params, problem)
+            output, seconds = await self._completed(self._read(prompt, 1), params, problem)
         completion: CompletionOutput = output.outputs[0]
         if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
             raise DeadEngineError(
@@ -160,7 +160,7 @@ class VllmEngine:
                 f"{self.model} was asked for a reward", "a reward model", "open it with pooling=True, or use score"
             )
         with self._explained():
-            output, seconds = await self._pooled(self._prompts.tokens(prompt), PoolingParams(task=self._task))
+            output, seconds = await self._pooled(self._read(prompt), PoolingParams(task=self._task))
         pooled: PoolingOutput = output.outputs
         data = pooled.data
         rows = data if data.ndim == 2 else data.reshape(1, -1)
@@ -231,11 +231,18 @@ class VllmEngine:
         """The replica as vLLM is told it: not at all where there is one."""
         return replica if self._settings.data_parallel_size > 1 else None
 
-    def _fits(self, prompt: list[int]) -> bool:
-        engine = self._running()
-        config: ModelConfig = engine.model_config
-        longest: int = config.max_model_len
-        return len(prompt) < longest
+    def _read(self, prompt: str, written: int = 0) -> list[int]:
+        """The tokens of what is judged, in so many written ones. Raises UnreadError where it is too long."""
+        tokens, most = self._prompts.tokens(prompt), self._longest - written
+        if len(tokens) > most:
+            raise UnreadError(
+                f"{self.model} judges {len(tokens)} tokens", f"at most {most}", "raise max_model_len"
+            )
+        return tokens
+
+    @property
+    def _longest(self) -> int:
+        return int(self._running().model_config.max_model_len)
 
     def _budget(self, thinking: Thinking | None) -> int | None:
         """The most tokens of thought. Raises EngineError where vLLM cannot keep it."""
@@ -259,8 +266,7 @@ class VllmEngine:
 
     def _reasoning(self) -> ReasoningConfig | None:
         """What the engine knows of its model's thoughts, where it does."""
-        engine = self._running()
-        config: VllmConfig = engine.vllm_config
+        config: VllmConfig = self._running().vllm_config
         known: ReasoningConfig | None = config.reasoning_config
         return known if known is not None and known.enabled else None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scalinglab.samples.importers.record import Asked, Importer, Log, importers
     from scalinglab.samples.parquet import write_parquet
     from scalinglab.samples.plan import PLAN, Cell, Plan, PlanModel, find_plan, read_plan
-    from scalinglab.samples.records import ANSWERED, GRADES, ROLES, Call, Run, Solution, Unit, sound
+    from scalinglab.samples.records import ANSWERED, GRADES, ROLES, SETTLED, Call, Run, Solution, Unit, sound
     from scalinglab.samples.references import REFERENCES, read_references, write_references
     from scalinglab.samples.same import Sameness, same_samples
     from scalinglab.samples.store import RunStore
@@ -32,6 +32,7 @@ __all__ = [
     "PLAN",
     "REFERENCES",
     "ROLES",
+    "SETTLED",
     "Asked",
     "Call",
     "Cell",

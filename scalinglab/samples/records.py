@@ -18,7 +18,9 @@ from scalinglab.samples.reported import REPORTED, with_later
 
 _SIDES = {"prompt": "prompt", "generated": "completion"}
 ROLES = ("policy", "large", "verifier", "reviser")
-GRADES = ("right", "partial", "wrong", "unparsed", "truncated", "refused", "cut prompt", "error", "ungraded")
+SETTLED = ("refused", "cut prompt", "unscored")
+"""Grades that samples have whatever their texts say."""
+GRADES = ("right", "partial", "wrong", "unparsed", "truncated", *SETTLED, "error", "ungraded")
 ANSWERED = ("right", "partial", "wrong", "ungraded")
 """Grades of samples whose answer was read: these vote."""
 
@@ -121,12 +123,12 @@ class Call:
 class Solution:
     """One complete answer. ``grade`` keeps apart from a wrong one: partial credit (``value``, between 0 and 1), an
     answer that cannot be read, one that the token limit cut before it was given, a refusal (by the model, or by
-    its server of a prompt that is too long), one to a prompt of which its server dropped a part, a failed grader,
-    and one that nobody graded; all of them count as not right.
+    its server of a prompt that is too long), one to a prompt of which its server dropped a part, one that a
+    verifier could not read, a failed grader, and one that nobody graded; all of them count as not right.
 
-    ``scores`` are the verifier's step scores in order; empty where no verifier ran. ``other_scores`` are those of
-    further verifiers of the same unit, by name (see ``scored_by``). ``text`` is the answer; ``thinking``, what was
-    thought before it, is never graded.
+    ``scores`` are the verifier's step scores in order; empty where none ran, or it could not read the solution.
+    ``other_scores`` are those of further verifiers of the same unit, by name (see ``scored_by``). ``text`` is the
+    answer; ``thinking``, what was thought before it, is never graded.
     """
 
     text: str

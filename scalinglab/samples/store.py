@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -140,7 +140,7 @@ class RunStore:
         (run,) = self.parts(None, columns=columns)
         return run
 
-    def parts(self, rows: int | None, *, columns: Columns = COLUMNS) -> Iterator[Run]:
+    def parts(self, rows: int | None, *, columns: Columns = COLUMNS) -> Generator[Run, None, None]:
         """The same in parts of whole units, of about so many rows each, as of one moment; at least one."""
         with self._explained(), self._transaction("BEGIN"):
             yield from read_parts(self._db, str(self.path), rows, columns)

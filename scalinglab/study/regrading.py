@@ -14,7 +14,15 @@ from scalinglab.collect import Grader
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import sole_collector
 from scalinglab.errors import DataError
-from scalinglab.samples import REFERENCES, Run, cut_solutions, read_references, read_run, update_solutions
+from scalinglab.samples import (
+    REFERENCES,
+    SETTLED,
+    Run,
+    cut_solutions,
+    read_references,
+    read_run,
+    update_solutions,
+)
 from scalinglab.study.plan import STORE
 from scalinglab.study.settings import Study, read_study
 from scalinglab.study.task import opened_task
@@ -32,7 +40,7 @@ _Problem = tuple[str, str]
 class Regraded:
     """What grading anew changed.
 
-    solutions: how many there are; left: of these, how many stay as they are, refused or without a text. changed:
+    solutions: how many there are; left: of these, how many stay as they are, settled or without a text. changed:
     those of another grade; rewritten: those of the same grade whose answer is written otherwise. grades: a row for
     each grade before and after, with its count. examples: up to three of each change of grade, with the problem,
     the right answer, the answer before and after, and the end of the text. written: whether the run was changed.
@@ -109,13 +117,13 @@ def _settings(
 
 
 def _texts(run: Run) -> pd.DataFrame:
-    """The solutions to be graded: none that was refused, or was graded by a text that nobody recorded."""
+    """The solutions to be graded: none that has its grade whatever its text, or by one that nobody recorded."""
     solutions = run.solutions.assign(cut=cut_solutions(run))
     blank = solutions["text"].str.strip() == ""
     if blank.all():
         raise DataError("a run without texts", "the texts of its solutions", "collect it again")
     units = run.units.set_index("key")[["task", "problem"]]
-    kept = solutions[(~blank | solutions["grade"].isin(_EMPTY)) & (solutions["grade"] != "refused")]
+    kept = solutions[(~blank | solutions["grade"].isin(_EMPTY)) & ~solutions["grade"].isin(SETTLED)]
     return kept.join(units, on="unit")
 
 

@@ -28,6 +28,7 @@ from scalinglab.collect import (
 from scalinglab.collect.opening import Served, open_engine
 from scalinglab.collect.recording import together
 from scalinglab.collect.run import solve
+from scalinglab.collect.watching import watched
 from scalinglab.errors import DataError
 from scalinglab.outside import imported
 from scalinglab.samples import Plan, Unit, write_references
@@ -105,7 +106,8 @@ async def probe_study(study: Study, *, starting: Starting | None = None, tell: T
                 start = perf_counter()
                 recorders = [Recorder(unit) for unit in group]
                 pairs = zip(group, recorders, strict=True)
-                made = await together(solve(unit, engines, verifiers, task, one) for unit, one in pairs)
+                heard = watched(verifiers, None, tell)
+                made = await together(solve(unit, engines, heard, task, one) for unit, one in pairs)
                 seconds += perf_counter() - start
                 done += [(unit, *one) for unit, one in zip(group, made, strict=True)]
                 for recorder in recorders:

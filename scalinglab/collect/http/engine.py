@@ -24,7 +24,7 @@ from scalinglab.collect.protocol import (
     Scored,
     Thinking,
 )
-from scalinglab.errors import EngineError
+from scalinglab.errors import EngineError, UnreadError
 from scalinglab.samples import sound
 
 __all__ = ["HttpEngine", "HttpSettings"]
@@ -270,7 +270,7 @@ class HttpEngine:
 
     def _wanted(self, found: _T | None, prompt: str) -> _T:
         if found is None:
-            raise EngineError(
+            raise UnreadError(
                 f"{self.model} refuses a prompt of {len(prompt)} characters", "one within its limits", "shorten it"
             )
         return found

@@ -8,7 +8,7 @@ Samples can be judged by several verifiers, {"verifier": ["prm", "orm"]}: the fi
 solution's, the others' its ``other_scores`` (read by ``samples.scored_by``). A search has one, which guides it.
 """
 
-from scalinglab.collect.strategies.drafts import Draft, Policy, apart, judge
+from scalinglab.collect.strategies.drafts import Draft, Policy, apart, judge, scored
 from scalinglab.collect.strategies.record import (
     OUTCOME,
     SAMPLES,
@@ -51,6 +51,7 @@ __all__ = [
     "rebase",
     "register",
     "revisions",
+    "scored",
     "stays_ahead",
     "think",
 ]

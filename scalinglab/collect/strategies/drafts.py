@@ -10,7 +10,9 @@ from scalinglab.collect.recording import Place, Prompt, Recorder
 from scalinglab.collect.task import Problem, Task
 from scalinglab.collect.thoughts import opens, split
 from scalinglab.collect.verifiers import Verifier
-from scalinglab.errors import DeadEngineError
+from scalinglab.errors import DeadEngineError, UnreadError
+
+UNSCORED = "unscored"
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,16 @@ async def scored(
     if verifier is None:
         return draft
     every = aggregate != "last"
-    scores = await judge(problem, draft, policy, verifier, place=draft.place, every=every)
+    try:
+        scores = await judge(problem, draft, policy, verifier, place=draft.place, every=every)
+    except UnreadError:
+        return unscored(draft)
     return replace(draft, scores=scores)
+
+
+def unscored(draft: Draft) -> Draft:
+    """The draft that a verifier cannot read: it has no score, grows no further, and is named by its grade."""
+    return replace(draft, scores=(), ended=True, settled=draft.settled or UNSCORED)
 
 
 def apart(draft: Draft, prompt: str) -> Draft:
@@ -133,7 +143,8 @@ async def judge(
 ) -> tuple[float, ...]:
     """The verifier's scores of the draft's last step, and those it made before on the way; or of ``every`` one.
 
-    A draft without a single step scores 0: it holds no answer that could be right. Raises EngineError.
+    A draft without a single step scores 0: it holds no answer that could be right. Raises EngineError, and
+    UnreadError where the verifier cannot read it.
     """
     steps: Sequence[str] = policy.task.split_steps(draft.text)
     if not steps:

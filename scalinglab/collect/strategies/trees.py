@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain as chained
 
 from scalinglab.collect.recording import Place, together
-from scalinglab.collect.strategies.drafts import Draft, Policy, judge
+from scalinglab.collect.strategies.drafts import Draft, Policy, judge, unscored
 from scalinglab.collect.strategies.record import (
     Entry,
     Parameters,
@@ -30,7 +30,7 @@ from scalinglab.collect.strategies.record import (
 from scalinglab.collect.task import Problem
 from scalinglab.collect.verifiers import Verifier
 from scalinglab.collect.verifiers import aggregate as aggregated
-from scalinglab.errors import DataError
+from scalinglab.errors import DataError, UnreadError
 
 ROUNDS = 40
 """Steps of a search at most (PAPER section 3)."""
@@ -183,7 +183,7 @@ class _Search:
         return list(drafts.values())
 
     async def extend(self, parent: Draft, place: Place) -> Draft:
-        """One more step, scored where its rollout ends."""
+        """One more step, scored where its rollout ends; one that cannot be is a final without a score."""
         draft = seen = await self.policy.step(self.problem, parent, place=place)
         for _ in range(self.ahead):
             if seen.ended:
@@ -192,7 +192,10 @@ class _Search:
         before, steps = (len(self.policy.task.split_steps(text)) for text in (parent.text, draft.text))
         if steps == before > 0 and not self.ahead:  # nothing was added but the end
             return draft
-        scores = await judge(self.problem, seen, self.policy, self.verifier, place=place)
+        try:
+            scores = await judge(self.problem, seen, self.policy, self.verifier, place=place)
+        except UnreadError:
+            return unscored(draft)
         return replace(draft, scores=(*parent.scores[: max(0, steps - 1)], scores[-1]))
 
     def best(self, width: int, drafts: Sequence[Draft]) -> list[Draft]:
