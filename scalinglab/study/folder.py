@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from scalinglab.collect import About
 from scalinglab.collect.run import sole_collector
@@ -52,19 +53,35 @@ def begun(out: Path) -> Plan | None:
 
 
 def note(out: Path, engines: Mapping[str, About]) -> None:
-    """Keep with a run what collects it: the engine of each model, versions and machine; each combination once."""
-    about = manifest((), (), None)
+    """Keep with a run what collects it: the engine of each model, versions and machine; each combination once.
+
+    Raises DataError where a model's engine is of another kind than before.
+    """
+    known, about = read_collected(out), manifest((), (), None)
+    for before in known:
+        _check_kinds(engines, before.get("engines", {}), out)
     new = {
         "engines": {name: asdict(engine) | {"notes": list(engine.notes)} for name, engine in engines.items()},
         "versions": about["versions"],
         "machine": about["machine"],
     }
-    if new not in (known := read_collected(out)):
+    if new not in known:
         save(out / COLLECTED, json.dumps([*known, new], indent=1) + "\n")
 
 
+def _check_kinds(engines: Mapping[str, About], before: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+    for name, engine in engines.items():
+        kind = before.get(name, {}).get("kind")
+        if kind and engine.kind and kind != engine.kind:
+            raise DataError(
+                f"{name} is on {engine.kind}, and the run in {out} on {kind}, which samples in its own way",
+                "one kind of server for all of a run",
+                "go back to such a server, or give another --out",
+            )
+
+
 def _check_same(plan: Plan, before: Plan, out: Path) -> None:
-    """Servers may move, or become more: what collected a run is in its collected.json."""
+    """Servers may move, or become more: what collected a run, and of which kind, is in its collected.json."""
 
     def kept(model: PlanModel) -> PlanModel:
         return replace(model, url=(), server=None, replicas=1)

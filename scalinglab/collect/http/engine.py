@@ -190,7 +190,8 @@ class HttpEngine:
                 f"cached tokens are unknown where the server is not told to report them: {self._profile.cached}"
             )
         servers = sum(not server.gone for server in self._asking.servers.all)
-        return About(found.software, self._replicas * servers, self._tokenizer.begins, tuple(dict.fromkeys(notes)))
+        said, begins = tuple(dict.fromkeys(notes)), self._tokenizer.begins
+        return About(found.software, self._replicas * servers, begins, said, kind=self._profile.name)
 
     async def count(self, text: str) -> int | None:
         """The tokens of a text that begins a prompt, by the server's own tokenizer; None where it has none."""
