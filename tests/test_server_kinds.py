@@ -14,6 +14,7 @@ import pytest
 from answering import Server, sends
 
 from scalinglab.collect import collect, open_benchmark
+from scalinglab.collect.http.cutting import Cutting
 from scalinglab.collect.http.engine import HttpEngine, HttpSettings
 from scalinglab.collect.protocol import CUT_PROMPT, REFUSED
 from scalinglab.errors import DeadEngineError
@@ -388,8 +389,41 @@ def test_a_prompt_that_ollama_cuts_without_a_word_is_not_right_whatever_it_answe
     _, told, run = study(Ollama(), task_of(9), tmp_path, "chat")
     assert Counter(run.solutions["grade"]) == {"right": 2, "cut prompt": 2}
     assert set(run.calls["finish_reason"]) == {"stop", CUT_PROMPT}
-    assert [line for line in told if "read 12 tokens of 15 words: was the prompt cut?" in line] == told
+    assert [line for line in told if "read 12 tokens of 15 words: the prompt was cut" in line] == told
     assert len(told) == 1
+
+
+class Spanning(Ollama):
+    """A tokenizer with two words in a token, in a chat template of five tokens."""
+
+    window = 10**6
+
+    def usage(self, words, text, said):
+        return super().usage(min(5 + (words + 1) // 2, self.window), text, said)
+
+
+@pytest.mark.parametrize(("window", "cut"), [(10**6, 0), (9, 2)])
+def test_tokens_that_span_words_are_no_sign_of_a_cut_and_hide_none(window, cut, tmp_path, task_of):
+    kind = Spanning()
+    kind.window = window
+    _, told, run = study(kind, task_of(9), tmp_path, "chat")
+    assert Counter(run.solutions["grade"])["cut prompt"] == cut
+    assert len(told) == (cut > 0)
+
+
+def test_a_server_with_a_tokenizer_is_asked_what_it_makes_of_a_prompt_with_few_tokens():
+    looked = []
+
+    async def count(_):
+        return 6
+
+    async def read(prompt, _):
+        looked.append(prompt)
+
+    cutting = Cutting(count, read)
+    prompt = "What is 9 + 4 and one more ?"
+    assert [asyncio.run(cutting.cut(prompt, tokens, "p")) for tokens in (6, 5)] == [False, True]
+    assert looked == []
 
 
 def test_a_prompt_that_tgi_refuses_is_recorded_and_said_once(tmp_path, task_of):

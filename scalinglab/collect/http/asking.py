@@ -25,10 +25,10 @@ _SILENT = 10.0
 
 @dataclass(frozen=True)
 class Question(Generic[_T]):
-    """A request and its answer. body: made for each attempt. read: what it makes of a URL and its document."""
+    """A request and its answer. body: made for each attempt. read: what is made of the document that answers."""
 
     body: Callable[[], Mapping[str, Any]]
-    read: Callable[[str, Any], _T]
+    read: Callable[[Any], _T]
 
 
 class Asking:
@@ -124,11 +124,11 @@ class Asking:
                 return None
         return None
 
-    def _sound(self, server: Server, path: str, reply: Reply, read: Callable[[str, Any], _T]) -> _T:
+    def _sound(self, server: Server, path: str, reply: Reply, read: Callable[[Any], _T]) -> _T:
         """What is read from an answer. What no parser can read may be a proxy's, and is asked for again where the
         server has answered soundly before."""
         try:
-            return read(server.url, reply.document())
+            return read(reply.document())
         except UnsoundError as error:
             reason, lie = str(error), error.lie
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:

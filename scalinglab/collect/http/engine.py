@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 
 from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, checked, completion_of, usage_of
 from scalinglab.collect.http.asking import TRIAL, Asking, Question
+from scalinglab.collect.http.cutting import Cutting
 from scalinglab.collect.http.looking import look, named, replicas_of
 from scalinglab.collect.http.profiles import PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
@@ -31,6 +33,8 @@ __all__ = ["HttpEngine", "HttpSettings"]
 _T = TypeVar("_T")
 _TOP = 20
 """Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
+_FEW = 16
+"""Tokens to write where only what was read is of interest: some servers want as many."""
 _OURS = (
     "model",
     "prompt",
@@ -91,6 +95,7 @@ class HttpEngine:
         self._extra = dict(extra or {})
         self._tokenizer = Tokenizer(self._asking, model)
         self._limit = "max_tokens"
+        self._cutting = Cutting(self.count, self._read)
 
     @property
     def model(self) -> str:
@@ -122,22 +127,27 @@ class HttpEngine:
         start = perf_counter()
 
         def asking(text: str) -> Question[Generated]:
-            def read(url: str, document: Any) -> Generated:
-                usage = self._usage(document)
-                said = chat_of(document, usage) if self._chat else completion_of(document)
-                return self._generated(text, stop, said, usage, url, perf_counter() - start)
-
             return Question(lambda: self._request(text, {self._limit: max_tokens, **options}), read)
+
+        def read(document: Any) -> Generated:
+            usage = self._usage(document)
+            said = chat_of(document, usage) if self._chat else completion_of(document)
+            return self._generated(stop, said, usage, perf_counter() - start)
 
         def renamed() -> None:
             self._limit = "max_completion_tokens"
             self._asking.servers.say("max_tokens is refused: max_completion_tokens is sent in its place")
 
-        path = "/v1/chat/completions" if self._chat else "/v1/completions"
         found = await self._asking.post(
-            path, asking(prompt), trial=asking(TRIAL), problem=problem, renamed=renamed, rank=self._rank()
+            self._path, asking(prompt), trial=asking(TRIAL), problem=problem, renamed=renamed, rank=self._rank()
         )
-        return found or Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
+        if found is None:
+            return Generated("", 0, 0, 0, REFUSED, perf_counter() - start, thinking_tokens=0)
+        tokens = found.prompt_tokens
+        if found.finish_reason != REFUSED and await self._cutting.cut(prompt, tokens, problem):
+            self._asking.servers.say(f"read {tokens} tokens of {len(prompt.split())} words: the prompt was cut")
+            return replace(found, finish_reason=CUT_PROMPT)
+        return found
 
     async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
@@ -146,7 +156,7 @@ class HttpEngine:
         options = {"max_tokens": 1, "temperature": 0, "logprobs": _TOP, **named}
         start = perf_counter()
 
-        def read(_: str, document: Any) -> Scored:
+        def read(document: Any) -> Scored:
             usage = self._usage(document)
             found = scores_of(document, tokens, ids, model=self.model, most=_TOP)
             return Scored(found, usage.prompt, usage.cached, perf_counter() - start)
@@ -163,12 +173,12 @@ class HttpEngine:
         def body(text: str) -> dict[str, Any]:
             return {"model": self._served, "input": text, "add_special_tokens": self._tokenizer.bare(text)}
 
-        def read(_: str, document: Any) -> Rewarded:
+        def read(document: Any) -> Rewarded:
             usage = self._usage(document)
             return Rewarded(rewards_of(document), usage.prompt, usage.cached, perf_counter() - start)
 
         asked = Question(partial(body, prompt), read)
-        trial = Question(partial(body, TRIAL), lambda _, document: self._usage(document))  # it may hold no step
+        trial = Question(partial(body, TRIAL), lambda document: self._usage(document))  # it may hold no step
         found = await self._asking.post("/pooling", asked, trial=trial, problem=problem)
         return self._wanted(found, prompt)
 
@@ -203,6 +213,19 @@ class HttpEngine:
         """Close the connections."""
         await self._asking.client.close()
 
+    async def _read(self, prompt: str, problem: str) -> int | None:
+        """How many tokens a server reads of a prompt; None where it refuses it. Raises EngineError."""
+
+        def body() -> dict[str, Any]:
+            return self._request(prompt, {self._limit: _FEW, "temperature": 0, "seed": 0})
+
+        asked = Question(body, lambda document: self._usage(document).prompt)
+        return await self._asking.post(self._path, asked, problem=problem, rank=self._rank())
+
+    @property
+    def _path(self) -> str:
+        return "/v1/chat/completions" if self._chat else "/v1/completions"
+
     def _request(self, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if not self._chat:
             return self._completion(prompt, options)
@@ -232,9 +255,7 @@ class HttpEngine:
             )
         return {self._profile.budget: thinking.budget}
 
-    def _generated(
-        self, prompt: str, stop: Sequence[str], said: Said, usage: Usage, url: str, seconds: float
-    ) -> Generated:
+    def _generated(self, stop: Sequence[str], said: Said, usage: Usage, seconds: float) -> Generated:
         written = bool(said.text or said.thinking)
         if written and usage.generated == 0:
             raise UnsoundError(f"usage: 0 completion tokens for a text ({said.text or said.thinking!r})", lie=True)
@@ -242,9 +263,6 @@ class HttpEngine:
             self._asking.servers.say(f"finish_reason {said.unknown!r} is taken for a complete answer")
         finish, ending = said.finish, said.ending or ""
         told = not stop or self._profile.keeps_stop or said.ending is not None or finish != "stop"
-        if usage.prompt < (words := len(prompt.split())) and finish != REFUSED:
-            self._asking.servers.say(f"{url} read {usage.prompt} tokens of {words} words: was the prompt cut?")
-            finish = CUT_PROMPT
         text = "" if finish == REFUSED else sound(said.text) + (ending if stop else "")
         return Generated(
             text,

@@ -50,7 +50,7 @@ class Tokenizer:
         special = "add_special" if profile.tokenize == "content" else "add_special_tokens"
         body = {"model": self._served, profile.tokenize: text, special: False}
 
-        def read(_: str, answer: Any) -> list[int]:
+        def read(answer: Any) -> list[int]:
             found = [int(token) for token in answer["tokens"]]
             if text and not found:
                 raise UnsoundError(f"0 tokens for {text!r:.60}: it reads another key", lie=True)
@@ -61,7 +61,7 @@ class Tokenizer:
     async def _strings(self, *, special: bool) -> list[str] | None:
         body = {"model": self._served, "prompt": "a", "add_special_tokens": special, "return_token_strs": True}
 
-        def read(_: str, answer: Any) -> list[str] | None:
+        def read(answer: Any) -> list[str] | None:
             told = answer.get("token_strs")
             return None if told is None else [str(one) for one in told]
 
