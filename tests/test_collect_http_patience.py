@@ -55,6 +55,25 @@ def test_being_too_busy_is_no_failure_until_it_lasts():
         run([busy], lambda engine, _: generate(engine), HttpSettings(timeout=0.1, first_wait=0.01))
 
 
+LOADING = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+
+
+@pytest.mark.parametrize("words", [LOADING, {"error": "Model org/m is currently loading", "estimated_time": 20}])
+def test_a_server_that_loads_its_model_is_waited_for_and_that_is_said(words):
+    slow = [sends(503, words)] * 20
+    settings = HttpSettings(timeout=30, attempts=2, first_wait=0.001, longest_wait=0.002)
+    told = []
+
+    async def ask(engine, *_):
+        return (await engine.about()).software, (await generate(engine)).text
+
+    replies = [*slow, MODELS, VERSION, MISSING, *slow, sends()]
+    assert run([replies], ask, settings, tell=told.append, server=None) == ("vllm 0.11.0", "4;")
+    assert "oading" in told[0]
+    with pytest.raises(DeadEngineError, match="oading"):
+        run([slow], lambda engine, _: generate(engine), HttpSettings(timeout=0.1, first_wait=0.01))
+
+
 def test_a_wait_of_no_seconds_is_no_invitation_to_hammer():
     settings = HttpSettings(timeout=0.3, first_wait=0.1, longest_wait=0.1)
 

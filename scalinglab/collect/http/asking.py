@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from scalinglab.collect.http.answers import UnsoundError
 from scalinglab.collect.http.client import AttemptError, Client, Reply, dead
-from scalinglab.collect.http.refusals import Refusal, refusal
+from scalinglab.collect.http.refusals import Refusal, loading, refusal
 from scalinglab.collect.http.servers import HttpSettings, Server, Servers, Tell
 from scalinglab.errors import EngineError
 
@@ -201,7 +201,7 @@ class Asking:
                 f"a wait of at most {self._settings.timeout:g} s",
                 "try again after it, or raise timeout",
             )
-        busy = reply.status == 429 or reply.wait is not None
+        busy = reply.status == 429 or reply.wait is not None or loading(reply.status, reply.text)
         return AttemptError(self._quoted(reply), wait=reply.wait, busy=busy)
 
     def _never(self, server: Server, path: str, reply: Reply) -> EngineError:

@@ -1,4 +1,4 @@
-"""What a server means by refusing a request: this prompt, an argument that it knows by another name, or all."""
+"""What a server means by refusing a request: this prompt, an argument by another name, all, or not yet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _LONG = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FILTERED = re.compile(r"content[_ ]?(filter|management|policy)|responsible ?ai", re.IGNORECASE)
+_LOADING = re.compile(r"loading.{0,20}model|model.{0,60}(is|still|currently) (being )?load", re.IGNORECASE)
 _RENAMED = re.compile(r"max_tokens.{0,120}max_completion_tokens", re.DOTALL)
 
 
@@ -24,6 +25,11 @@ class Refusal(Enum):
     RENAMED = auto()
     NEVER = auto()
     REQUEST = auto()
+
+
+def loading(status: int, text: str) -> bool:
+    """Whether a server says that it is well, and its model not there yet (llama.cpp's "Loading model")."""
+    return status == 503 and _LOADING.search(text) is not None
 
 
 def refusal(status: int, text: str) -> Refusal:

@@ -27,7 +27,7 @@ class HttpSettings:
     """How patient to be with servers, in seconds.
 
     timeout: for one answer, for the longest rest that a server may ask for (Retry-After), and for one that is too
-        busy for any request to be met.
+        busy for any request to be met, or loads its model.
     attempts: failures in a row, of a server or of one request on it, before it is given up; "too busy" is none.
     first_wait, longest_wait: how long a failed server is left alone, doubled at each failure in a row.
     in_flight: requests at a time to one server; set it to what a rate limit allows.
