@@ -160,6 +160,10 @@ VERIFIER = '[models.prm]\nmodel = "P"\nurl = "URL"\n[verifiers.prm]\nmodel = "pr
         (TASK + SMALL + "extra = { a = nan }\n" + GREEDY, "small.extra is .*; expected a table of what JSON can"),
         (TASK + SMALL + "extra = { a = 2020-01-01 }\n" + GREEDY, "small.extra is"),
         (
+            TASK + SMALL + "extra = { top_k = 5, n = 2, seed = 3 }\n" + GREEDY,
+            "small.extra is .* expected what a request does not say itself, without seed, n;",
+        ),
+        (
             TASK + SMALL.replace('url = "URL"', 'served = "s"') + GREEDY,
             "served is 's'; expected it beside url alone",
         ),
@@ -203,6 +207,14 @@ def test_a_key_that_no_header_can_hold_is_refused_unseen(key, monkeypatch):
     with pytest.raises(DataError, match="environment variable KEY is empty, or holds") as refused:
         cast.key_of(cast.ModelSettings("small", "S", ("http://a",), key_env="KEY"))
     assert "hunt" not in str(refused.value)
+
+
+def test_a_key_that_is_not_set_is_missed_before_any_folder_exists(tmp_path, monkeypatch):
+    monkeypatch.delenv("KEY", raising=False)
+    one = read(TASK + SMALL + 'key_env = "KEY"\n' + GREEDY, tmp_path)
+    with pytest.raises(DataError, match="no environment variable KEY"):
+        asyncio.run(study.run_study(one, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

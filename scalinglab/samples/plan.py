@@ -73,6 +73,11 @@ class Plan:
         """How many units there are."""
         return len(self.problems) * len(self.cells)
 
+    @property
+    def asked_models(self) -> tuple[str, ...]:
+        """The models of its cells and verifiers, by name, each once."""
+        return tuple(dict.fromkeys([*(cell.model for cell in self.cells), *filter(None, self.verifiers.values())]))
+
     def units(self) -> Iterator[Unit]:
         """Every unit, problem by problem."""
         for problem in self.problems:

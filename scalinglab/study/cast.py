@@ -66,6 +66,7 @@ def read_models(table: Table) -> dict[str, ModelSettings]:
 
 
 def _model(table: Table, name: str) -> ModelSettings:
+    from scalinglab.collect.http.profiles import OURS
     from scalinglab.study.checked import checked
     from scalinglab.study.written import Model
 
@@ -74,6 +75,8 @@ def _model(table: Table, name: str) -> ModelSettings:
     found = ModelSettings(name, url=tuple(dict.fromkeys([url] if isinstance(url, str) else url)), **given)
     for one in found.url:
         _check_url(one, table)
+    if taken := [key for key in OURS if key in (found.extra or {})]:
+        raise table.wrong("extra", found.extra, f"what a request does not say itself, without {', '.join(taken)}")
     stray = next((key for key in _SERVED if key in given and not found.url), None)
     if stray is not None:
         raise table.wrong(stray, given[stray], "it beside url alone: this process runs a model without one")

@@ -82,11 +82,10 @@ async def check_up(
 def _models(study: Study, plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     """The models of the plan's cells and verifiers: where each runs, and what it takes there."""
     specs = specs_in(plan.models)
-    named = dict.fromkeys([*(cell.model for cell in plan.cells), *filter(None, plan.verifiers.values())])
-    here = [name for name in named if not study.models[name].url]
+    here = [name for name in plan.asked_models if not study.models[name].url]
     settings = engine_settings(study.engine or {}, max(1, len(here) if study.side_by_side else 2))
     rows = []
-    for name in named:
+    for name in plan.asked_models:
         told = memory_of(specs.get(name), settings, machine)
         at = {} if name in here else dict.fromkeys(told)
         rows.append({"model": name, "runs": "here" if name in here else "on a server", **told, **at})

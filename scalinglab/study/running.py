@@ -68,6 +68,9 @@ async def run_study(
     before = begun(out)
     with opened_task(study, wording=before.wording if before else None, tell=tell) as task:
         plan = plan_of(study, task)
+        if before is None:  # there may be no folder, and shall be none where a key is missing
+            for name in plan.asked_models:
+                key_of(study.models[name])
         with held(study, plan, out) as store:
             if isinstance(task, BenchmarkTask):
                 write_references(out, {(task.name, p.id): p.answer for p in task.problems.values()})

@@ -12,7 +12,7 @@ from scalinglab.collect.http.answers import Said, UnsoundError, Usage, chat_of, 
 from scalinglab.collect.http.asking import TRIAL, Asking, Question
 from scalinglab.collect.http.cutting import Cutting
 from scalinglab.collect.http.looking import look, named, replicas_of
-from scalinglab.collect.http.profiles import PROFILES
+from scalinglab.collect.http.profiles import OURS, PROFILES
 from scalinglab.collect.http.scores import rewards_of, scores_of
 from scalinglab.collect.http.servers import HttpSettings, Tell
 from scalinglab.collect.http.tokenizer import Tokenizer
@@ -35,20 +35,6 @@ _TOP = 20
 """Log-probabilities asked for: as many as vLLM gives by default, should it not know ``logprob_token_ids``."""
 _FEW = 16
 """Tokens to write where only what was read is of interest: some servers want as many."""
-_OURS = (
-    "model",
-    "prompt",
-    "messages",
-    "max_tokens",
-    "temperature",
-    "seed",
-    "stop",
-    "stream",
-    "n",
-    "best_of",
-    "echo",
-)
-"""What a request says itself, or would make its answer another's: not for ``extra``."""
 
 
 class HttpEngine:
@@ -81,7 +67,7 @@ class HttpEngine:
     ) -> None:
         if server is not None and server not in PROFILES:
             raise EngineError(f"server {server!r}", f"one of {', '.join(PROFILES)}", "name one, or leave it out")
-        if taken := [key for key in _OURS if key in (extra or {})]:
+        if taken := [key for key in OURS if key in (extra or {})]:
             raise EngineError(
                 f"extra sets {', '.join(taken)}", "what a request does not say by itself", "take it out of extra"
             )

@@ -13,6 +13,20 @@ from typing import Any
 
 MODEL = "(the model)"
 """An owner: the model itself."""
+OURS = (
+    "model",
+    "prompt",
+    "messages",
+    "max_tokens",
+    "temperature",
+    "seed",
+    "stop",
+    "stream",
+    "n",
+    "best_of",
+    "echo",
+)
+"""What a request says itself, or would make its answer another's: not for ``extra``."""
 
 
 @dataclass(frozen=True)
