@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -132,6 +133,15 @@ def test_a_chat_thinks_at_the_efforts_its_server_has_a_name_for(tmp_path):
     thought = run.calls.merge(run.units[["key", "parameters"]], left_on="unit", right_on="key")
     efforts = thought["parameters"].map(lambda given: json.loads(given)["effort"])
     assert thought["thinking_tokens"].groupby(efforts).unique().map(list).to_dict() == {"low": [14], "high": [56]}
+    found = study.status_of(tmp_path / "run")
+    assert [(cell["effort"], cell["done"], cell["left"]) for cell in found.cells] == [
+        ("high", 4, 0),
+        ("low", 4, 0),
+    ]
+    assert [row["thinking_tokens"] for row in found.roles] == [4 * 2 * (14 + 56)]
+    shown = CliRunner().invoke(app, ["status", str(tmp_path / "run")]).stdout
+    assert re.search(r"think +2 +high +4 +0", shown)
+    assert "560" in shown
 
 
 LARGE = '[models.large]\nmodel = "L"\nurl = "URL"\nspec = "Qwen2.5-7B"\n'

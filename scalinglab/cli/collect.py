@@ -156,7 +156,8 @@ def _print_status(found: Status, folder: Path, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(found), allow_nan=False))
         return
     typer.echo(f"{found.run}: {found.done:,} of {found.total:,} units done\n")
-    print_rows([row | {"right": _percent(row["right"])} for row in found.cells], None, False)
+    cells = [row | {"right": _percent(row["right"])} for row in found.cells]
+    print_rows(_saying(cells, "effort"), None, False)
     typer.echo("")
     shares = {"cut by a limit": found.truncated} | found.grades
     notes = [
@@ -167,7 +168,7 @@ def _print_status(found: Status, folder: Path, as_json: bool) -> None:
     ]
     if found.grades.get("unparsed", 0) > 0.5:
         notes.append('most answers were not found: "answers" of [task] says where to look for them')
-    print_rows([_readable(row) for row in found.roles], None, False, notes)
+    print_rows([_readable(row) for row in _saying(found.roles, "thinking_tokens")], None, False, notes)
 
 
 def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
@@ -193,7 +194,7 @@ def _print_forecast(probe: Probe, convention: str, as_json: bool) -> None:
         f"the headline's 95 % interval will be about ± {100 * rough_half_width(found.problems):.0f} points: "
         "`scalinglab power` says from a pilot what that decides",
     ]
-    print_rows([_readable(row) for row in found.roles], None, False, notes)
+    print_rows([_readable(row) for row in _saying(found.roles, "thinking_tokens")], None, False, notes)
 
 
 def _how(sent: Sent) -> str:
@@ -207,6 +208,13 @@ def _how(sent: Sent) -> str:
 
 def _quoted(text: str) -> str:
     return "\n".join(f"  | {line}" for line in text.split("\n"))
+
+
+def _saying(rows: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """The rows, without a column that says nothing in any of them."""
+    if any(row[column] for row in rows):
+        return rows
+    return [{key: value for key, value in row.items() if key != column} for row in rows]
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

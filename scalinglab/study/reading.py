@@ -28,7 +28,7 @@ from scalinglab.samples import (
 from scalinglab.samples.records import canonical
 from scalinglab.specs import ModelSpec
 from scalinglab.study.plan import Probe, Sent
-from scalinglab.study.tally import COUNTED, Tally
+from scalinglab.study.tally import COUNTED, Tally, effort_in
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ def _keys(plan: Plan | None) -> frozenset[str] | None:
     return None if plan is None else frozenset(unit.key for unit in plan.units())
 
 
-def _wanted(plan: Plan | None) -> Counter[tuple[str, str, int]] | None:
-    """The units that a plan wants, by model, strategy and budget."""
+def _wanted(plan: Plan | None) -> Counter[tuple[str, str, int, str]] | None:
+    """The units that a plan wants, by model, strategy, budget and effort."""
     if plan is None:
         return None
-    found = Counter((cell.model, cell.strategy, cell.budget) for cell in plan.cells)
+    found = Counter((one.model, one.strategy, one.budget, effort_in(one.parameters)) for one in plan.cells)
     return Counter({cell: count * len(plan.problems) for cell, count in found.items()})
 
 

@@ -14,10 +14,10 @@ from scalinglab.samples import GRADES, Run, filled
 from scalinglab.samples.records import COLUMNS
 from scalinglab.specs import ModelSpec
 
-WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens")
+WORK = ("calls", "prompt_tokens", "cached_tokens", "generated_tokens", "thinking_tokens")
 COUNTED = {**COLUMNS, "solutions": ("unit", "position", "grade", "value", "text")}
 """The columns that are counted, part by part: thoughts, scores and answers are not."""
-_CELL = ["model", "strategy", "budget"]
+_CELL = ["model", "strategy", "budget", "effort"]
 
 
 class Tally:
@@ -42,7 +42,7 @@ class Tally:
 
     def add(self, run: Run) -> None:
         """Count a part of whole units."""
-        units = run.units
+        units = run.units.assign(effort=run.units["options"].map(effort_in))
         keys, planned = units["key"].to_numpy(object), self._planned
         self.done += len(keys) if planned is None else sum(key in planned for key in keys)
         solved = run.solutions.merge(units[["key", *_CELL]], left_on="unit", right_on="key")
@@ -57,6 +57,7 @@ class Tally:
 
     def _add_calls(self, calls: pd.DataFrame) -> None:
         told = _told(calls, self._rule)
+        calls = calls.assign(thinking_tokens=calls["thinking_tokens"].where(calls["generated_tokens"] != 0, 0))
         for key, mine in calls.assign(calls=1).groupby(["role", "model"], sort=False):
             role, model = map(str, key if isinstance(key, tuple) else (key, ""))
             for name in WORK:
@@ -83,13 +84,16 @@ class Tally:
         """What is odd about the solutions, in sentences."""
         return [f"{self._blank} answers came without text, and are unparsed"] if self._blank else []
 
-    def cells(self, wanted: Counter[tuple[str, str, int]] | None) -> list[dict[str, Any]]:
-        """Units done and left of those wanted (None: all are there), and the share of right solutions, by cell."""
+    def cells(self, wanted: Counter[tuple[str, str, int, str]] | None) -> list[dict[str, Any]]:
+        """Units done and left of those wanted (None: all are there), and the share of right solutions, by cell.
+
+        effort: how long the model was asked to think, in tokens or by name; "": it was not.
+        """
         cells = list(wanted or (key[1:] for key in self._cells if key[0] == "done"))
         rows = []
         for cell in cells:
             done, solved, right = (self._cells[what, *cell] for what in ("done", "solved", "right"))
-            left = max(0, wanted[cell[0], cell[1], cell[2]] - done) if wanted is not None else 0
+            left = max(0, wanted[cell] - done) if wanted is not None else 0
             share = right / solved if solved else None
             rows.append(dict(zip(_CELL, cell, strict=True)) | {"done": done, "left": left, "right": share})
         return rows
@@ -107,6 +111,11 @@ class Tally:
             flops = self._spent[role, model] if known else None
             found.append({"role": role, "model": model, **sums, "flops": flops})
         return found
+
+
+def effort_in(parameters: Mapping[str, Any]) -> str:
+    """How long a unit asks its model to think, in tokens or by name; "" where it does not say."""
+    return str(parameters.get("effort", ""))
 
 
 def _sizes(frame: pd.DataFrame) -> Counter[tuple[Any, ...]]:
