@@ -6,10 +6,10 @@ import asyncio
 import fcntl
 import gc
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,7 @@ async def collect(
     with nullcontext() if held else sole_collector(store.path), _seldom_swept():
         wanted = {unit.key: unit for unit in units}
         left = _left(wanted, store)
-        queue, before = iter(left), len(wanted) - len(left)
-        done, in_a_row, failed = before, 0, list[tuple[Unit, EngineError]]()
+        done = before = len(wanted) - len(left)
 
         def report(one: Done) -> None:
             nonlocal done
@@ -86,38 +85,70 @@ async def collect(
             if progress is not None:
                 progress(Progress(*one, done, len(wanted)))
 
-        journal, heard = Journal(store, report), watched(verifiers, store, tell)
-
-        async def work() -> None:
-            nonlocal in_a_row
-            for unit in queue:
-                if in_a_row >= max(_IN_A_ROW, in_flight) or (stop is not None and stop.is_set()):
-                    return
-                try:
-                    calls, solutions = await solve(unit, engines, heard, task)
-                except DeadEngineError:
-                    raise
-                except EngineError as error:
-                    store.fail(unit)
-                    failed.append((unit, error))
-                    in_a_row += 1
-                    if tell is not None and len(failed) == 1:
-                        tell(f"{_failure(failed)}; the others go on")
-                    continue
-                in_a_row = 0
-                journal.append(unit, calls, solutions)
+        journal = Journal(store, report)
+        work = partial(solve, engines=engines, verifiers=watched(verifiers, store, tell), task=task)
+        shared = _Work(iter(left), work, journal, store, max(_IN_A_ROW, in_flight), stop, tell)
 
         async def workers() -> None:
-            await together(work() for _ in range(min(in_flight, len(left))))
+            await together(shared.work() for _ in range(min(in_flight, len(left))))
             journal.end()
 
         try:
             await together((workers(), journal.keep()))
         finally:
             journal.flush()
-    if failed:
-        raise _failure(failed)
+    if shared.failed:
+        raise shared.failure() from shared.failed[0][1]
     return done - before
+
+
+@dataclass
+class _Work:
+    """What the workers of a run share: the units that are left, and how they have fared.
+
+    most: units that may fail in a row. in_a_row: those that have failed since the last one was done.
+    """
+
+    queue: Iterator[Unit]
+    solve: Callable[[Unit], Awaitable[tuple[list[Call], list[Solution]]]]
+    journal: Journal
+    store: RunStore
+    most: int
+    stop: asyncio.Event | None
+    tell: Callable[[str], None] | None
+    failed: list[tuple[Unit, EngineError]] = field(default_factory=list)
+    in_a_row: int = 0
+
+    async def work(self) -> None:
+        """One unit after the other, until none is left or none shall be begun. Raises DeadEngineError."""
+        for unit in self.queue:
+            if self.in_a_row >= self.most or (self.stop is not None and self.stop.is_set()):
+                return
+            try:
+                calls, solutions = await self.solve(unit)
+            except DeadEngineError:
+                raise
+            except EngineError as error:
+                self._fail(unit, error)
+                continue
+            self.in_a_row = 0
+            self.journal.append(unit, calls, solutions)
+
+    def _fail(self, unit: Unit, error: EngineError) -> None:
+        """Leave a unit for the next run, which is noted at once."""
+        self.store.fail(unit)
+        self.failed.append((unit, error))
+        self.in_a_row += 1
+        if self.tell is not None and len(self.failed) == 1:
+            self.tell(f"{self.failure()}; the others go on")
+
+    def failure(self) -> EngineError:
+        """One error for all units that failed, in the words of the first."""
+        unit, error = self.failed[0]
+        given, allowed, do = error.args
+        more = f", and {len(self.failed) - 1} more failed" if len(self.failed) > 1 else ""
+        named = f"{unit.strategy} of problem {unit.problem!r} by {unit.model} failed: {given}{more}"
+        return EngineError(named, allowed, do)
 
 
 def _left(wanted: Mapping[str, Unit], store: RunStore) -> list[Unit]:
@@ -260,17 +291,6 @@ def _seldom_swept() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def _failure(failed: Sequence[tuple[Unit, EngineError]]) -> EngineError:
-    """One error for all units that failed, in the words of the first."""
-    unit, error = failed[0]
-    given, allowed, do = error.args
-    more = f", and {len(failed) - 1} more failed" if len(failed) > 1 else ""
-    named = f"{unit.strategy} of problem {unit.problem!r} by {unit.model} failed: {given}{more}"
-    failure = EngineError(named, allowed, do)
-    failure.__cause__ = error
-    return failure
 
 
 def _one_of(value: object, allowed: Sequence[str] | Mapping[str, object], name: str) -> None:
