@@ -6,18 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.advise.candidates import Asked, Candidate, asked, candidates
-    from scalinglab.advise.choice import (
-        EXTRAPOLATED,
-        MEASURED,
-        MIXED,
-        Advice,
-        Flip,
-        Number,
-        Option,
-        Part,
-        advise,
-        tried,
-    )
+    from scalinglab.advise.choice import advise, tried
     from scalinglab.advise.costs import Cost, Hardware, costs_on, waiting
     from scalinglab.advise.gpus import GPUS, Gpu, Gpus, find_gpu, read_gpus
     from scalinglab.advise.hardware import (
@@ -31,6 +20,16 @@ if TYPE_CHECKING:
     from scalinglab.advise.offers import offers
     from scalinglab.advise.outlay import Outlay, outlay
     from scalinglab.advise.prices import Rates, dollars, read_prices
+    from scalinglab.advise.recommended import (
+        EXTRAPOLATED,
+        MEASURED,
+        MIXED,
+        Advice,
+        Flip,
+        Number,
+        Option,
+        Part,
+    )
     from scalinglab.advise.split import Split, cheapest, said, samples_around
     from scalinglab.advise.validated import Validated, validated
     from scalinglab.advise.words import advice_sentences, cost_sentences

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scalinglab.advise.choice import Option
 from scalinglab.advise.gpus import Gpus
 from scalinglab.advise.hardware import Work, query_seconds
 from scalinglab.advise.prices import Rates, dollars
+from scalinglab.advise.recommended import Option
 from scalinglab.advise.work import Works
 from scalinglab.curves import Arms, Ints, Line
 from scalinglab.errors import DataError, SpecError

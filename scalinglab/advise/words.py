@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from scalinglab.advise.choice import Advice, Number, Option
 from scalinglab.advise.costs import Cost
+from scalinglab.advise.recommended import Advice, Number, Option
 from scalinglab.exchange.clauses import interval, listed, points, sentence
 
 

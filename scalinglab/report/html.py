@@ -33,7 +33,7 @@ class Widget:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Panel:
     """A section as the page shows it.
 
     said: sentences before the figure. picture: a data address. short: the table that stands open, or None for the
@@ -51,7 +51,7 @@ class Shown:
     plain: bool = False
 
 
-def page(title: str, said: Sequence[str], sections: Sequence[Shown], origin: Mapping[str, Any]) -> str:
+def page(title: str, said: Sequence[str], sections: Sequence[Panel], origin: Mapping[str, Any]) -> str:
     """The page: a heading, what is said first, links to its sections, these, and at the end where it comes from.
 
     Its policy lets a browser run the scripts that stand here, known by their digests, and load nothing.
@@ -105,7 +105,7 @@ def _said(sentences: Sequence[str]) -> str:
     return "".join(f'<p class="said">{escape(text)}</p>' for text in sentences)
 
 
-def _section(one: Shown) -> str:
+def _section(one: Panel) -> str:
     parts = [f'<h2 id="{escape(one.name)}">{escape(one.heading)}</h2>']
     parts.append(_said(one.said))
     if one.picture is not None:

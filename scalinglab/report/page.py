@@ -20,7 +20,7 @@ import pandas as pd
 from scalinglab import __version__, plots
 from scalinglab.files import MANIFEST, save_all
 from scalinglab.report.cells import csv, table
-from scalinglab.report.html import Shown, Widget, page
+from scalinglab.report.html import Panel, Widget, page
 from scalinglab.report.latex import latex
 
 _HEAVY = 400_000
@@ -61,9 +61,9 @@ class Section:
             return {}
         return {f"{self.name}.tex": latex(told, caption=self.heading, label=self.name).encode()}
 
-    def shown(self, picture: str | None) -> Shown:
+    def shown(self, picture: str | None) -> Panel:
         """As the page shows it. picture: the address of its figure."""
-        return Shown(
+        return Panel(
             self.name,
             self.heading,
             self.said,
