@@ -11,6 +11,7 @@ import typer
 from scalinglab.cli.options import Json, Seed
 from scalinglab.cli.render import command, print_rows, writable
 from scalinglab.errors import DataError
+from scalinglab.files import save
 
 app = typer.Typer(
     help="Train a small and a 14x larger model, verifiers and a reviser from scratch, every FLOP known.",
@@ -39,6 +40,22 @@ def train(
             costs = ("non_embedding", "tokens", "steps", "seconds", "flops", "data_flops")
             rows = [{"model": name} | {c: getattr(run, c) for c in costs} for name, run in trained.items()]
     print_rows([_charged(row) for row in rows], {"models": rows}, as_json)
+
+
+@app.command("search", epilog="Example: scalinglab testbed search --scale base --work search --out rates.csv")
+def search(
+    work: Annotated[Path, typer.Option(help="The folder to train into; a stopped search goes on there.")],
+    scale: Annotated[str, typer.Option("--scale", help="tiny or base.")] = "base",
+    out: Annotated[Path | None, typer.Option(help="Write the table here, as CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find each size's own learning rate: the same search for both, by validation loss."""
+    made = _testbed()
+    with _Bars() as bars:
+        found = made.search_rates(_scale(scale), work, progress=bars)
+    if out is not None:
+        save(out, found.to_csv(index=False))
+    print_rows(found.to_dict("records"), {"rates": found.to_dict("records")}, as_json)
 
 
 @app.command(

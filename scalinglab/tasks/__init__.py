@@ -1,4 +1,4 @@
-"""Problems and how to grade them: the testbed's chains of arithmetic, and benchmarks read from files."""
+"""Problems and how to grade them: the testbed's chains of facts and sums, and benchmarks read from files."""
 
 from scalinglab.tasks.benchmark import FORMATS, Format, Item, read_items
 from scalinglab.tasks.testbed import (
@@ -6,15 +6,17 @@ from scalinglab.tasks.testbed import (
     Level,
     Problem,
     Split,
+    complete,
     extract,
     grade,
-    marred,
+    level_of,
     problems,
-    slipped,
+    rarest,
     solution,
     split_of,
     split_steps,
     step_is_right,
+    tokens_of,
 )
 
 __all__ = [
@@ -25,14 +27,16 @@ __all__ = [
     "Level",
     "Problem",
     "Split",
+    "complete",
     "extract",
     "grade",
-    "marred",
+    "level_of",
     "problems",
+    "rarest",
     "read_items",
-    "slipped",
     "solution",
     "split_of",
     "split_steps",
     "step_is_right",
+    "tokens_of",
 ]

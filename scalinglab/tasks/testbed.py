@@ -1,14 +1,13 @@
-"""The testbed's task: chains of arithmetic, every step written out.
+"""The testbed's task: chains of recalled and of computed steps, every step written out.
 
-Digits are written least significant first and fixed in width, so that each character is one token and a carry
-moves in writing order. A problem of width 2 with two steps, ((34 + 85) * 3) mod 100, reads ``43+58*3?``, and its
-solution ``43+58=91;91*3=75;``: each step repeats its operands, so that it can be checked by itself.
+A problem is a number from 00 to 63 and some operations, ``17ac+05ba?``. An operation of two letters is a *fact*: a
+table of 64 random numbers that only memory gives (``ac`` of 17 is 42, say); one with a plus is a *sum*,
+modulo 64. The solution writes each operation and its result, and a full stop at its end: ``ac42;+0547;ba11.``. A
+number, a fact's name and a mark are one token each.
 
-Factors are 2 and 3. With factors up to 9 a small model learned sums and not the tables, and most of its mistakes
-were products.
-
-What is added or subtracted has any number of digits up to the width, filled up with zeros. Were all as long as the
-width, a digit of the sum would say nothing about either operand alone, and models stay for long at guessing it.
+Facts are practised as often as Zipf's law says (the r-th most common 1 / r as often as the first): the tables hold
+98 thousand bits, more than a model of some ten thousand parameters keeps, and fewer than one of some hundred
+thousand can. So a problem is hard in two known ways: by what must be known, and by how much is to be worked out.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from typing import Literal
 
 from scalinglab.errors import DataError
@@ -30,22 +31,32 @@ SPLITS: dict[str, range] = {
     "test": range(95, 100),
 }
 """The hundredths of all problems in each split, by a hash of the question: the splits share no problem."""
-_STEP = re.compile(r"(\d+)([-+*])(\d+)=(\d+)")
+NUMBERS = tuple(f"{number:02d}" for number in range(64))
+FACTS = tuple(a + b for a in "abcdefghijklmnop" for b in "abcdefghijklmnop")
+"""The names of the tables, the most common first."""
+ADDENDS = NUMBERS[:32]
+"""What a sum may add."""
+_OPERATION = re.compile(r"[a-p]{2}|\+\d\d")
+_STEP = re.compile(r"([a-p]{2}|\+\d\d)(\d\d)[;.]")
+_TOKEN = re.compile(r"[a-p]{2}|\d\d|.")
+_SHARES = tuple(accumulate(1 / rank for rank in range(1, 1 + len(FACTS))))
 
 
 @dataclass(frozen=True)
 class Level:
-    """A difficulty: numbers of ``width`` digits (results modulo 10^width) and ``steps`` operations."""
+    """A difficulty: how many steps are ``facts`` and how many are ``sums``; their order is drawn."""
 
-    width: int
-    steps: int
+    facts: int
+    sums: int
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.steps < 1:
-            raise DataError(f"level {self.width} x {self.steps}", "a width and steps of 1 or more", "raise them")
+        if min(self.facts, self.sums) < 0 or not self.facts + self.sums:
+            raise DataError(
+                f"level {self.facts} facts, {self.sums} sums", "0 or more of each, and 1 in all", "raise one"
+            )
 
     def __str__(self) -> str:
-        return f"width {self.width}, {self.steps} steps" if self.steps > 1 else f"width {self.width}, 1 step"
+        return f"{_counted(self.facts, 'fact')}, {_counted(self.sums, 'sum')}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Problem:
     level: Level
 
 
-def problems(split: Split, levels: Sequence[Level], *, seed: int = 0) -> Iterator[Problem]:
+def problems(split: Split, levels: Sequence[Level], *, seed: int | str = 0) -> Iterator[Problem]:
     """An endless stream of problems of one split, levels drawn evenly; the same seed gives the same stream.
 
     Raises DataError for an unknown split or no level.
@@ -79,55 +90,32 @@ def split_of(question: str) -> str:
     return next(name for name, share in SPLITS.items() if hundredth in share)
 
 
+def level_of(question: str) -> Level:
+    """The level of a question, read off it."""
+    operations = _OPERATION.findall(question)
+    sums = sum(operation.startswith("+") for operation in operations)
+    return Level(len(operations) - sums, sums)
+
+
+def rarest(question: str) -> int:
+    """The rank of the least common fact that a question asks for, from 1; 0 where it asks for none."""
+    return max((1 + FACTS.index(name) for name in re.findall(r"[a-p]{2}", question)), default=0)
+
+
+def tokens_of(text: str) -> list[str]:
+    """The tokens of a question or a solution."""
+    return _TOKEN.findall(text)
+
+
 def solution(problem: Problem) -> str:
     """The right solution, step by step."""
-    first, *operations = re.findall(r"[-+*]?\d+", problem.question)
-    value, steps = first, []
-    for operation in operations:
-        result = _apply(value, operation[0], operation[1:])
-        steps.append(f"{value}{operation}={result};")
-        value = result
-    return "".join(steps)
-
-
-def slipped(problem: Problem, rng: random.Random) -> str:
-    """A solution with one wrong digit, in a step at random; the steps after it go on from there."""
-    first, *operations = re.findall(r"[-+*]?\d+", problem.question)
-    value, steps, wrong = first, [], rng.randrange(len(operations))
-    for i, operation in enumerate(operations):
-        result = _apply(value, operation[0], operation[1:])
-        if i == wrong:
-            at = rng.randrange(len(result))
-            result = f"{result[:at]}{(int(result[at]) + rng.randint(1, 9)) % 10}{result[at + 1 :]}"
-        steps.append(f"{value}{operation}={result};")
-        value = result
-    return "".join(steps)
-
-
-def marred(problem: Problem, rate: float, rng: random.Random) -> tuple[str, str]:
-    """A solution each of whose digits was wrong with probability ``rate``, and what belongs at each place instead.
-
-    What belongs somewhere follows from all that is written before it: a step goes on from wrong results and from
-    operands miscopied. Both have the same length.
-    """
-
-    def mar(digits: str) -> str:
-        return "".join(str((int(d) + rng.randint(1, 9)) % 10) if rng.random() < rate else d for d in digits)
-
-    value, *operations = re.findall(r"[-+*]?\d+", problem.question)
-    written, belongs = "", ""
-    for operation in operations:
-        sign, left, right = operation[0], mar(value), mar(operation[1:])
-        result = _apply(left, sign, right)
-        belongs += f"{value}{operation}={result};"
-        value = mar(result)
-        written += f"{left}{sign}{right}={value};"
-    return written, belongs
+    steps = _steps(problem.question[:2], _OPERATION.findall(problem.question))
+    return ";".join(operation + result for operation, result in steps) + "."
 
 
 def split_steps(text: str) -> list[str]:
-    """The steps of a solution, each with its closing semicolon; what follows the last one is left out."""
-    return re.findall(r"[^;]*;", text)
+    """The steps of a solution, each with the mark that closes it; what follows the last one is left out."""
+    return re.findall(r"[^;.]*[;.]", text)
 
 
 def step_is_right(problem: Problem, steps: Sequence[str], i: int) -> bool:
@@ -135,11 +123,16 @@ def step_is_right(problem: Problem, steps: Sequence[str], i: int) -> bool:
     return list(steps[: i + 1]) == split_steps(solution(problem))[: i + 1]
 
 
+def complete(text: str) -> bool:
+    """Whether a solution has come to its full stop."""
+    return text.endswith(".")
+
+
 def extract(text: str) -> str | None:
-    """The final answer of a solution: the result of its last step; None where there is no such step."""
+    """The final answer of a solution: the result of its last step; None where it has no full stop after one."""
     steps = split_steps(text)
-    found = _STEP.fullmatch(steps[-1][:-1]) if steps else None
-    return found[4] if found else None
+    found = _STEP.fullmatch(steps[-1]) if steps and complete(text) else None
+    return found[2] if found else None
 
 
 def grade(problem: Problem, text: str) -> str:
@@ -151,25 +144,35 @@ def grade(problem: Problem, text: str) -> str:
 
 
 def _draw(rng: random.Random, level: Level) -> Problem:
-    question, value = _digits(rng.randrange(10**level.width), level.width), ""
-    value = question
-    for _ in range(level.steps):
-        sign = rng.choice("+-*")
-        operand = (
-            str(rng.randint(2, 3))
-            if sign == "*"
-            else _digits(rng.randrange(10 ** rng.randint(1, level.width)), level.width)
-        )
-        question, value = question + sign + operand, _apply(value, sign, operand)
-    return Problem(question + "?", value, level)
+    start = rng.choice(NUMBERS)
+    operations = [
+        *rng.choices(FACTS, cum_weights=_SHARES, k=level.facts),
+        *("+" + rng.choice(ADDENDS) for _ in range(level.sums)),
+    ]
+    rng.shuffle(operations)
+    *_, (_, answer) = _steps(start, operations)
+    return Problem(f"{start}{''.join(operations)}?", answer, level)
 
 
-def _apply(value: str, sign: str, operand: str) -> str:
-    """The result of one step, modulo 10^width."""
-    left, right = int(value[::-1]), int(operand[::-1])
-    result = {"+": left + right, "-": left - right, "*": left * right}[sign]
-    return _digits(result % 10 ** len(value), len(value))
+def _steps(value: str, operations: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each operation with its result."""
+    for operation in operations:
+        value = _result(value, operation)
+        yield operation, value
 
 
-def _digits(value: int, width: int) -> str:
-    return str(value).zfill(width)[::-1]
+def _result(value: str, operation: str) -> str:
+    if operation.startswith("+"):
+        return NUMBERS[(int(value) + int(operation)) % len(NUMBERS)]
+    return _tables()[operation][int(value)]
+
+
+@cache
+def _tables() -> dict[str, list[str]]:
+    """What is there to be known: the same for everybody, whatever a training's seed."""
+    rng = random.Random("facts")
+    return {name: rng.choices(NUMBERS, k=len(NUMBERS)) for name in FACTS}
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -5,22 +5,24 @@ from typing import TYPE_CHECKING
 from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
-    from scalinglab.testbed.attempts import Attempts, collect_attempts
+    from scalinglab.testbed.attempts import Attempts
     from scalinglab.testbed.criteria import Criterion, judge
     from scalinglab.testbed.ladder import ladder_counts, ladder_table, train_ladder
     from scalinglab.testbed.measure import Measured, measure
     from scalinglab.testbed.policy import load_model, quiet, train_pair, train_policy
-    from scalinglab.testbed.recipe import shipped, train_testbed
+    from scalinglab.testbed.recipe import shipped, train_helpers, train_testbed
     from scalinglab.testbed.report import report_of
     from scalinglab.testbed.reviser import revise, train_reviser
     from scalinglab.testbed.sampling import sample
-    from scalinglab.testbed.scales import LADDER, SCALES, Ladder, Scale, Shape
+    from scalinglab.testbed.scales import LADDER, SCALES, Attempted, Ladder, Scale, Shape
+    from scalinglab.testbed.search import search_rates
     from scalinglab.testbed.training import Progress, Recipe, Trained
     from scalinglab.testbed.verifiers import score, train_verifier
 
 __all__ = [
     "LADDER",
     "SCALES",
+    "Attempted",
     "Attempts",
     "Criterion",
     "Ladder",
@@ -30,7 +32,6 @@ __all__ = [
     "Scale",
     "Shape",
     "Trained",
-    "collect_attempts",
     "judge",
     "ladder_counts",
     "ladder_table",
@@ -41,7 +42,9 @@ __all__ = [
     "revise",
     "sample",
     "score",
+    "search_rates",
     "shipped",
+    "train_helpers",
     "train_ladder",
     "train_pair",
     "train_policy",

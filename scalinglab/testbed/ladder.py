@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from transformers import LlamaForCausalLM
@@ -15,15 +16,16 @@ from transformers import LlamaForCausalLM
 from scalinglab.curves import pass_at_k
 from scalinglab.errors import DataError
 from scalinglab.files import save
-from scalinglab.tasks import Problem, grade, problems, solution
+from scalinglab.tasks import Problem, grade, problems
 from scalinglab.testbed.attempts import limit
 from scalinglab.testbed.policy import policy_training, solved_rows
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import LADDER, Ladder, Shape
-from scalinglab.testbed.training import Progress, explained, next_token_loss
-from scalinglab.testbed.vocabulary import EOS_ID, encode
+from scalinglab.testbed.training import Progress, explained, mean_loss, next_token_loss
+from scalinglab.testbed.vocabulary import encode
 
-_LOSS_ROWS = 1000
+LOSS_ROWS = 1000
+"""Validation problems of a loss."""
 _K = (1, 4, 16, 64)
 
 
@@ -115,7 +117,7 @@ def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, An
         samples=ladder.samples,
         seed=seed,
     )
-    loss = validation_loss(model, list(islice(problems("validation", levels, seed=seed), _LOSS_ROWS)))
+    loss = validation_loss(model, list(islice(problems("validation", levels, seed=seed), LOSS_ROWS)))
     model.train()
     correct = [sum(grade(p, t) == "right" for t in ts) for p, ts in zip(drawn, texts, strict=True)]
     return {"loss": loss, "n": ladder.samples, "correct": correct}
@@ -124,7 +126,8 @@ def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, An
 @torch.inference_mode()
 def validation_loss(model: LlamaForCausalLM, drawn: Sequence[Problem]) -> float:
     """Cross-entropy in nats a solution token (its EOS included)."""
-    rows = [(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn]
-    weight = [len(answer) for _, answer in rows]
-    parts = [(rows[i : i + 100], sum(weight[i : i + 100])) for i in range(0, len(rows), 100)]
-    return sum(float(next_token_loss(model, solved_rows(part))) * n for part, n in parts) / sum(weight)
+    rows = solved_rows(drawn)
+    parts = [rows[i : i + 100] for i in range(0, len(rows), 100)]
+    weights = [sum(target >= 0 for _, targets in part for target in targets) for part in parts]
+    losses = [float(mean_loss(next_token_loss, model, part)) for part in parts]
+    return float(np.average(losses, weights=weights))

@@ -12,17 +12,18 @@ import numpy.typing as npt
 from transformers import LlamaForCausalLM
 
 from scalinglab.curves import Floats, Graded, Pool
-from scalinglab.specs import from_config
 from scalinglab.tasks import Problem, extract, grade, problems, split_steps, step_is_right
 from scalinglab.testbed.attempts import limit
 from scalinglab.testbed.policy import load_model
 from scalinglab.testbed.reviser import revise
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import Scale
+from scalinglab.testbed.training import Trained, trained_in
 from scalinglab.testbed.verifiers import score
 from scalinglab.testbed.vocabulary import encode
 
-PARTS = ("small", "large", "prm", "orm", "reviser")
+HELPERS = ("prm", "orm", "reviser")
+PARTS = ("small", "large", *HELPERS)
 SAMPLES = 128
 CHAINS, LENGTH = 8, 8
 
@@ -31,14 +32,16 @@ CHAINS, LENGTH = 8, 8
 class Measured:
     """Everything the criteria judge, a row a problem.
 
-    ratio: of the policies' parameters, large to small, embeddings left out. small, large: whether the greedy
-    answers are right. prm, orm: the small policy's samples with the scores of each verifier's last step.
+    ratio: of the policies' parameters, large to small. costs: of each helper, what it and its data took, as a
+    share of the small policy's pretraining (convention ``exact``). small, large: whether greedy answers are right.
+    prm, orm: the small policy's samples with the scores of each verifier's last step.
     step_scores, step_right: per problem, the process verifier's score of every step of its samples, and what
     the exact checker says. chains: right or not, (problems, chains, length).
     """
 
     drawn: tuple[Problem, ...]
     ratio: float
+    costs: dict[str, float]
     small: Floats
     large: Floats
     prm: Pool
@@ -61,10 +64,11 @@ def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measu
     prm, orm = (score(models[name], questions, texts) for name in ("prm", "orm"))
     chains = revise(models["reviser"], drawn, chains=CHAINS, length=LENGTH, seed=seed)
     small, large = (_right(drawn, _answers(models[n], drawn, temperature=0))[:, 0] for n in ("small", "large"))
-    sizes = [from_config(Path(folder) / name).non_embedding for name in ("small", "large")]
+    runs = {name: trained_in(Path(folder) / name) for name in PARTS}
     return Measured(
         drawn=drawn,
-        ratio=sizes[1] / sizes[0],
+        ratio=runs["large"].parameters / runs["small"].parameters,
+        costs={name: _spent(runs[name]) / runs["small"].flops["exact"] for name in HELPERS},
         small=small,
         large=large,
         prm=_pool(drawn, texts, prm),
@@ -73,6 +77,10 @@ def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measu
         step_right=[_checked(p, ts) for p, ts in zip(drawn, texts, strict=True)],
         chains=np.array([_right([p] * CHAINS, cs) for p, cs in zip(drawn, chains, strict=True)], dtype=bool),
     )
+
+
+def _spent(run: Trained) -> int:
+    return run.flops["exact"] + run.data_flops.get("exact", 0)
 
 
 def _answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -10,12 +11,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from scalinglab.errors import DataError
-from scalinglab.tasks import problems, solution
+from scalinglab.tasks import Problem, problems, solution
 from scalinglab.testbed.scales import HEAD_DIM, Scale, Shape
-from scalinglab.testbed.training import Batch, Progress, Trained, Training, batch_of, finished, next_token_loss
+from scalinglab.testbed.training import Progress, Row, Trained, Training, finished, next_token_loss, solved
 from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, VOCABULARY, encode
-
-IGNORED = -100
 
 
 def train_policy(
@@ -38,10 +37,13 @@ def policy_training(scale: Scale, shape: Shape, folder: Path, *, seed: int) -> T
     """A policy's training, at its beginning or at its checkpoint."""
     torch.manual_seed(seed)
 
-    def batch(step: int) -> Batch:
-        return _batch(scale, step, seed)
+    recipe = scale.policy.at(shape.pace)
 
-    return Training(untrained(shape), folder, recipe=scale.policy, batch=batch, loss=next_token_loss)
+    def batch(step: int) -> list[Row]:
+        drawn = islice(problems("train", scale.levels, seed=seed * 1_000_003 + step), recipe.rows)
+        return solved_rows(drawn)
+
+    return Training(untrained(shape), folder, recipe=recipe, batch=batch, loss=next_token_loss)
 
 
 def train_pair(
@@ -69,20 +71,9 @@ def quiet() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def solved_rows(pairs: list[tuple[list[int], list[int]]]) -> Batch:
-    """Rows of context and continuation, the loss on the continuation only."""
-    return batch_of(
-        [
-            ([BOS_ID, *context, *continuation], [*[IGNORED] * (1 + len(context)), *continuation])
-            for context, continuation in pairs
-        ]
-    )
-
-
-def _batch(scale: Scale, step: int, seed: int) -> Batch:
-    """The rows of one step: a function of the scale, the seed and the step alone."""
-    drawn = islice(problems("train", (*scale.levels, *scale.practice), seed=seed * 1_000_003 + step), scale.rows)
-    return solved_rows([(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn])
+def solved_rows(drawn: Iterable[Problem]) -> list[Row]:
+    """Problems with their solutions, as a policy reads them."""
+    return [solved(encode(p.question), [*encode(solution(p)), EOS_ID]) for p in drawn]
 
 
 def untrained(shape: Shape) -> LlamaForCausalLM:

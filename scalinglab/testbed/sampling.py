@@ -8,7 +8,7 @@ from inspect import signature
 import torch
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedModel
 
-from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, decode
+from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, PAD_ID, STOP_ID, decode
 
 _BATCH = 1024
 
@@ -24,7 +24,7 @@ def sample(
 ) -> list[list[str]]:
     """``samples`` texts after each prompt of tokens (without BOS); temperature 0 is greedy.
 
-    A text ends before its EOS, or after ``limits`` tokens of its prompt.
+    A text ends with its full stop, before an EOS, or after ``limits`` tokens of its prompt.
     """
     torch.manual_seed(seed)
     texts: list[list[str]] = [[] for _ in prompts]
@@ -60,7 +60,7 @@ def _generate(
         ).logits[:, -1]
         chosen = _choose(logits, temperature)
         written[rows, i] = chosen
-        going = (chosen != EOS_ID).nonzero()[:, 0]
+        going = ((chosen != EOS_ID) & (chosen != STOP_ID)).nonzero()[:, 0]
         if not len(going):
             break
         if len(going) < len(rows):

@@ -13,37 +13,48 @@ HEAD_DIM = 32
 
 @dataclass(frozen=True)
 class Shape:
-    """A Llama of this width and depth, its heads ``HEAD_DIM`` wide."""
+    """A Llama of this width and depth, its heads ``HEAD_DIM`` wide.
+
+    pace: the rate of its training as a multiple of the recipe's, the best for its size by validation loss.
+    """
 
     hidden: int
     intermediate: int
     layers: int
     heads: int
+    pace: float = 1.0
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """How much is attempted to make a helper's data: problems, answers to each (or revisions in a chain), and
+    rollouts from each step."""
+
+    questions: int
+    answers: int
+    rollouts: int = 0
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Two shapes 13.5 to 14.5 times apart in non-embedding parameters, trained on the same rows in the same order.
+    """Two shapes about 14 times apart in parameters, trained on the same rows in the same order.
 
-    ``levels`` are tested; training also sees ``practice``, which teaches the digits. ``policy``, ``verifier``,
-    ``reviser``: how long and how fast each is trained.
-    ``questions``, ``samples``, ``rollouts``: problems attempted for the verifiers and the reviser, attempts at
-    each, and rollouts from each step. ``rows``: rows a step of the optimiser.
+    ``policy``, ``prm``, ``orm``, ``reviser``: how long and how fast each is trained. ``steps``: what the process
+    verifier learns of, attempts with rollouts; ``tries``: what the reviser is made of, attempts; ``chains``: what
+    the outcome verifier judges, the reviser's. All of ``levels``, of the training and of the tests.
     """
 
     name: str
     small: Shape
     large: Shape
     levels: tuple[Level, ...]
-    practice: tuple[Level, ...]
     policy: Recipe
-    verifier: Recipe
+    prm: Recipe
+    orm: Recipe
     reviser: Recipe
-    questions: int
-    samples: int = 16
-    rollouts: int = 16
-    rows: int = 16
-    drill: int = 900
+    steps: Attempted
+    tries: Attempted
+    chains: Attempted
 
 
 @dataclass(frozen=True)
@@ -57,52 +68,45 @@ class Ladder:
     samples: int = 64
 
 
-def _levels(*pairs: tuple[int, int]) -> tuple[Level, ...]:
-    return tuple(Level(width, steps) for width, steps in pairs)
-
-
-_TUNED = (0.005, 1e-3)
+SMALL, LARGE = Shape(32, 43, 2, 2), Shape(128, 411, 2, 4)
+_TUNED = Recipe(300_000, rates=(0.005, 1e-3), decay=1.0, warm_up=20_000, rows=32)
+_BASE = Scale(
+    "base",
+    SMALL,
+    LARGE,
+    levels=tuple(Level(facts, sums) for facts in range(5) for sums in range(5) if facts + sums),
+    policy=Recipe(8_000_000, decay=0.5),
+    prm=_TUNED,
+    orm=_TUNED,
+    reviser=_TUNED,
+    steps=Attempted(400, 8, rollouts=8),
+    tries=Attempted(1_500, 16),
+    chains=Attempted(1_500, 8),
+)
 SCALES = {
-    scale.name: scale
-    for scale in (
-        Scale(
-            "tiny",
-            Shape(24, 48, 2, 3),
-            Shape(96, 360, 2, 6),
-            levels=_levels((1, 1), (1, 2), (2, 1), (2, 2), (2, 4)),
-            practice=(),
-            policy=Recipe(400_000, decay=0.5, floor=0.1),
-            verifier=Recipe(150_000, decay=0.7, warm_up=6_000),
-            reviser=Recipe(150_000, _TUNED, decay=1.0, warm_up=3_000),
-            questions=100,
-            rollouts=8,
-            drill=150,
-        ),
-        Scale(
-            "base",
-            Shape(64, 128, 2, 4),
-            Shape(192, 592, 3, 8),
-            levels=_levels((2, 1), (2, 2), (2, 4), (3, 1), (3, 2), (3, 4), (4, 2), (4, 4)),
-            practice=_levels((1, 1), (1, 2), (1, 3)),
-            # This floor was chosen by who wins, and so is retracted as evidence: results/testbed-study/README.md.
-            policy=Recipe(1_000_000, decay=0.4, floor=0.65, warm_up=20_000),
-            verifier=Recipe(1_500_000, decay=0.7, warm_up=20_000),
-            reviser=Recipe(5_400_000, (0.01, 1e-3), decay=0.6, floor=0.1, warm_up=20_000, first=3_000_000),
-            questions=3_000,
-            samples=8,
-            rollouts=4,
-        ),
-    )
+    "tiny": replace(
+        _BASE,
+        name="tiny",
+        levels=tuple(Level(*level) for level in ((0, 1), (1, 0), (0, 2), (1, 1), (2, 0))),
+        policy=Recipe(400_000, decay=0.5, warm_up=20_000, rows=32),
+        prm=replace(_TUNED, tokens=20_000, warm_up=2_000),
+        orm=replace(_TUNED, tokens=20_000, warm_up=2_000),
+        reviser=replace(_TUNED, tokens=40_000, warm_up=2_000),
+        steps=Attempted(50, 4, rollouts=4),
+        tries=Attempted(100, 8),
+        chains=Attempted(100, 4),
+    ),
+    "base": _BASE,
 }
 LADDER = Ladder(
-    replace(SCALES["base"], policy=Recipe(1_000_000, warm_up=20_000)),
+    replace(_BASE, policy=replace(_BASE.policy, decay=0.0)),
     shapes=(
-        Shape(24, 48, 2, 3),
-        Shape(32, 64, 2, 4),
-        Shape(48, 96, 2, 4),
-        SCALES["base"].small,
-        Shape(96, 256, 2, 6),
+        Shape(16, 20, 2, 1),
+        Shape(24, 30, 2, 1),
+        SMALL,
+        Shape(48, 96, 2, 2),
+        Shape(72, 200, 2, 3),
     ),
-    marks=(250_000, 500_000, 750_000, 1_000_000),
+    marks=(1_000_000, 2_000_000, 4_000_000, 8_000_000),
 )
 """A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaForCausalLM
 
 from scalinglab import flops
@@ -19,8 +21,9 @@ from scalinglab.errors import DataError
 from scalinglab.files import save, whole
 from scalinglab.specs import from_config
 from scalinglab.testbed.muon import Muon
-from scalinglab.testbed.vocabulary import tokenizer_of
+from scalinglab.testbed.vocabulary import BOS_ID, PAD_ID, tokenizer_of
 
+NOTHING = -100
 _CHECKPOINT = "checkpoint.pt"
 _EVERY = 200
 CONVENTIONS = ("paper", "exact")
@@ -28,43 +31,29 @@ Progress = Callable[[str, float, int, str], None]
 """Told the stage, the share of it that is done, its FLOPs so far (convention ``exact``) and a remark."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Rows of tokens one after the other, with no padding between them; attention stays within a row.
-
-    tokens, positions: shape (1, tokens); positions begin at 0 in each row, which is how transformers tells rows
-    apart. targets: the same shape, what the loss makes of them; negative where there is nothing to learn.
-    lengths: the tokens of each row.
-    """
-
-    tokens: torch.Tensor
-    positions: torch.Tensor
-    targets: torch.Tensor
-    lengths: npt.NDArray[np.int64]
-
-
-def batch_of(rows: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Batch:
-    """The batch of rows of (tokens, targets)."""
-    return Batch(
-        torch.tensor([[token for tokens, _ in rows for token in tokens]]),
-        torch.tensor([[i for tokens, _ in rows for i in range(len(tokens))]]),
-        torch.tensor([[target for _, targets in rows for target in targets]]),
-        np.array([len(tokens) for tokens, _ in rows], dtype=np.int64),
-    )
+Row = tuple[Sequence[int], Sequence[float]]
+"""The tokens of a row, and the target at each of them: what the loss makes of it, negative where there is none."""
+Loss = Callable[[LlamaForCausalLM, torch.Tensor, torch.Tensor], torch.Tensor]
+"""The sum of the losses of tokens (rows, length) with targets of the same shape."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast: training tokens, peak rates of Muon and AdamW, the share of the decay at the end, the
-    tokens of the warm-up, so that a shorter training is the beginning of a longer one, and the share of the peak
-    that the decay ends at. ``first``: tokens of a first part, with a warm-up and a decay of its own."""
+    tokens of the warm-up, so that a shorter training is the beginning of a longer one, the share of the peak that
+    the decay ends at, and the rows a step of the optimiser."""
 
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
     decay: float = 0.0
-    warm_up: int = 34_000
+    warm_up: int = 100_000
     floor: float = 0.02
-    first: int = 0
+    rows: int = 128
+
+    def at(self, pace: float) -> Recipe:
+        """The same at ``pace`` times the rates."""
+        muon, adam = self.rates
+        return replace(self, rates=(pace * muon, pace * adam))
 
 
 @dataclass(frozen=True)
@@ -104,6 +93,13 @@ def finished(folder: Path) -> Trained | None:
     return Trained(**json.loads(path.read_text())) if path.is_file() else None
 
 
+def trained_in(folder: Path) -> Trained:
+    """The manifest of a training that ended in this folder. Raises DataError where none did."""
+    if (done := finished(folder)) is None:
+        raise DataError(f"no model in {folder}", "a folder of `scalinglab testbed train`", "train it first")
+    return done
+
+
 class Training:
     """A training run in memory and in its checkpoint."""
 
@@ -113,8 +109,8 @@ class Training:
         folder: Path,
         *,
         recipe: Recipe,
-        batch: Callable[[int], Batch],
-        loss: Callable[[LlamaForCausalLM, Batch], torch.Tensor],
+        batch: Callable[[int], Sequence[Row]],
+        loss: Loss,
     ) -> None:
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -146,11 +142,6 @@ class Training:
             if self.whole:  # else weights have moved and counts have not: the checkpoint before stays
                 self.save()
             raise
-
-    @property
-    def in_first_part(self) -> bool:
-        """Whether the next step belongs to the recipe's first part."""
-        return self.tokens < self.recipe.first
 
     def save(self) -> None:
         """Write the checkpoint whole: a stop at any moment leaves the one before."""
@@ -202,14 +193,15 @@ class Training:
         pace = _pace(self.tokens, self.recipe)
         for optimiser, peak in zip(self.optimisers, self.recipe.rates, strict=True):
             optimiser.param_groups[0]["lr"] = peak * pace
-        loss = self.loss(self.model, batch)
+        loss = mean_loss(self.loss, self.model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         self.whole = False
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self._charge(batch.lengths)
-        self.steps, self.tokens = self.steps + 1, self.tokens + int(batch.lengths.sum())
+        lengths = np.array([len(tokens) for tokens, _ in batch], dtype=np.int64)
+        self._charge(lengths)
+        self.steps, self.tokens = self.steps + 1, self.tokens + int(lengths.sum())
         self.losses.append(loss.item())
         self.seconds += time.monotonic() - started
         self.whole = True
@@ -221,12 +213,27 @@ class Training:
             self.flops[name] += 3 * int(flops.cost(self.spec, lengths, logits=lengths, convention=rule).sum())
 
 
-def next_token_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Cross-entropy of the token ids in ``targets``, each aligned with the token itself."""
-    loss: torch.Tensor = model(
-        input_ids=batch.tokens, position_ids=batch.positions, labels=batch.targets, use_cache=False
-    ).loss
-    return loss
+def mean_loss(loss: Loss, model: LlamaForCausalLM, batch: Sequence[Row]) -> torch.Tensor:
+    """The mean over the batch's targets, its rows filled up on the right in two halves of like lengths."""
+    rows = sorted(batch, key=lambda row: len(row[0]))
+    half = len(rows) // 2
+    total = torch.zeros(())
+    for part in filter(None, (rows[:half], rows[half:])):
+        tokens = pad_sequence([torch.tensor(tokens) for tokens, _ in part], batch_first=True, padding_value=PAD_ID)
+        targets = [torch.tensor(targets) for _, targets in part]
+        total = total + loss(model, tokens, pad_sequence(targets, batch_first=True, padding_value=NOTHING))
+    return total / max(1, sum(target >= 0 for _, targets in batch for target in targets))
+
+
+def next_token_loss(model: LlamaForCausalLM, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of the token ids in ``targets``, each aligned with the token itself, summed."""
+    said = model(input_ids=tokens, use_cache=False).logits[:, :-1].flatten(0, 1)
+    return functional.cross_entropy(said, targets[:, 1:].flatten(), ignore_index=NOTHING, reduction="sum")
+
+
+def solved(question: Sequence[int], answer: Sequence[int]) -> Row:
+    """A row of a context and its continuation, the loss on the continuation only."""
+    return [BOS_ID, *question, *answer], [*[NOTHING] * (1 + len(question)), *answer]
 
 
 @contextmanager
@@ -241,11 +248,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def _pace(tokens: int, recipe: Recipe) -> float:
-    """Warm up, hold, then fall linearly to ``floor`` over the last ``decay`` of the tokens, of either part."""
-    if tokens < recipe.first:
-        return _pace(tokens, replace(recipe, tokens=recipe.first, first=0))
-    if recipe.first:
-        return _pace(tokens - recipe.first, replace(recipe, tokens=recipe.tokens - recipe.first, first=0))
+    """Warm up, hold, then fall linearly to ``floor`` over the last ``decay`` of the tokens."""
     left = 1 - tokens / recipe.tokens
     falling = recipe.floor + (1 - recipe.floor) * max(0.0, left) / recipe.decay if recipe.decay else 1.0
     return min(1.0, (tokens + recipe.warm_up / 20) / recipe.warm_up, falling)

@@ -1,4 +1,4 @@
-"""One token a character, and the special tokens of the rows, the verifiers and the reviser."""
+"""The words of the testbed's rows, a token each, and what a verifier and a reviser need beside them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from scalinglab.tasks.testbed import FACTS, NUMBERS
+
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 GOOD, BAD = "<good>", "<bad>"
 """What a verifier says after a step: the probability of one against the other is its score."""
 ANSWER = "<answer>"
 """Ends an earlier answer in the context of a reviser."""
-VOCABULARY = [PAD, BOS, EOS, *"0123456789+-*=;?", GOOD, BAD, ANSWER, "<unused>"]
-_TOKEN = re.compile("<[a-z]+>|.")
+VOCABULARY = [PAD, BOS, EOS, *"?;.+", GOOD, BAD, ANSWER, "<unused>", *NUMBERS, *FACTS]
+_TOKEN = re.compile(r"<[a-z]+>|[a-p]{2}|\d\d|.")
 IDS = {token: i for i, token in enumerate(VOCABULARY)}
-PAD_ID, BOS_ID, EOS_ID, STEP_ID = IDS[PAD], IDS[BOS], IDS[EOS], IDS[";"]
+PAD_ID, BOS_ID, EOS_ID = IDS[PAD], IDS[BOS], IDS[EOS]
 GOOD_ID, BAD_ID, ANSWER_ID = IDS[GOOD], IDS[BAD], IDS[ANSWER]
+STOP_ID = IDS["."]
+STEP_IDS = (IDS[";"], STOP_ID)
+"""The marks that end a step; the second ends a solution."""
 
 
 def encode(text: str) -> list[int]:
-    """What the tokenizer makes of a text, without its detour: one token a character or special token."""
+    """What the tokenizer makes of a text, without its detour."""
     return [IDS[token] for token in _TOKEN.findall(text)]
 
 
