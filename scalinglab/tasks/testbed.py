@@ -5,9 +5,10 @@ table of 64 random numbers that only memory gives (``ac`` of 17 is 42, say); one
 modulo 64. The solution writes each operation and its result, and a full stop at its end: ``ac42;+0547;ba11.``. A
 number, a fact's name and a mark are one token each.
 
-Facts are practised as often as Zipf's law says (the r-th most common 1 / r as often as the first): the tables hold
-98 thousand bits, more than a model of some ten thousand parameters keeps, and fewer than one of some hundred
-thousand can. So a problem is hard in two known ways: by what must be known, and by how much is to be worked out.
+Facts and sums are drawn as often as Zipf's law says (the r-th most common 1 / r as often as the first): all that
+tells them apart is that sums follow a rule. The tables of the facts hold 98 thousand bits: more than a model of
+some ten thousand parameters keeps, fewer than one of some hundred thousand can. So a problem is hard in two known
+ways: by what must be known, and by what is to be worked out.
 """
 
 from __future__ import annotations
@@ -34,12 +35,11 @@ SPLITS: dict[str, range] = {
 NUMBERS = tuple(f"{number:02d}" for number in range(64))
 FACTS = tuple(a + b for a in "abcdefghijklmnop" for b in "abcdefghijklmnop")
 """The names of the tables, the most common first."""
-ADDENDS = NUMBERS[:32]
-"""What a sum may add."""
+ADDENDS = NUMBERS[1:]
+"""What a sum may add, the most common first."""
 _OPERATION = re.compile(r"[a-p]{2}|\+\d\d")
 _STEP = re.compile(r"([a-p]{2}|\+\d\d)(\d\d)[;.]")
 _TOKEN = re.compile(r"[a-p]{2}|\d\d|.")
-_SHARES = tuple(accumulate(1 / rank for rank in range(1, 1 + len(FACTS))))
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ def grade(problem: Problem, text: str) -> str:
 def _draw(rng: random.Random, level: Level) -> Problem:
     start = rng.choice(NUMBERS)
     operations = [
-        *rng.choices(FACTS, cum_weights=_SHARES, k=level.facts),
-        *("+" + rng.choice(ADDENDS) for _ in range(level.sums)),
+        *rng.choices(FACTS, cum_weights=_zipf(len(FACTS)), k=level.facts),
+        *("+" + addend for addend in rng.choices(ADDENDS, cum_weights=_zipf(len(ADDENDS)), k=level.sums)),
     ]
     rng.shuffle(operations)
     *_, (_, answer) = _steps(start, operations)
@@ -165,6 +165,12 @@ def _result(value: str, operation: str) -> str:
     if operation.startswith("+"):
         return NUMBERS[(int(value) + int(operation)) % len(NUMBERS)]
     return _tables()[operation][int(value)]
+
+
+@cache
+def _zipf(count: int) -> tuple[float, ...]:
+    """Cumulated weights 1, 1/2, 1/3, ..."""
+    return tuple(accumulate(1 / rank for rank in range(1, 1 + count)))
 
 
 @cache

@@ -69,19 +69,19 @@ class Ladder:
 
 
 SMALL, LARGE = Shape(32, 43, 2, 2), Shape(128, 411, 2, 4)
-_TUNED = Recipe(300_000, rates=(0.005, 1e-3), decay=1.0, warm_up=20_000, rows=32)
+_TUNED = Recipe(150_000, rates=(0.005, 1e-3), decay=1.0, warm_up=10_000, rows=32)
 _BASE = Scale(
     "base",
     SMALL,
     LARGE,
     levels=tuple(Level(facts, sums) for facts in range(5) for sums in range(5) if facts + sums),
-    policy=Recipe(8_000_000, decay=0.5),
+    policy=Recipe(6_000_000, decay=0.5),
     prm=_TUNED,
     orm=_TUNED,
-    reviser=_TUNED,
-    steps=Attempted(400, 8, rollouts=8),
-    tries=Attempted(1_500, 16),
-    chains=Attempted(1_500, 8),
+    reviser=replace(_TUNED, tokens=200_000),
+    steps=Attempted(160, 8, rollouts=8),
+    tries=Attempted(1_000, 8),
+    chains=Attempted(400, 6),
 )
 SCALES = {
     "tiny": replace(
@@ -107,6 +107,6 @@ LADDER = Ladder(
         Shape(48, 96, 2, 2),
         Shape(72, 200, 2, 3),
     ),
-    marks=(1_000_000, 2_000_000, 4_000_000, 8_000_000),
+    marks=(750_000, 1_500_000, 3_000_000, 6_000_000),
 )
 """A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""
