@@ -26,6 +26,10 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder to train into; a stopped training goes on there.")],
     scale: Scaled = "tiny",
     seed: Seed = 0,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="Then the small shape at the helpers' FLOPs more, and at four times."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train policies, verifiers and reviser (or the ladder of sizes) from scratch; write weights and manifests."""
@@ -37,6 +41,8 @@ def train(
             rows = [{key: row[key] for key in keys} | {"flops": row["flops"]} for row in climbed]
         else:
             trained = made.train_testbed(_scale(scale), out, seed=seed, progress=bars)
+            if controls:
+                trained |= made.train_controls(_scale(scale), out, longer=not seed, seed=seed, progress=bars)
             costs = ("non_embedding", "tokens", "steps", "seconds", "flops", "data_flops")
             rows = [{"model": name} | {c: getattr(run, c) for c in costs} for name, run in trained.items()]
     print_rows([_charged(row) for row in rows], {"models": rows}, as_json)

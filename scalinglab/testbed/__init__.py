@@ -6,6 +6,7 @@ from scalinglab.lazy import lazy
 
 if TYPE_CHECKING:
     from scalinglab.testbed.attempts import Attempts
+    from scalinglab.testbed.controls import helper_costs, train_controls
     from scalinglab.testbed.criteria import Criterion, judge
     from scalinglab.testbed.ladder import ladder_counts, ladder_table, train_ladder
     from scalinglab.testbed.measure import Measured, measure
@@ -32,6 +33,7 @@ __all__ = [
     "Scale",
     "Shape",
     "Trained",
+    "helper_costs",
     "judge",
     "ladder_counts",
     "ladder_table",
@@ -44,6 +46,7 @@ __all__ = [
     "score",
     "search_rates",
     "shipped",
+    "train_controls",
     "train_helpers",
     "train_ladder",
     "train_pair",

@@ -32,26 +32,33 @@ _K = (1, 4, 16, 64)
 def train_ladder(
     folder: str | Path, *, ladder: Ladder = LADDER, seed: int = 0, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """A row a size and checkpoint: parameters N, tokens D, flops, validation loss, and right samples a problem.
+    """A row a size, seed and checkpoint: parameters N, tokens D, flops, validation loss, right samples a problem.
 
     Weights are kept at each checkpoint, a folder each; a stopped call is gone on with. Losses are nats a token
     of the solution, on ``1000`` validation problems; ``correct`` counts right ones of ``ladder.samples`` samples
     at temperature 1 of each of ``ladder.problems`` test problems. Raises DataError where nothing can be written.
     """
+    runs = [(shape, seed) for shape in ladder.shapes]
+    runs += [
+        (shape, seed + i)
+        for i in range(1, ladder.seeds)
+        for shape in ladder.shapes
+        if shape.hidden in ladder.repeated
+    ]
     return [
         row
-        for shape in ladder.shapes
-        for row in _climb(shape, Path(folder) / f"d{shape.hidden}", ladder, seed, progress)
+        for shape, own in runs
+        for row in _climb(shape, Path(folder) / f"d{shape.hidden}-seed{own}", ladder, own, progress)
     ]
 
 
 def ladder_table(folder: str | Path) -> pd.DataFrame:
-    """A trained ladder's rows: model, parameters, tokens, FLOPs, loss and mean pass@k with k = 1, 4, 16, 64.
+    """A trained ladder's rows: model, seed, parameters, tokens, FLOPs, loss and mean pass@k with k = 1, 4, 16, 64.
 
     Raises DataError where the folder holds no measured checkpoint.
     """
     rows = _measured(folder)
-    kept = ("model", "parameters", "non_embedding", "tokens", "flops", "loss", "n", "correct")
+    kept = ("model", "seed", "parameters", "non_embedding", "tokens", "flops", "loss", "n", "correct")
     table = pd.DataFrame([{key: row[key] for key in kept} for row in rows])
     for rule in table["flops"].iloc[0]:
         table[f"flops ({rule})"] = [spent[rule] for spent in table["flops"]]

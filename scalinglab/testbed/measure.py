@@ -14,15 +14,15 @@ from transformers import LlamaForCausalLM
 from scalinglab.curves import Floats, Graded, Pool
 from scalinglab.tasks import Problem, extract, grade, problems, split_steps, step_is_right
 from scalinglab.testbed.attempts import limit
+from scalinglab.testbed.controls import helper_costs
 from scalinglab.testbed.policy import load_model
 from scalinglab.testbed.reviser import revise
 from scalinglab.testbed.sampling import sample
-from scalinglab.testbed.scales import Scale
-from scalinglab.testbed.training import Trained, trained_in
+from scalinglab.testbed.scales import HELPERS, Scale
+from scalinglab.testbed.training import trained_in
 from scalinglab.testbed.verifiers import score
 from scalinglab.testbed.vocabulary import encode
 
-HELPERS = ("prm", "orm", "reviser")
 PARTS = ("small", "large", *HELPERS)
 SAMPLES = 128
 CHAINS, LENGTH = 8, 8
@@ -68,7 +68,7 @@ def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measu
     return Measured(
         drawn=drawn,
         ratio=runs["large"].parameters / runs["small"].parameters,
-        costs={name: _spent(runs[name]) / runs["small"].flops["exact"] for name in HELPERS},
+        costs=helper_costs(folder),
         small=small,
         large=large,
         prm=_pool(drawn, texts, prm),
@@ -77,10 +77,6 @@ def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measu
         step_right=[_checked(p, ts) for p, ts in zip(drawn, texts, strict=True)],
         chains=np.array([_right([p] * CHAINS, cs) for p, cs in zip(drawn, chains, strict=True)], dtype=bool),
     )
-
-
-def _spent(run: Trained) -> int:
-    return run.flops["exact"] + run.data_flops.get("exact", 0)
 
 
 def _answers(

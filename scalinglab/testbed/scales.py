@@ -11,6 +11,9 @@ HEAD_DIM = 32
 """The smallest attention head that vLLM's CPU backend computes."""
 
 
+HELPERS = ("prm", "orm", "reviser")
+
+
 @dataclass(frozen=True)
 class Shape:
     """A Llama of this width and depth, its heads ``HEAD_DIM`` wide.
@@ -59,11 +62,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Shapes trained alike at a constant rate, measured after each of ``marks`` tokens."""
+    """Shapes trained alike at a constant rate, measured after each of ``marks`` tokens.
+
+    repeated: the widths of those that are trained from further seeds too, ``seeds`` in all.
+    """
 
     scale: Scale
     shapes: tuple[Shape, ...]
     marks: tuple[int, ...]
+    repeated: tuple[int, ...] = ()
+    seeds: int = 3
     problems: int = 200
     samples: int = 64
 
@@ -108,5 +116,6 @@ LADDER = Ladder(
         Shape(72, 200, 2, 3),
     ),
     marks=(750_000, 1_500_000, 3_000_000, 6_000_000),
+    repeated=(24, 48),
 )
 """A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""
