@@ -33,7 +33,7 @@ def units(task):
 
 async def run(problems, *paths, in_flight=8):
     """Collect to each store; says "open", then a dot a unit, and "closed" however it ends in good order."""
-    task = draw_testbed([Level(2, 3), Level(2, 4)], problems)
+    task = draw_testbed([Level(2, 2), Level(1, 3)], problems)
     async with AsyncExitStack() as stack:
         small, prm = [await open_vllm(MODELS / name, settings=SETTINGS) for name in ("small", "prm")]
         stack.callback(print, "closed", flush=True)
@@ -49,7 +49,7 @@ async def run(problems, *paths, in_flight=8):
 
 async def closed_in_order(engine):
     """Closed, after a last answer: whatever stopped this process has not stopped the engine."""
-    assert (await engine.generate("<bos>1+1?", max_tokens=1, temperature=0, seed=0)).generated_tokens == 1
+    assert (await engine.generate("<bos>01+01?", max_tokens=1, temperature=0, seed=0)).generated_tokens == 1
     await engine.close()
 
 

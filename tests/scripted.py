@@ -1,4 +1,7 @@
-"""Engines and a task without models: they write a script, or a function of the seed; a character is a token."""
+"""Engines and a task without models: they write a script, or a function of the seed; a character is a token.
+
+On the testbed's task tokens are its own.
+"""
 
 import asyncio
 import math
@@ -28,7 +31,7 @@ from scalinglab.collect import (
 )
 from scalinglab.errors import EngineError
 from scalinglab.samples import RunStore, Unit
-from scalinglab.tasks import Level, solution
+from scalinglab.tasks import Level, solution, tokens_of
 
 QUESTION = "Q?"
 
@@ -40,6 +43,9 @@ class ScriptedEngine:
     a pooling model's answers; mappings or functions. remembers: its cache holds all that was ever read or
     written. waits: seconds at most before it answers. breaks_at: the number of the first call that fails.
     """
+
+    tokens = staticmethod(list)
+    """Of a text."""
 
     def __init__(self, writes=None, *, model="small", remembers=False, waits=0, breaks_at=None, **answers):
         self.model, self.continues = model, True
@@ -57,26 +63,26 @@ class ScriptedEngine:
         continuation = asked(prompt, seed) if callable(asked) else asked[prompt][self.drawn[prompt]]
         self.drawn[prompt] += not callable(asked)
         cached = await self._serve("generate", prompt)
-        text, tokens, reason = cut(continuation, stop, max_tokens)
+        text, tokens, reason = cut(continuation, stop, max_tokens, self.tokens)
         self.seen.append(prompt + text)
         self.generated += tokens
-        return Generated(text, len(prompt), tokens, cached, reason, seconds=random.random())
+        return Generated(text, len(self.tokens(prompt)), tokens, cached, reason, seconds=random.random())
 
     async def score(self, prompt, tokens, *, problem=""):  # noqa: ARG002
         assert len(tokens) == 2
         good = self.good(prompt) if callable(self.good) else self.good[prompt]
         cached = await self._serve("score", prompt)
         said = tuple(math.log(p) if p else -1e9 for p in (good, 1 - good))
-        return Scored(said, len(prompt), cached, seconds=random.random())
+        return Scored(said, len(self.tokens(prompt)), cached, seconds=random.random())
 
     async def reward(self, prompt, *, problem=""):  # noqa: ARG002
         rewards = self.rewards(prompt) if callable(self.rewards) else self.rewards[prompt]
         rows = tuple(one if isinstance(one, tuple) else (one,) for one in rewards)
-        return Rewarded(rows, len(prompt), await self._serve("reward", prompt))
+        return Rewarded(rows, len(self.tokens(prompt)), await self._serve("reward", prompt))
 
     async def count(self, text):
         self.counted.append(text)
-        return len(text)
+        return len(self.tokens(text))
 
     async def about(self):
         return About("a script 1.0")
@@ -91,7 +97,7 @@ class ScriptedEngine:
         """Take the request; after a wait, the prompt tokens that the cache held when it came."""
         self.requests.append((method, prompt))
         number, held = len(self.requests), self.seen if self.remembers else []
-        cached = max((shared(prompt, text) for text in held), default=0)
+        cached = max((shared(self.tokens(prompt), self.tokens(text)) for text in held), default=0)
         self.seen.append(prompt)
         self.open += 1
         try:
@@ -103,12 +109,19 @@ class ScriptedEngine:
         return cached
 
 
-def cut(text, stop, most):
+class ScriptedTestbed(ScriptedEngine):
+    """A model of the testbed: its tokens are those of the testbed's vocabulary."""
+
+    tokens = staticmethod(lambda text: [token for part in re.split(r"(<[a-z]+>)", text) for token in
+                                        ([part] if part.startswith("<") else tokens_of(part))])  # fmt: skip
+
+
+def cut(text, stop, most, tokens=list):
     """What comes out of a continuation: its text, tokens (the end token is one) and finish reason."""
     ends = [text.index(s) + len(s) for s in stop if s in text]
-    written = text[: min(ends)] if ends else text
-    tokens = len(written) + (not ends)
-    return (written, tokens, "stop") if tokens <= most else (written[:most], most, "length")
+    written = tokens(text[: min(ends)] if ends else text)
+    count = len(written) + (not ends)
+    return ("".join(written), count, "stop") if count <= most else ("".join(written[:most]), most, "length")
 
 
 def shared(one, other):
@@ -149,7 +162,7 @@ class ScriptedTask:
         return ("right" if steps[-1] == f"{problem.answer};" else "wrong"), steps[-1][:-1]
 
 
-def arithmetic(task, *, wrong=0.3):
+def solving(task, *, wrong=0.3):
     """A writer of the testbed's steps, wrong ones now and then: a function of the prompt and the seed alone."""
 
     def write(prompt, seed):
@@ -158,7 +171,8 @@ def arithmetic(task, *, wrong=0.3):
         known = next(p for p in task.drawn if p.question == question)
         left = solution(known)[len(begun.removeprefix(question)) :]
         luck = random.Random(f"{prompt} {seed}")
-        return re.sub(r"\d(?=;)", lambda d: luck.choice("0123456789") if luck.random() < wrong else d[0], left)
+        slip = lambda result: f"{luck.randrange(64):02}" if luck.random() < wrong else result[0]  # noqa: E731
+        return re.sub(r"\d\d(?=[;.])", slip, left)
 
     return write
 
@@ -198,8 +212,8 @@ PARAMETERS = {
 
 def study(*, problems=3, seed=0, **options):
     task = draw_testbed([Level(2, 2), Level(2, 3)], problems)
-    small = ScriptedEngine(arithmetic(task), **options)
-    prm = ScriptedEngine(good=opinion, model="prm", waits=options.get("waits", 0))
+    small = ScriptedTestbed(solving(task), **options)
+    prm = ScriptedTestbed(good=opinion, model="prm", waits=options.get("waits", 0))
     process = TokenVerifier(prm, task.verifier_prompt)
     verifiers = {"prm": process, "noisy": NoisyVerifier(process, 0.2), "exact": ExactVerifier(task.check)}
     units = [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from scripted import PARAMETERS, ScriptedEngine, opinion, singles, study
+from scripted import PARAMETERS, ScriptedTestbed, opinion, singles, study
 
 from scalinglab import collect, flops, tasks
 from scalinglab.collect import journal
@@ -99,7 +99,7 @@ def test_the_tokens_recorded_are_those_the_engines_served(tmp_path):
     for model, engine in engines.items():
         calls = run.calls[run.calls["model"] == model]
         assert len(calls) == len(engine.requests)
-        assert calls["prompt_tokens"].sum() == sum(len(prompt) for _, prompt in engine.requests)
+        assert calls["prompt_tokens"].sum() == sum(len(engine.tokens(prompt)) for _, prompt in engine.requests)
     written = [call for call in run.calls.itertuples() if call.role == "policy"]
     assert sum(call.generated_tokens for call in written) == engines["small"].generated
 
@@ -120,7 +120,7 @@ def test_neither_order_nor_concurrency_nor_waits_change_the_result(tmp_path, unb
 def test_work_in_flight_is_bounded_and_overlaps(tmp_path):
     begun, most = set(), 0
 
-    class Watched(ScriptedEngine):
+    class Watched(ScriptedTestbed):
         async def generate(self, prompt, **options):
             nonlocal most
             begun.add(prompt)
@@ -171,7 +171,7 @@ def test_another_seed_is_another_run(tmp_path, unbroken):
 
 def test_samples_judged_by_several_verifiers_are_a_run_of_each_afterwards(tmp_path):
     one = study()
-    orm = ScriptedEngine(good=lambda prompt: opinion(prompt[::-1]), model="orm-1B")
+    orm = ScriptedTestbed(good=lambda prompt: opinion(prompt[::-1]), model="orm-1B")
     judges = {**one.verifiers, "orm": collect.TokenVerifier(orm, one.task.verifier_prompt)}
     several = {"samples": 8, "verifier": ["prm", "orm", "noisy", "exact"]}
     units = [replace(unit, parameters=several) for unit in one.units if unit.strategy == "parallel"]
@@ -346,7 +346,7 @@ def test_a_unit_that_always_fails_is_named_and_stops_no_other(tmp_path, unbroken
     one, path = study(), tmp_path / "run.sqlite"
     cursed = next(iter(one.task.problems))
 
-    class Refusing(ScriptedEngine):
+    class Refusing(ScriptedTestbed):
         async def generate(self, prompt, **options):
             if prompt.startswith(f"<bos>{cursed}"):
                 raise EngineError("refused", "a shorter prompt", "shorten it")
@@ -369,7 +369,7 @@ def test_units_that_always_fail_stop_a_run_but_not_those_that_go_on_with_it(tmp_
     one, path = study(), tmp_path / "run.sqlite"
     cursed = list(one.task.problems)[:2]
 
-    class Refusing(ScriptedEngine):
+    class Refusing(ScriptedTestbed):
         async def generate(self, prompt, **options):
             if any(prompt.startswith(f"<bos>{problem}") for problem in cursed):
                 raise EngineError("refused", "a shorter prompt", "shorten it")
@@ -424,7 +424,7 @@ def test_calls_that_all_fail_at_once_leave_nothing_in_asyncios_log(tmp_path, cap
 
 
 def test_a_tokenizer_that_fails_loses_the_unit_and_nothing_else(tmp_path):
-    class Countless(ScriptedEngine):
+    class Countless(ScriptedTestbed):
         async def count(self, _):
             raise EngineError("no tokenizer", "one", "mend it")
 
@@ -534,23 +534,23 @@ def test_a_store_in_a_folder_that_is_not_there_cannot_be_held(tmp_path):
 
 
 def test_the_testbeds_problems_are_different_and_of_their_split():
-    task = collect.draw_testbed([tasks.Level(1, 1), tasks.Level(3, 4)], 12, split="validation", seed=3)
+    task = collect.draw_testbed([tasks.Level(1, 0), tasks.Level(3, 4)], 12, split="validation", seed=3)
     assert len(task.problems) == 12
     assert all(tasks.split_of(id) == "validation" for id in task.problems)
     assert (
         task.problems
-        == collect.draw_testbed([tasks.Level(1, 1), tasks.Level(3, 4)], 12, split="validation", seed=3).problems
+        == collect.draw_testbed([tasks.Level(1, 0), tasks.Level(3, 4)], 12, split="validation", seed=3).problems
     )
     for known in task.drawn:
         problem = task.problems[known.question]
         assert (problem.id, problem.prompt) == (known.question, f"<bos>{known.question}")
         assert problem.answer == known.answer
-        assert problem.max_tokens == len(tasks.solution(known)) * 3 // 2
+        assert problem.max_tokens == len(tasks.tokens_of(tasks.solution(known))) * 3 // 2
 
 
 def test_more_problems_than_there_are_is_refused():
     with pytest.raises(DataError, match="no more different ones"):
-        collect.draw_testbed([tasks.Level(1, 1)], 1000)
+        collect.draw_testbed([tasks.Level(0, 1)], 1000)
 
 
 def test_the_testbeds_reviser_sees_the_last_four_answers_each_after_the_question_and_closed():
@@ -565,7 +565,7 @@ def test_the_testbeds_reviser_sees_the_last_four_answers_each_after_the_question
 def test_the_testbed_is_graded():
     task = collect.draw_testbed([tasks.Level(2, 2)], 1)
     (known,), (problem,) = task.drawn, task.problems.values()
-    for text in (tasks.solution(known), "1+1=00;", "1+1", ""):
+    for text in (tasks.solution(known), "ac00.", "ac00;", "ac", ""):
         assert asyncio.run(task.grade(problem, text)) == (tasks.grade(known, text), tasks.extract(text))
 
 

@@ -186,11 +186,11 @@ def test_rewards_that_do_not_fit_are_an_engine_error(rewards, outcome, message):
 
 
 def test_the_exact_checker_is_right_and_costs_nothing():
-    task = collect.draw_testbed([tasks.Level(2, 3)], 20)
+    task = collect.draw_testbed([tasks.Level(2, 1)], 20)
     verifier = collect.ExactVerifier(task.check)
     for known in task.drawn:
         right = tasks.split_steps(tasks.solution(known))
-        wrong = [right[0], right[1].replace("=", "=0"), right[2]]
+        wrong = [right[0], f"{right[1][:-3]}{(int(right[1][-3:-1]) + 1) % 64:02};", right[2]]
         problem = task.problems[known.question]
 
         async def ask(steps, problem=problem):

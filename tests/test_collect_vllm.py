@@ -23,14 +23,14 @@ from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 from scalinglab.collect.http.engine import HttpEngine
 from scalinglab.collect.vllm_engine import open_vllm, settings_for
 from scalinglab.errors import DeadEngineError, EngineError
-from scalinglab.testbed.vocabulary import EOS, EOS_ID, STEP_ID, decode, encode, tokenizer_of
+from scalinglab.testbed.vocabulary import EOS, EOS_ID, IDS, decode, encode, tokenizer_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"
 )
 SETTINGS = replace(settings_for("cpu"), dtype="float32", kv_cache_gib=0.5)
-PROMPTS = ["<bos>12+34=?", "<bos>7?", "<bos>43+58*7?43+58=91;", "<bos>" + "90-12=78;" * 5]
-SHARED = "<bos>" + "11+22=33;" * 8  # 73 tokens: two blocks of 32, and some
+PROMPTS = ["<bos>12+14ac?", "<bos>07?", "<bos>43ba+07?ba51;", "<bos>" + "+12ac08;" * 9]
+SHARED = "<bos>" + "+11+22ac33ba44;" * 8  # 73 tokens: two blocks of 32, and some
 
 
 def saved(model, folder):
@@ -123,14 +123,14 @@ def test_greedy_is_what_transformers_finds_likeliest(prompt, model, ask):
 
 
 def test_the_same_seed_gives_the_same_sample_whoever_else_is_in_flight(ask):
-    alone = [ask(("<bos>1+2=?", drawn(seed)))[0].text for seed in range(4)]
-    together = ask(*(("<bos>1+2=?", drawn(seed)) for seed in range(32)))
+    alone = [ask(("<bos>01+02ac?", drawn(seed)))[0].text for seed in range(4)]
+    together = ask(*(("<bos>01+02ac?", drawn(seed)) for seed in range(32)))
     assert [one.text for one in together[:4]] == alone
     assert len({one.text for one in together}) > 16
 
 
 def test_every_token_is_counted_the_end_token_too(ask):
-    found = ask(*(("<bos>3*4=?", drawn(seed)) for seed in range(32)))
+    found = ask(*(("<bos>03ca04?", drawn(seed)) for seed in range(32)))
     assert {one.finish_reason for one in found} == {"stop", "length"}
     for one in found:
         assert one.generated_tokens == len(encode(one.text)) + (one.finish_reason == "stop")
@@ -138,42 +138,42 @@ def test_every_token_is_counted_the_end_token_too(ask):
 
 
 def test_whole_blocks_of_a_shared_prefix_come_from_the_cache(ask):
-    found = [ask((SHARED + rest, greedy(2)))[0] for rest in ("1+1=", "2+2=2;", "1+1=")]
+    found = [ask((SHARED + rest, greedy(2)))[0] for rest in ("11+12ac", "22+23ac13;", "11+12ac")]
     assert [one.prompt_tokens for one in found] == [77, 79, 77]
     assert [one.cached_tokens for one in found] == [0, 64, 64]
 
 
 def test_scores_are_log_probabilities_over_the_whole_vocabulary(model, engine, runner):
     for prompt in PROMPTS:
-        found = runner.run(engine.score(prompt, ["<good>", "<bad>", "5"]))
-        expected = logits(model, prompt).log_softmax(-1)[encode("<good><bad>5")]
+        found = runner.run(engine.score(prompt, ["<good>", "<bad>", "05"]))
+        expected = logits(model, prompt).log_softmax(-1)[encode("<good><bad>05")]
         assert found.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
         assert found.prompt_tokens == len(encode(prompt))
     assert runner.run(engine.score(SHARED, ["<good>"])).cached_tokens == 64
 
 
 def test_a_stop_string_ends_the_text_and_stays_in_it(ask):
-    freely = next(one.text for one in ask(*(("<bos>8?", drawn(s)) for s in range(32))) if ";" in one.text[1:-3])
-    seed = next(s for s in range(32) if ask(("<bos>8?", drawn(s)))[0].text == freely)
+    freely = next(one.text for one in ask(*(("<bos>08?", drawn(s)) for s in range(32))) if ";" in one.text[1:-3])
+    seed = next(s for s in range(32) if ask(("<bos>08?", drawn(s)))[0].text == freely)
     until = freely[: freely.index(";", 1) + 1]
-    (found,) = ask(("<bos>8?", drawn(seed, stop=[until[-2:], "never"])))
+    (found,) = ask(("<bos>08?", drawn(seed, stop=[until[-2:], "never"])))
     assert (found.text, found.finish_reason) == (until, "stop")
     assert found.generated_tokens == len(encode(until))
 
 
 def test_tokens_are_counted_without_any_added(engine, runner):
-    assert runner.run(engine.count("<bos>1+2<good>;")) == 6
+    assert runner.run(engine.count("<bos>01+02<good>;")) == 6
 
 
 def test_cancelling_aborts_the_request(engine, runner):
     async def cancelled():
-        calls = [asyncio.create_task(engine.generate("<bos>9?", **drawn(s, 400))) for s in range(64)]
+        calls = [asyncio.create_task(engine.generate("<bos>09?", **drawn(s, 400))) for s in range(64)]
         await asyncio.sleep(0.1)
         before = engine._engine.get_num_unfinished_requests()
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        return before, engine._engine.get_num_unfinished_requests(), await engine.generate("<bos>9?", **greedy(3))
+        return before, engine._engine.get_num_unfinished_requests(), await engine.generate("<bos>09?", **greedy(3))
 
     before, after, found = runner.run(cancelled())
     assert before > 0
@@ -185,10 +185,10 @@ def test_cancelling_aborts_the_request(engine, runner):
     ("call", "says"),
     [
         (lambda e: e.generate("", **greedy()), "vLLM failed with tiny .*empty.*; expected a request that fits"),
-        (lambda e: e.score("1" * 600, ["1"]), "tiny judges 60. tokens; expected at most 511; raise max_model_len"),
-        (lambda e: e.generate("1", max_tokens=3, temperature=-1, seed=0), "temperature must be non-negative"),
-        (lambda e: e.score("1", ["12"]), "'12' is 2 tokens to tiny; expected a single token"),
-        (lambda e: e.reward("1"), "tiny was asked for a reward; expected a reward model; open it with pooling"),
+        (lambda e: e.score("11" * 600, ["11"]), "tiny judges 60. tokens; expected at most 511; raise max_model_len"),
+        (lambda e: e.generate("11", max_tokens=3, temperature=-1, seed=0), "temperature must be non-negative"),
+        (lambda e: e.score("11", ["1213"]), "'1213' is 2 tokens to tiny; expected a single token"),
+        (lambda e: e.reward("11"), "tiny was asked for a reward; expected a reward model; open it with pooling"),
     ],
 )
 def test_what_cannot_be_done_is_an_error_in_three_parts(call, says, engine, runner):
@@ -202,9 +202,9 @@ def test_a_model_that_is_not_there_is_an_error(runner, tmp_path):
 
 
 def test_the_server_gives_what_the_engine_gives(ask, engine, served, runner):
-    new = [prompt.replace("<bos>", "<bos>66-6=0;") for prompt in PROMPTS]  # to both caches
-    calls = [(prompt, options) for prompt in new for options in (greedy(), greedy(stop=[";", "-"]))]
-    calls += [("<bos>" + "55*2=10;" * 9 + rest, drawn(3)) for rest in ("1", "2", "1")]
+    new = [prompt.replace("<bos>", "<bos>ab60;") for prompt in PROMPTS]  # to both caches
+    calls = [(prompt, options) for prompt in new for options in (greedy(), greedy(stop=[";", "+"]))]
+    calls += [("<bos>" + "+05+12ac10ba;" * 9 + rest, drawn(3)) for rest in ("01", "02", "01")]
     mine, theirs = ([replace(ask(call, of=one)[0], seconds=0) for call in calls] for one in (engine, served))
     assert theirs == mine
     assert [one.cached_tokens for one in theirs[-3:]] == [0, 64, 64]
@@ -217,26 +217,26 @@ def test_the_server_gives_what_the_engine_gives(ask, engine, served, runner):
 
 def test_a_prompt_that_leaves_no_room_is_refused_and_the_next_is_not(engine, served, runner):
     for one in (engine, served):
-        found = [runner.run(one.generate("1" * length, **greedy(3))) for length in (512, 600, 511)]
+        found = [runner.run(one.generate("11" * length, **greedy(3))) for length in (512, 600, 511)]
         assert [each.finish_reason for each in found] == ["refused", "refused", "length"]
         assert [each.generated_tokens for each in found] == [0, 0, 1]
 
 
 def test_what_the_server_has_not_is_an_error(served, runner):
     with pytest.raises(EngineError, match=r"/pooling refused a request to tiny: HTTP 404"):
-        runner.run(served.reward("1"))
+        runner.run(served.reward("11"))
 
 
 def test_a_reward_model_rewards_each_step_and_its_death_is_an_error(runner, tmp_path):
     torch.manual_seed(1)
     model = LlamaForSequenceClassification(config(num_labels=2))
-    pooler = {"pooling_type": "STEP", "step_tag_id": STEP_ID, "task": "token_classify"}
+    pooler = {"pooling_type": "STEP", "step_tag_id": IDS[";"], "task": "token_classify"}
     engine = runner.run(open_vllm(saved(model, tmp_path), settings=replace(SETTINGS, pooler=pooler), pooling=True))
-    prompt = "<bos>12+34=?12+34=46;1+2=3;"
+    prompt = "<bos>12+14ac?+1426;ac03;"
     found = runner.run(engine.reward(prompt))
     with torch.inference_mode():
         labels = model.score(model.model(torch.tensor([encode(prompt)])).last_hidden_state[0]).softmax(-1)
-    steps = [i for i, token in enumerate(encode(prompt)) if token == STEP_ID]
+    steps = [i for i, token in enumerate(encode(prompt)) if token == IDS[";"]]
     assert [row[1] for row in found.rows] == pytest.approx(labels[steps, 1].tolist(), abs=1e-4)
     assert found.prompt_tokens == len(encode(prompt))
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"
 )
 SETTINGS = replace(settings_for("cpu"), dtype="float32", kv_cache_gib=0.25)
-SHARED = "11+22=33;" * 8  # 73 tokens with the one at the beginning: two blocks of 32, and some
+SHARED = "+11+22ac33ba44;" * 8  # 73 tokens with the one at the beginning: two blocks of 32, and some
 MARKS = ["<think>", "</think>"]
 
 
@@ -81,26 +81,26 @@ def test_two_replicas_of_a_model_that_thinks(folder, runner):
 
 
 def begun_by_the_tokenizer(engine, runner):
-    bare, begun = (runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+34=?", f"{BOS}12+34=?"))
+    bare, begun = (runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+14+05?", f"{BOS}12+14+05?"))
     assert (bare.text, bare.prompt_tokens) == (begun.text, 8)
-    assert runner.run(engine.count("12+34=?")) == runner.run(engine.count(f"{BOS}12+34=?")) == 8
+    assert runner.run(engine.count("12+14+05?")) == runner.run(engine.count(f"{BOS}12+14+05?")) == 8
 
 
 def thinks_within_its_budget(engine, runner):
     start, end = MARKS
     for budget in (0, 5, 10):
-        found = runner.run(engine.generate(f"12+34=?{start}", **greedy(thinking=Thinking(budget=budget))))
+        found = runner.run(engine.generate(f"12+14+05?{start}", **greedy(thinking=Thinking(budget=budget))))
         assert runner.run(engine.count(f"{BOS}{found.text[: found.text.index(end)]}")) == budget + 1
         assert (found.generated_tokens, found.thinking_tokens) == (30, budget)
     with pytest.raises(
         EngineError, match=r"tiny was asked to think .*effort='high'.*; expected a budget in tokens"
     ):
-        runner.run(engine.generate("1", **greedy(thinking=Thinking(effort="high"))))
+        runner.run(engine.generate("11", **greedy(thinking=Thinking(effort="high"))))
 
 
 def keeps_a_problem_with_one_replica(engine, runner):
     """The second request about a problem finds the blocks of the first, the same text about another does not."""
-    new = SHARED.replace("3", "4")
+    new = SHARED.replace("33", "43")
     asked = ["a", "b", "a", "b", "a"]  # a problem more goes to whichever replica has fewer
     found = [runner.run(engine.generate(new, **greedy(2, problem=one))).cached_tokens for one in asked]
     assert found == [0, 0, 64, 64, 64]
@@ -113,11 +113,11 @@ def test_a_model_that_drafts_says_what_is_not_counted_and_verifies_nothing(folde
         about = runner.run(engine.about())
         assert "'num_speculative_tokens': 3" in about.software
         assert [note for note in about.notes if "rejected" in note and "not charged" in note]
-        found = runner.run(engine.generate("12+34=?", **greedy(25)))
+        found = runner.run(engine.generate("12+14+05?", **greedy(25)))
         assert found.generated_tokens <= 25
         with pytest.raises(DeadEngineError, match=r"no log-probability .* while it drafts"):
-            runner.run(engine.score("12+34=?", ["<good>", "<bad>"]))
+            runner.run(engine.score("12+14+05?", ["<good>", "<bad>"]))
         with pytest.raises(EngineError, match=r"asked to think .*; set reasoning_parser"):
-            runner.run(engine.generate("1", **greedy(thinking=Thinking(budget=3))))
+            runner.run(engine.generate("11", **greedy(thinking=Thinking(budget=3))))
     finally:
         runner.run(engine.close())

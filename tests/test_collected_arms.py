@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scripted import ScriptedEngine, arithmetic, opinion
+from scripted import ScriptedTestbed, opinion, solving
 
 from scalinglab import study
 from scalinglab.curves import arms_of
@@ -47,13 +47,13 @@ batch = 2
 """
 
 
-class Thinker(ScriptedEngine):
+class Thinker(ScriptedTestbed):
     """Is wrong the less, the more it thinks; a thought has as many tokens as its budget."""
 
     def __init__(self, task, **options):
-        super().__init__(arithmetic(task, wrong=0.3), **options)
+        super().__init__(solving(task, wrong=0.3), **options)
         self.writers = {
-            budget: arithmetic(task, wrong=wrong) for budget, wrong in ((0, 0.5), (8, 0.3), (64, 0.05))
+            budget: solving(task, wrong=wrong) for budget, wrong in ((0, 0.5), (8, 0.3), (64, 0.05))
         }
 
     async def generate(self, prompt, *, thinking=None, **options):
@@ -62,7 +62,7 @@ class Thinker(ScriptedEngine):
         text = self.writers[thinking.budget](prompt, options["seed"])
         spent = thinking.budget
         cached = await self._serve("generate", prompt)
-        made = await ScriptedEngine({prompt: [text]}).generate(prompt, **options)
+        made = await ScriptedTestbed({prompt: [text]}).generate(prompt, **options)
         made = replace(made, cached_tokens=cached, generated_tokens=spent + made.generated_tokens)
         return replace(made, thinking="x" * spent, thinking_tokens=spent)
 
@@ -95,7 +95,7 @@ def rows_of(run, strategy):
             "effort": str(units.loc[one["unit"], "options"].get("effort", "")),
             "answer": one["answer"],
             "grade": one["grade"],
-            "prompt_tokens": len(units.loc[one["unit"], "problem"]) + len("<bos>"),
+            "prompt_tokens": len(ScriptedTestbed.tokens("<bos>" + units.loc[one["unit"], "problem"])),
             "output_tokens": written[one["unit"], one["sample"]],
         }
         for one in run.solutions.to_dict("records")

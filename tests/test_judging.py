@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
-from scripted import ScriptedEngine, ScriptedTask, arithmetic
+from scripted import ScriptedEngine, ScriptedTask, ScriptedTestbed, solving
 
 from scalinglab import study
 from scalinglab.collect import JUDGE, Generated, JudgeVerifier, Template, draw_testbed
@@ -159,8 +159,8 @@ def test_a_judge_weighs_answers_and_its_tokens_are_in_the_price(tmp_path, monkey
     task = draw_testbed([Level(2, 2)], 4)
 
     async def open_engine(model, *, name, **_):  # noqa: ARG001
-        words = arithmetic(task) if name == "small" else lambda _, seed: ("yes", "so: no", "dunno")[seed % 3]
-        return ScriptedEngine(words, model=name)
+        words = solving(task) if name == "small" else lambda _, seed: ("yes", "so: no", "dunno")[seed % 3]
+        return ScriptedTestbed(words, model=name)
 
     monkeypatch.setattr(running, "open_engine", open_engine)
     asyncio.run(study.run_study(read(tmp_path), tmp_path / "run"))

@@ -26,7 +26,7 @@ STUDY = f"""
 name = "replicas"
 [task]
 kind = "testbed"
-levels = [[2, 12]]
+levels = [[2, 16]]
 count = {PROBLEMS}
 [models.small]
 model = "testbed/base/small"

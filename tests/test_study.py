@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from processes import collecting
-from scripted import ScriptedEngine, arithmetic, opinion
+from scripted import ScriptedTestbed, opinion, solving
 from typer.testing import CliRunner
 
 from scalinglab import flops, specs, study
@@ -103,7 +103,7 @@ def scripted(monkeypatch, **options):
 
     async def open_engine(model, *, name, **_):
         opened.append((name, model))
-        return ScriptedEngine(arithmetic(task), good=opinion, model=name, **options)
+        return ScriptedTestbed(solving(task), good=opinion, model=name, **options)
 
     monkeypatch.setattr(running, "open_engine", open_engine)
     return opened
@@ -206,7 +206,12 @@ def test_paths_are_relative_to_the_study_and_specs_can_be_given(tmp_path):
             r"task.count is 0; expected a whole number >= 1, at most 1,000,000; mend count",
         ),
         ("count = 3", "", "no task.count; expected a whole number"),
-        ("[[2, 1], [2, 2]]", "[[2]]", r"task.levels is \[\[2\]\]; expected a list of \[width, steps\]"),
+        (
+            "[[2, 1], [2, 2]]",
+            "[[2, 1], [0, 0]]",
+            r"study.toml:6: task.levels is \[\[2, 1\], \[0, 0\]\]; expected a list of \[facts, sums\], each 0 to 99",
+        ),
+        ("[[2, 1], [2, 2]]", "[[2]]", r"task.levels is \[\[2\]\]; expected a list of \[facts, sums\]"),
         ('kind = "testbed"', 'kind = "gsm9k"', "task.kind is 'gsm9k'; expected one of testbed"),
         ("[models.small]", "[models.tiny]", "models.tiny is no key; expected one of large, orm, prm"),
         ('model = "testbed/base/large"', "modle = 'x'", "no models.large.model"),
@@ -401,7 +406,7 @@ def demonstrated(monkeypatch, **options):
     async def open_engine(model, *, name, **_):  # noqa: ARG001
         if options.get("fails"):
             raise EngineError("no vllm", "an installed vllm", "install it")
-        return ScriptedEngine(arithmetic(drawn), good=opinion, model=name)
+        return ScriptedTestbed(solving(drawn), good=opinion, model=name)
 
     monkeypatch.setattr(running, "open_engine", open_engine)
 
@@ -579,14 +584,14 @@ def test_what_is_no_run_has_no_status(tmp_path):
 # Ctrl-C
 
 SLOW = """
-    from scripted import ScriptedEngine, arithmetic, opinion
+    from scripted import ScriptedTestbed, opinion, solving
     from scalinglab.cli import main
     from scalinglab.collect import draw_testbed
     from scalinglab.study import plan, running
     from scalinglab.tasks import Level
     task = draw_testbed([Level(2, 1), Level(2, 2)], 3)
     async def open_engine(model, *, name, **_):
-        return ScriptedEngine(arithmetic(task), good=opinion, model=name, waits={waits})
+        return ScriptedTestbed(solving(task), good=opinion, model=name, waits={waits})
     running.open_engine = open_engine
     main()
 """

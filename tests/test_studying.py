@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from jsonschema import Draft202012Validator
 from processes import collecting
-from scripted import ScriptedEngine, arithmetic
+from scripted import ScriptedTestbed, solving
 from serving import serving
 from test_signals import until
 from test_study_served import FRAME, LARGE, SMALL, TASK, placed
@@ -116,7 +116,7 @@ def opened(monkeypatch):
 
     async def open_engine(model, *, name, **_):  # noqa: ARG001
         names.append(name)
-        return ScriptedEngine(arithmetic(task, wrong=0.2 if name == "large" else 0.4), model=name)
+        return ScriptedTestbed(solving(task, wrong=0.2 if name == "large" else 0.4), model=name)
 
     monkeypatch.setattr(running, "open_engine", open_engine)
     return names

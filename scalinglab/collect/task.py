@@ -48,8 +48,9 @@ class Task(Protocol):
     def delimiters(self) -> Sequence[str]:
         """The strings that end a step; they stay in the text.
 
-        Best with what begins the next step, such as ";1": then a solution that ends there has ended, without one
-        more call that would write the end token alone. What has begun is shared by all continuations.
+        Where the last step ends with one too, best with what begins the next step, such as ";1": then a solution
+        that ends there has ended, without one more call that would write the end token alone. What has begun is
+        shared by all continuations.
         """
         ...
 
@@ -88,21 +89,20 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class TestbedTask:
-    """The testbed's chains of arithmetic (``scalinglab.tasks``), one token a character."""
+    """The testbed's chains of facts and sums (``scalinglab.tasks``); a full stop ends a solution, in every call."""
 
     __test__ = False  # pytest takes every class Test* for a test
     drawn: tuple[tasks.Problem, ...]
     name: str = "testbed"
-    delimiters: Sequence[str] = tuple(f";{digit}" for digit in "0123456789")
-    ends: Sequence[str] = ()
+    delimiters: Sequence[str] = (";",)
+    ends: Sequence[str] = (".",)
 
     @cached_property
     def problems(self) -> Mapping[str, Problem]:
         return {p.question: _problem(p) for p in self.drawn}
 
-    def complete(self, text: str) -> bool:  # noqa: ARG002
-        """Never: the model alone says so, by its end token in place of the next step's first digit."""
-        return False
+    def complete(self, text: str) -> bool:
+        return tasks.complete(text)
 
     def split_steps(self, text: str) -> list[str]:
         return tasks.split_steps(text)
@@ -117,7 +117,7 @@ class TestbedTask:
         return Prompt(problem.prompt, "".join(steps))
 
     async def grade(self, problem: Problem, text: str, *, cut: bool = False) -> tuple[str, str | None]:
-        """Only a last step that is closed counts, in a text that was cut too."""
+        """Only the last step of a text that came to its full stop counts."""
         grade, answer = tasks.grade(self._known[problem.id], text), tasks.extract(text)
         return ("truncated" if cut and grade == "unparsed" else grade), answer
 
@@ -158,5 +158,5 @@ def draw_testbed(
 
 def _problem(problem: tasks.Problem) -> Problem:
     """A solution may take one and a half times the tokens of the right one, as in the testbed's training."""
-    longest = len(tasks.solution(problem)) * 3 // 2
+    longest = len(tasks.tokens_of(tasks.solution(problem))) * 3 // 2
     return Problem(problem.question, problem.question, f"<bos>{problem.question}", problem.answer, longest)

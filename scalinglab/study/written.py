@@ -51,12 +51,23 @@ def body(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def some(level: list[int]) -> list[int]:
+    """A level of a step at least. Raises ValueError for one of none."""
+    if not any(level):
+        raise ValueError(level)
+    return level
+
+
 Text = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, Field(ge=1, le=MOST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Real = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Texts = Annotated[list[Text], Field(min_length=1)]
-_Digit = Annotated[int, Field(ge=1, le=99)]
+_Level = Annotated[
+    list[Annotated[int, Field(ge=0, le=99)]],
+    Field(min_length=2, max_length=2, json_schema_extra={"contains": {"minimum": 1}}),
+    AfterValidator(some),
+]
 
 
 class Written(BaseModel):
@@ -145,15 +156,15 @@ class Model(Written):
 
 
 class Testbed(Written):
-    """[task]: the arithmetic of the models that come with the package."""
+    """[task]: the facts and sums that the models which come with the package were trained on."""
 
     kind: Literal["testbed"]
     levels: Annotated[
-        list[Annotated[list[_Digit], Field(min_length=2, max_length=2)]],
+        list[_Level],
         Field(min_length=1),
-        said("a list of [width, steps], each 1 or more, at most 99"),
+        said("a list of [facts, sums], each 0 to 99 and not both 0"),
     ]
-    """[width, steps] of the problems: digits of each number, and additions."""
+    """[facts, sums] of the problems: how many steps must be known, and how many are worked out."""
     count: Annotated[int, Field(ge=1, le=_DRAWN)]
     """Problems."""
     split: Split = "test"

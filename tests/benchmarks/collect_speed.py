@@ -35,7 +35,7 @@ from scalinglab.tasks import Level
 
 MODELS = Path(scalinglab.__file__).parent / "data" / "testbed" / "base"
 SETTINGS = replace(settings_for("cpu"), kv_cache_gib=0.5)
-LEVELS = [Level(2, steps) for steps in (4, 5, 6)]
+LEVELS = [Level(2, sums) for sums in (2, 3, 4)]
 BEAMS = {"beams": 16, "width": 4}
 
 
@@ -124,7 +124,12 @@ def bare(llm, task, samples):
             prompts.append(TokensPrompt(prompt_token_ids=ids))
             params.append(
                 SamplingParams(
-                    max_tokens=problem.max_tokens, temperature=1.0, seed=seed, skip_special_tokens=False
+                    max_tokens=problem.max_tokens,
+                    temperature=1.0,
+                    seed=seed,
+                    stop=list(task.ends),
+                    include_stop_str_in_output=True,
+                    skip_special_tokens=False,
                 )
             )
     seconds, found = at_once(llm, prompts, params)
