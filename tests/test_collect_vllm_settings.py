@@ -81,15 +81,15 @@ def test_two_replicas_of_a_model_that_thinks(folder, runner):
 
 
 def begun_by_the_tokenizer(engine, runner):
-    bare, begun = (runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+14+05?", f"{BOS}12+14+05?"))
+    bare, begun = (runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+14+05ac?", f"{BOS}12+14+05ac?"))
     assert (bare.text, bare.prompt_tokens) == (begun.text, 8)
-    assert runner.run(engine.count("12+14+05?")) == runner.run(engine.count(f"{BOS}12+14+05?")) == 8
+    assert runner.run(engine.count("12+14+05ac?")) == runner.run(engine.count(f"{BOS}12+14+05ac?")) == 8
 
 
 def thinks_within_its_budget(engine, runner):
     start, end = MARKS
     for budget in (0, 5, 10):
-        found = runner.run(engine.generate(f"12+14+05?{start}", **greedy(thinking=Thinking(budget=budget))))
+        found = runner.run(engine.generate(f"12+14+05ac?{start}", **greedy(thinking=Thinking(budget=budget))))
         assert runner.run(engine.count(f"{BOS}{found.text[: found.text.index(end)]}")) == budget + 1
         assert (found.generated_tokens, found.thinking_tokens) == (30, budget)
     with pytest.raises(
@@ -113,10 +113,10 @@ def test_a_model_that_drafts_says_what_is_not_counted_and_verifies_nothing(folde
         about = runner.run(engine.about())
         assert "'num_speculative_tokens': 3" in about.software
         assert [note for note in about.notes if "rejected" in note and "not charged" in note]
-        found = runner.run(engine.generate("12+14+05?", **greedy(25)))
+        found = runner.run(engine.generate("12+14+05ac?", **greedy(25)))
         assert found.generated_tokens <= 25
         with pytest.raises(DeadEngineError, match=r"no log-probability .* while it drafts"):
-            runner.run(engine.score("12+14+05?", ["<good>", "<bad>"]))
+            runner.run(engine.score("12+14+05ac?", ["<good>", "<bad>"]))
         with pytest.raises(EngineError, match=r"asked to think .*; set reasoning_parser"):
             runner.run(engine.generate("11", **greedy(thinking=Thinking(budget=3))))
     finally:

@@ -128,12 +128,12 @@ def bare(llm, task, samples):
                     temperature=1.0,
                     seed=seed,
                     stop=list(task.ends),
-                    include_stop_str_in_output=True,
                     skip_special_tokens=False,
                 )
             )
     seconds, found = at_once(llm, prompts, params)
-    return seconds, sum(len(one.token_ids) for one in found), [one.text for one in found]
+    texts = [one.text + (one.stop_reason if isinstance(one.stop_reason, str) else "") for one in found]
+    return seconds, sum(len(one.token_ids) for one in found), texts
 
 
 def at_once(llm, prompts, params):
