@@ -81,7 +81,9 @@ def test_two_replicas_of_a_model_that_thinks(folder, runner):
 
 
 def begun_by_the_tokenizer(engine, runner):
-    bare, begun = (runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+14+05ac?", f"{BOS}12+14+05ac?"))
+    bare, begun = (
+        runner.run(engine.generate(prompt, **greedy())) for prompt in ("12+14+05ac?", f"{BOS}12+14+05ac?")
+    )
     assert (bare.text, bare.prompt_tokens) == (begun.text, 8)
     assert runner.run(engine.count("12+14+05ac?")) == runner.run(engine.count(f"{BOS}12+14+05ac?")) == 8
 

@@ -52,9 +52,7 @@ class Thinker(ScriptedTestbed):
 
     def __init__(self, task, **options):
         super().__init__(solving(task, wrong=0.3), **options)
-        self.writers = {
-            budget: solving(task, wrong=wrong) for budget, wrong in ((0, 0.5), (8, 0.3), (64, 0.05))
-        }
+        self.writers = {budget: solving(task, wrong=wrong) for budget, wrong in ((0, 0.5), (8, 0.3), (64, 0.05))}
 
     async def generate(self, prompt, *, thinking=None, **options):
         if thinking is None:

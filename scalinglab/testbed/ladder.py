@@ -1,9 +1,10 @@
-"""A family of sizes trained by one recipe, measured along the way: data for L(N, D) and pass@k(N, D)."""
+"""A family of sizes trained by one recipe, measured each: data for L(N, D) and pass@k(N, D)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from scalinglab.errors import DataError
 from scalinglab.files import save
 from scalinglab.tasks import Problem, grade, problems
 from scalinglab.testbed.attempts import limit
-from scalinglab.testbed.policy import policy_training, solved_rows
+from scalinglab.testbed.policy import load_model, solved_rows, train_policy
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import LADDER, Ladder, Shape
 from scalinglab.testbed.training import Progress, explained, mean_loss, next_token_loss
@@ -32,9 +33,9 @@ _K = (1, 4, 16, 64)
 def train_ladder(
     folder: str | Path, *, ladder: Ladder = LADDER, seed: int = 0, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """A row a size, seed and checkpoint: parameters N, tokens D, flops, validation loss, right samples a problem.
+    """A row a size, seed and number of tokens: parameters N, tokens D, flops, validation loss, right samples.
 
-    Weights are kept at each checkpoint, a folder each; a stopped call is gone on with. Losses are nats a token
+    Each is a training of its own, in a folder of its own; a stopped call is gone on with. Losses are nats a token
     of the solution, on ``1000`` validation problems; ``correct`` counts right ones of ``ladder.samples`` samples
     at temperature 1 of each of ``ladder.problems`` test problems. Raises DataError where nothing can be written.
     """
@@ -46,16 +47,17 @@ def train_ladder(
         if shape.hidden in ladder.repeated
     ]
     return [
-        row
+        _rung(shape, mark, place / f"{mark}", ladder, seed=own, progress=progress)
         for shape, own in runs
-        for row in _climb(shape, Path(folder) / f"d{shape.hidden}-seed{own}", ladder, own, progress)
+        for place in [Path(folder) / f"d{shape.hidden}-seed{own}"]
+        for mark in ladder.marks
     ]
 
 
 def ladder_table(folder: str | Path) -> pd.DataFrame:
     """A trained ladder's rows: model, seed, parameters, tokens, FLOPs, loss and mean pass@k with k = 1, 4, 16, 64.
 
-    Raises DataError where the folder holds no measured checkpoint.
+    Raises DataError where the folder holds no measured model.
     """
     rows = _measured(folder)
     kept = ("model", "seed", "parameters", "non_embedding", "tokens", "flops", "loss", "n", "correct")
@@ -68,7 +70,7 @@ def ladder_table(folder: str | Path) -> pd.DataFrame:
 
 
 def ladder_counts(folder: str | Path) -> pd.DataFrame:
-    """The same checkpoints as counts (see ``samples.read_counts``): model, problem, n, correct."""
+    """The same models as counts (see ``samples.read_counts``): model, problem, n, correct."""
     return pd.DataFrame(
         [
             {"model": f"{row['model']} {row['tokens']} tokens", "problem": i, "n": row["n"], "correct": correct}
@@ -87,34 +89,27 @@ def _measured(folder: str | Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["parameters"], row["tokens"]))
 
 
-def _climb(
-    shape: Shape, folder: Path, ladder: Ladder, seed: int, progress: Progress | None
-) -> list[dict[str, Any]]:
-    done = [folder / f"{mark}" / "measured.json" for mark in ladder.marks]
-    if not all(path.is_file() for path in done):
-        training = policy_training(ladder.scale, shape, folder, seed=seed)
-        for mark, path in zip(ladder.marks, done, strict=True):
-            training.until(mark, stage=folder.name, progress=progress)
-            if path.is_file():
-                continue
-            training.save()
-            row = {
-                "model": folder.name,
-                "parameters": training.spec.total,
-                "non_embedding": training.spec.non_embedding,
-                "tokens": training.tokens,
-                "flops": dict(training.flops),
-                "seed": seed,
-                **_measure(training.model, ladder, seed),
-            }
-            with explained(path.parent):
-                training.model.save_pretrained(path.parent)
-                save(path, json.dumps(row) + "\n")
-    return [json.loads(path.read_text()) for path in done]
+def _rung(shape: Shape, tokens: int, folder: Path, ladder: Ladder, *, seed: int, progress: Progress | None) -> Any:
+    """One policy, trained and measured, or as an earlier call left it."""
+    done = folder / "measured.json"
+    if not done.is_file():
+        scale = replace(ladder.scale, policy=replace(ladder.scale.policy, tokens=tokens))
+        trained = train_policy(scale, shape, folder, seed=seed, progress=progress)
+        row = {
+            "model": folder.parent.name,
+            "parameters": trained.parameters,
+            "non_embedding": trained.non_embedding,
+            "tokens": trained.tokens,
+            "flops": trained.flops,
+            "seed": seed,
+            **_measure(load_model(folder), ladder, seed),
+        }
+        with explained(folder):
+            save(done, json.dumps(row) + "\n")
+    return json.loads(done.read_text())
 
 
 def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, Any]:
-    model.train(False)
     levels = ladder.scale.levels
     drawn = list(islice(problems("test", levels, seed=seed), ladder.problems))
     texts = sample(
@@ -125,7 +120,6 @@ def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, An
         seed=seed,
     )
     loss = validation_loss(model, list(islice(problems("validation", levels, seed=seed), LOSS_ROWS)))
-    model.train()
     correct = [sum(grade(p, t) == "right" for t in ts) for p, ts in zip(drawn, texts, strict=True)]
     return {"loss": loss, "n": ladder.samples, "correct": correct}
 

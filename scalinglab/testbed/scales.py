@@ -62,7 +62,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Shapes trained alike at a constant rate, measured after each of ``marks`` tokens.
+    """Shapes trained by one recipe, once for each of ``marks`` tokens, and measured.
 
     repeated: the widths of those that are trained from further seeds too, ``seeds`` in all.
     """
@@ -76,8 +76,8 @@ class Ladder:
     samples: int = 64
 
 
-SMALL, LARGE = Shape(32, 43, 2, 2), Shape(128, 411, 2, 4)
-_TUNED = Recipe(150_000, rates=(0.005, 1e-3), decay=1.0, warm_up=10_000, rows=32)
+SMALL, LARGE = Shape(32, 43, 2, 2, pace=4.0), Shape(128, 411, 2, 4, pace=2.0)
+_TUNED = Recipe(150_000, rates=(0.01, 1.5e-3), decay=1.0, warm_up=10_000, rows=32)
 _BASE = Scale(
     "base",
     SMALL,
@@ -107,15 +107,15 @@ SCALES = {
     "base": _BASE,
 }
 LADDER = Ladder(
-    replace(_BASE, policy=replace(_BASE.policy, decay=0.0)),
+    _BASE,
     shapes=(
-        Shape(16, 20, 2, 1),
-        Shape(24, 30, 2, 1),
+        Shape(16, 20, 2, 1, pace=4.0),
+        Shape(24, 30, 2, 1, pace=4.0),
         SMALL,
-        Shape(48, 96, 2, 2),
-        Shape(72, 200, 2, 3),
+        Shape(48, 96, 2, 2, pace=3.3),
+        Shape(72, 200, 2, 3, pace=2.7),
     ),
     marks=(750_000, 1_500_000, 3_000_000, 6_000_000),
     repeated=(24, 48),
 )
-"""A family of sizes by one recipe at constant rates, so that a checkpoint is the end of a shorter training."""
+"""A family of sizes; paces fall as the inverse square root of the width, as the pair's do, from 4 at most."""
