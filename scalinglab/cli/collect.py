@@ -71,6 +71,9 @@ _PARTS = ("run", "real-models")
 """What the demonstration's folder holds beside its report: folders of their own."""
 
 
+_YOURS = "scalinglab exchange counts.csv --small A --large B  # a row a model and problem: model, problem, n, correct"
+
+
 class Part(StrEnum):
     """A part of the demonstration."""
 
@@ -91,13 +94,16 @@ def demo(
     writable(out, beside=_PARTS)
     shown = [] if only is Part.RUN else _real(out / "real-models", as_json)
     if only is Part.REAL:
-        return print_files(shown, as_json)
+        print_files(shown, as_json)
+        return
     folder, note = _demo_run(out)
     made = demo_report(folder)
     written = made.write(out, command=command(), collected=read_collected(folder), beside=_PARTS)
     if not as_json:
         typer.echo(f"{made.text()}\n\n{note}\n")
-    return print_files([*shown, *written], as_json)
+    print_files([*shown, *written], as_json)
+    if not as_json:
+        typer.echo(f"\nThe page: {out / 'report.html'}\nOn your own data: {_YOURS}")
 
 
 def _real(folder: Path, as_json: bool) -> list[Path]:

@@ -9,6 +9,7 @@ from scalinglab.testbed.policy import train_policy
 from scalinglab.testbed.scales import HELPERS, Scale
 from scalinglab.testbed.training import Progress, Trained, trained_in
 
+CONTROLS = ("more", "long")
 LONGER = 4
 """How many times the tokens the straw man check gives the small shape."""
 

@@ -13,6 +13,7 @@ import pandas as pd
 from scalinglab import plots
 from scalinglab.curves import Floats, interval
 from scalinglab.report import Report, Section
+from scalinglab.testbed.controls import CONTROLS
 from scalinglab.testbed.criteria import Criterion
 from scalinglab.testbed.measure import PARTS, Measured
 from scalinglab.testbed.training import Trained, finished
@@ -27,7 +28,7 @@ def report_of(
 
     Raises DataError where the folder lacks a model.
     """
-    runs = {name: finished(Path(folder) / name) for name in PARTS}
+    runs = {name: finished(Path(folder) / name) for name in (*PARTS, *CONTROLS)}
     trained = {name: run for name, run in runs.items() if run is not None}
     sections = [_criteria(judged, len(found.drawn)), _costs(trained), _losses(trained)]
     sections += [_levels(found), _calibration(found), _chain(found)]
@@ -52,9 +53,23 @@ def _costs(trained: dict[str, Trained]) -> Section:
     ]
     notes = [
         "training FLOPs: three forward passes of every row",
-        "data: attempts and rollouts, shared by the three",
+        "data: attempts, rollouts and chains, of each helper its own",
+        "more: the small shape, pretrained further by what the helpers took",
     ]
-    return Section("training", "What training cost", notes, pd.DataFrame(rows))
+    return Section("training", "What training cost", [*notes, *_straw_man(trained)], pd.DataFrame(rows))
+
+
+def _straw_man(trained: dict[str, Trained]) -> list[str]:
+    """Whether more tokens would have gained the small policy more than the larger size does."""
+    if "long" not in trained:
+        return []
+    small, large, long = (trained[name].loss[-1] for name in ("small", "large", "long"))
+    times = trained["long"].tokens / trained["small"].tokens
+    said = "no straw man" if long > large else "A STRAW MAN: tokens gain more than size"
+    return [
+        f"long: the small shape at {times:.0f} times the tokens ends at {long:.3f} nats, from {small:.3f}; the larger "
+        f"size ends at {large:.3f} ({said}; fresh rows throughout)"
+    ]
 
 
 def _losses(trained: dict[str, Trained]) -> Section:
