@@ -12,7 +12,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test smoke test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed benchmarks clean
+.PHONY: demo test smoke test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed study results-study benchmarks clean
 
 # Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
 define install
@@ -96,14 +96,29 @@ results: .venv/core
 	$(BIN)/scalinglab paper --out results/paper
 	$(BIN)/scalinglab report ../shared/data/pythia_math/counts.csv --small "Pythia 1B" --large "Pythia 12B" --out results/pythia-math
 
-# The shipped models and the tables about them: somewhat over an hour, Ctrl-C and the same command go on.
+# The testbed from nothing: rates, three seeds of every model with their controls, the ladder, and the tables about
+# them; seed 0 ships. About two hours; Ctrl-C and the same command go on.
+SEEDS := 0 1 2
 results-testbed: .venv/dev
-	$(BIN)/scalinglab testbed train --scale base --out testbed-base
+	$(BIN)/scalinglab testbed search --scale base --work testbed-search --out results/testbed/rates.csv
+	for seed in $(SEEDS); do \
+		$(BIN)/scalinglab testbed train --scale base --seed $$seed --controls --out testbed-base/$$seed || exit; done
 	$(BIN)/scalinglab testbed train --scale ladder --out testbed-ladder
-	mkdir -p scalinglab/data/testbed
-	rm -rf scalinglab/data/testbed/base && cp -r testbed-base scalinglab/data/testbed/base
-	rm -f scalinglab/data/testbed/base/attempts.jsonl
-	$(BIN)/scalinglab testbed evaluate --scale base --seed 0 --ladder testbed-ladder --out results/testbed
+	mkdir -p scalinglab/data/testbed/base
+	for model in small large prm orm reviser; do rm -rf scalinglab/data/testbed/base/$$model; \
+		cp -r testbed-base/0/$$model scalinglab/data/testbed/base/$$model || exit; done
+	$(BIN)/scalinglab testbed evaluate --folder testbed-base/0 --seed 0 --ladder testbed-ladder --out results/testbed
+
+# The study of results/testbed/PLAN.md on these models: some hours of vLLM, in pieces that go on where they stopped.
+study: .venv-vllm/ready
+	for seed in $(SEEDS); do for part in study more; do \
+		.venv-vllm/bin/scalinglab collect results/testbed-study/$$part-$$seed.toml --out testbed-study/$$part-$$seed \
+		|| exit; done; done
+
+# What the study says, from its record.
+results-study: .venv/core
+	$(BIN)/scalinglab testbed study $(SEEDS:%=testbed-study/study-%) --more $(SEEDS:%=testbed-study/more-%) \
+		--ladder results/testbed --out results/testbed-study
 
 # vLLM on a CPU has an environment of its own: 2.5 GB.
 .venv-vllm/ready: pyproject.toml requirements/engine.txt
