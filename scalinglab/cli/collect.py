@@ -71,7 +71,9 @@ _PARTS = ("run", "real-models")
 """What the demonstration's folder holds beside its report: folders of their own."""
 
 
-_YOURS = "scalinglab exchange counts.csv --small A --large B  # a row a model and problem: model, problem, n, correct"
+_YOURS = (
+    "scalinglab exchange counts.csv --small A --large B  # a row a model and problem: model, problem, n, correct"
+)
 
 
 class Part(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -16,8 +17,10 @@ from scalinglab.testbed.policy import load_model, train_policy
 from scalinglab.testbed.scales import Scale
 from scalinglab.testbed.training import Progress
 
-PACES = (0.5, 1.0, 2.0, 4.0, 8.0)
+PACES = (1.0, 2.0, 4.0)
 DECAYS = (0.5, 1.0)
+SEEDS = (100, 101, 102)
+"""Seeds that no study has."""
 
 
 def search_rates(
@@ -26,28 +29,37 @@ def search_rates(
     *,
     paces: Sequence[float] = PACES,
     decays: Sequence[float] = DECAYS,
+    seeds: Sequence[int] = SEEDS,
     share: float = 0.25,
-    seed: int = 100,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """A row a size, pace (the rates as a multiple of the recipe's) and decay: model, parameters, pace, decay,
-    tokens, loss (nats a solution token of 1,000 validation problems), best (the least loss of its model).
+    tokens, loss (nats a solution token of 1,000 validation problems, the mean over the seeds), lowest and highest
+    (of the seeds), best (the least loss of its model).
 
-    Each is trained on ``share`` of the scale's tokens, at a seed that no study has, into a folder of its own in
-    ``folder``; a stopped call is gone on with. All paces are tried at the first of ``decays``; the best of them at
-    the others. Raises DataError where the folder cannot be written.
+    Each is trained on ``share`` of the scale's tokens, into a folder of its own in ``folder``; a stopped call is gone
+    on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError where
+    the folder cannot be written.
     """
-    held_out = list(islice(problems("validation", scale.levels, seed=seed), LOSS_ROWS))
+    held_out = list(islice(problems("validation", scale.levels, seed=seeds[0]), LOSS_ROWS))
 
     def tried(name: str, pace: float, decay: float) -> dict[str, Any]:
-        tokens = int(scale.policy.tokens * share)
+        recipe = replace(scale.policy, tokens=int(scale.policy.tokens * share), decay=decay)
         shape = replace(getattr(scale, name), pace=pace)
-        at = Path(folder) / f"{name}-{pace}-{decay}"
-        recipe = replace(scale.policy, tokens=tokens, decay=decay)
-        done = train_policy(replace(scale, policy=recipe), shape, at, seed=seed, progress=progress)
-        loss = validation_loss(load_model(at), held_out)
-        row = {"model": name, "parameters": done.parameters, "pace": pace, "decay": decay}
-        return {**row, "tokens": done.tokens, "loss": loss}
+        places = {seed: Path(folder) / f"{name}-{pace}-{decay}-{seed}" for seed in seeds}
+        runs = [
+            train_policy(replace(scale, policy=recipe), shape, place, seed=seed, progress=progress)
+            for seed, place in places.items()
+        ]
+        losses = [validation_loss(load_model(place), held_out) for place in places.values()]
+        row = {
+            "model": name,
+            "parameters": runs[0].parameters,
+            "pace": pace,
+            "decay": decay,
+            "tokens": runs[0].tokens,
+        }
+        return row | {"loss": fmean(losses), "lowest": min(losses), "highest": max(losses)}
 
     rows = []
     for name in ("small", "large"):

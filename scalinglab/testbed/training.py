@@ -46,7 +46,7 @@ class Recipe:
     tokens: int
     rates: tuple[float, float] = (0.02, 3e-3)
     decay: float = 0.0
-    warm_up: int = 100_000
+    warm_up: int = 300_000
     floor: float = 0.02
     rows: int = 128
 
