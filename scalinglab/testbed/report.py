@@ -67,8 +67,8 @@ def _straw_man(trained: dict[str, Trained]) -> list[str]:
     times = trained["long"].tokens / trained["small"].tokens
     said = "no straw man" if long > large else "A STRAW MAN: tokens gain more than size"
     return [
-        f"long: the small shape at {times:.0f} times the tokens ends at {long:.3f} nats, from {small:.3f}; the larger "
-        f"size ends at {large:.3f} ({said}; fresh rows throughout)"
+        f"long: the small shape at {times:.0f} times the tokens ends at {long:.3f} nats, from {small:.3f}; the "
+        f"larger size ends at {large:.3f} ({said}; fresh rows throughout)"
     ]
 
 

@@ -17,7 +17,7 @@ from scalinglab.testbed.policy import load_model, train_policy
 from scalinglab.testbed.scales import Scale
 from scalinglab.testbed.training import Progress
 
-PACES = (1.0, 2.0, 4.0)
+PACES = (0.5, 1.0, 2.0, 4.0)
 DECAYS = (0.5, 1.0)
 SEEDS = (100, 101, 102)
 """Seeds that no study has."""
@@ -37,8 +37,8 @@ def search_rates(
     tokens, loss (nats a solution token of 1,000 validation problems, the mean over the seeds), lowest and highest
     (of the seeds), best (the least loss of its model).
 
-    Each is trained on ``share`` of the scale's tokens, into a folder of its own in ``folder``; a stopped call is gone
-    on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError where
+    Each is trained on ``share`` of the scale's tokens, into a folder of its own in ``folder``; a stopped call is
+    gone on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError where
     the folder cannot be written.
     """
     held_out = list(islice(problems("validation", scale.levels, seed=seeds[0]), LOSS_ROWS))
