@@ -1,93 +1,156 @@
-import itertools
-import random
 import re
+from collections import Counter
 from itertools import islice
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from scalinglab.errors import DataError
 from scalinglab.tasks import (
     SPLITS,
     Level,
     Problem,
+    complete,
     extract,
     grade,
-    marred,
+    level_of,
     problems,
-    slipped,
+    rarest,
     solution,
     split_of,
     split_steps,
     step_is_right,
+    tokens_of,
 )
+from scalinglab.tasks.testbed import ADDENDS, FACTS, NUMBERS
 
-LEVELS = [Level(1, 1), Level(2, 3), Level(3, 2)]
-EXAMPLE = Problem("43+58*3?", "75", Level(2, 2))
+OPERATION = re.compile(r"[a-p]{2}|\+\d\d")
+LEVELS = [Level(0, 1), Level(3, 0), Level(2, 2)]
+SUMS = Problem("17+05+60?", "18", Level(0, 2))
+SPLIT = st.sampled_from(list(SPLITS))
 ANY = st.builds(
-    lambda split, width, steps, seed: next(problems(split, [Level(width, steps)], seed=seed)),
-    st.sampled_from(list(SPLITS)),
-    st.integers(1, 4),
-    st.integers(1, 5),
+    lambda split, level, seed: next(problems(split, [Level(*level)], seed=seed)),
+    SPLIT,
+    st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(any),
     st.integers(0, 10**6),
 )
 
 
-def number(digits):
-    return int(digits[::-1])
+def size(level):
+    return level.facts + level.sums
 
 
-def test_the_example_of_the_module_is_right():
-    assert (34 + 85) % 100 == 19
-    assert solution(EXAMPLE) == "43+58=91;91*3=75;"
-    assert number("75") == (19 * 3) % 100
+def table(name):
+    """What a fact makes of each number, as solutions say it."""
+    return [solution(Problem(f"{number}{name}?", "", Level(1, 0)))[2:4] for number in NUMBERS]
+
+
+def test_sums_are_worked_out_modulo_64():
+    assert solution(SUMS) == "+0522;+6018."
+    assert [(17 + 5) % 64, (22 + 60) % 64] == [22, 18]
+
+
+def test_facts_are_tables_of_64_numbers_each_that_no_seed_changes_and_no_rule_shortens():
+    tables = {name: table(name) for name in FACTS}
+    assert tables["aa"][:8] == ["49", "04", "28", "35", "24", "59", "48", "02"], (
+        "those of every model ever trained"
+    )
+    assert len(FACTS) == len(set(map(tuple, tables.values()))) == 256
+    entries = Counter(number for row in tables.values() for number in row)
+    assert set(entries) == set(NUMBERS)
+    assert chisquare([entries[number] for number in NUMBERS]).pvalue > 0.001
+    steps = Counter((int(b) - int(a)) % 64 for row in tables.values() for a, b in zip(NUMBERS, row, strict=True))
+    assert chisquare([steps[i] for i in range(64)]).pvalue > 0.001, "no fact is a sum"
+
+
+@pytest.mark.parametrize(("level", "names"), [(Level(4, 0), FACTS), (Level(0, 4), ["+" + a for a in ADDENDS])])
+def test_facts_and_addends_are_drawn_by_zipfs_law(level, names):
+    """In questions so long that hardly one repeats, so that the hash that splits them favours no name."""
+    drawn = Counter()
+    for problem in islice(problems("train", [level]), 10_000):
+        drawn.update(OPERATION.findall(problem.question))
+    shares = [1 / rank for rank in range(1, 1 + len(names))]
+    assert set(drawn) == set(names)
+    assert (
+        chisquare([drawn[name] for name in names], [40_000 * share / sum(shares) for share in shares]).pvalue
+        > 0.001
+    )
 
 
 @given(ANY)
-def test_every_step_of_a_solution_is_right_arithmetic(problem):
-    modulus, value = 10**problem.level.width, None
+def test_every_step_of_a_solution_is_what_is_known_or_worked_out(problem):
+    value, asked = problem.question[:2], OPERATION.findall(problem.question)
     steps = split_steps(solution(problem))
-    assert len(steps) == problem.level.steps
-    for step in steps:
-        left, result = step[:-1].split("=")
-        sign = next(sign for sign in "+-*" if sign in left)
-        a, b = (number(part) for part in left.split(sign))
-        assert value in (None, a)
-        value = {"+": a + b, "-": a - b, "*": a * b}[sign] % modulus
-        assert value == number(result)
-    assert value == number(problem.answer)
+    assert problem.question == f"{value}{''.join(asked)}?"
+    assert len(steps) == len(asked) == size(problem.level)
+    for operation, step in zip(asked, steps, strict=True):
+        fact = operation in FACTS
+        value = table(operation)[int(value)] if fact else f"{(int(value) + int(operation)) % 64:02}"
+        assert step[:-1] == operation + value
+    assert value == problem.answer
+    assert [step[-1] for step in steps] == [*";" * (len(steps) - 1), "."]
 
 
 @given(ANY)
 def test_the_right_solution_is_graded_right_and_each_of_its_steps_too(problem):
     text = solution(problem)
+    assert complete(text)
     assert grade(problem, text) == "right"
     assert extract(text) == problem.answer
-    assert all(step_is_right(problem, split_steps(text), i) for i in range(problem.level.steps))
+    assert all(step_is_right(problem, split_steps(text), i) for i in range(size(problem.level)))
 
 
-@given(ANY, st.integers(1, 9))
-def test_another_last_result_is_wrong_and_so_is_its_step(problem, shift):
+@given(ANY, st.integers(1, 63), st.data())
+def test_another_result_is_wrong_from_its_step_on(problem, shift, data):
+    steps = split_steps(solution(problem))
+    at = data.draw(st.integers(0, len(steps) - 1))
+    slipped = f"{steps[at][:-3]}{(int(steps[at][-3:-1]) + shift) % 64:02}{steps[at][-1]}"
+    found = [*steps[:at], slipped, *steps[at + 1 :]]
+    assert [step_is_right(problem, found, i) for i in range(len(found))] == [i < at for i in range(len(found))]
+    assert grade(problem, "".join(found)) == ("wrong" if at == len(steps) - 1 else "right"), "the answer counts"
+
+
+@given(ANY, st.data())
+def test_a_solution_cut_anywhere_before_its_full_stop_has_no_answer(problem, data):
     text = solution(problem)
-    other = text[:-2] + str((int(text[-2]) + shift) % 10) + ";"
-    assert grade(problem, other) == "wrong"
-    assert not step_is_right(problem, split_steps(other), problem.level.steps - 1)
+    cut = text[: data.draw(st.integers(0, len(text) - 1))]
+    assert not complete(cut)
+    assert extract(cut) is None
+    assert grade(problem, cut) == "unparsed"
 
 
-@pytest.mark.parametrize("text", ["", "43+58=91", "43+58;", ";", "nonsense;", "43+58=;", "a=b;"])
-def test_a_solution_without_a_last_step_is_unparsed(text):
-    assert grade(EXAMPLE, text) == "unparsed"
+@pytest.mark.parametrize(
+    "text", ["", ".", "18.", "nonsense.", "+0522;.", "+0522;+601.", "+6018;", "+0522;+60018.", "zz18."]
+)
+def test_a_text_without_a_last_step_and_a_full_stop_is_unparsed(text):
+    assert grade(SUMS, text) == "unparsed"
 
 
-def test_a_cut_off_tail_does_not_hide_the_answer_before_it():
-    assert grade(EXAMPLE, "43+58=91;91*3=75;33+") == "right"
+@given(st.text("abp0+;.? 9é", max_size=30))
+def test_no_text_breaks_the_grader_and_steps_are_its_closed_parts(text):
+    assert grade(SUMS, text) in ("right", "wrong", "unparsed")
+    assert text.startswith("".join(split_steps(text)))
+    assert all(step[-1] in ";." and len(re.findall("[;.]", step)) == 1 for step in split_steps(text))
+    assert "".join(tokens_of(text)) == text
 
 
-def test_a_later_step_cannot_be_right_after_a_wrong_one():
-    steps = ["43+58=81;", "91*3=75;"]
-    assert [step_is_right(EXAMPLE, steps, i) for i in (0, 1)] == [False, False]
+@given(ANY)
+def test_tokens_are_numbers_names_and_marks(problem):
+    facts, sums = problem.level.facts, problem.level.sums
+    asked, said = tokens_of(problem.question), tokens_of(solution(problem))
+    assert (len(asked), len(said)) == (2 + facts + 2 * sums, 3 * facts + 4 * sums)
+    assert {*asked, *said} <= {*NUMBERS, *FACTS, *"+?;."}
+    assert "".join(asked + said) == problem.question + solution(problem)
+
+
+@given(ANY)
+def test_the_level_and_the_rarest_fact_are_read_off_the_question(problem):
+    assert level_of(problem.question) == problem.level
+    ranks = [1 + FACTS.index(name) for name in re.findall("[a-p]{2}", problem.question)]
+    assert rarest(problem.question) == max(ranks, default=0)
+    assert (rarest(problem.question) == 0) == (problem.level.facts == 0)
 
 
 @given(ANY)
@@ -100,6 +163,11 @@ def test_the_splits_share_no_problem_and_hold_their_shares():
     assert all(split_of(question) == split for split in SPLITS for question in drawn[split])
     assert sum(len(share) for share in SPLITS.values()) == 100
     assert not set.intersection(*map(set, SPLITS.values()))
+    splits = Counter(split_of(f"{i}?") for i in range(20_000))
+    assert (
+        chisquare(*zip(*((splits[name], 200 * len(share)) for name, share in SPLITS.items()), strict=True)).pvalue
+        > 0.001
+    )
 
 
 def test_a_stream_is_seeded_and_another_seed_is_another_stream():
@@ -107,9 +175,9 @@ def test_a_stream_is_seeded_and_another_seed_is_another_stream():
     assert first == again != other
 
 
-def test_levels_are_drawn_evenly():
+def test_levels_are_drawn_evenly_where_each_has_problems_enough_in_the_split():
     drawn = [problem.level for problem in islice(problems("train", LEVELS), 3000)]
-    assert all(900 < drawn.count(level) < 1100 for level in LEVELS)
+    assert all(850 < drawn.count(level) < 1150 for level in LEVELS)
 
 
 @pytest.mark.parametrize("bad", [("else", LEVELS), ("train", [])])
@@ -118,42 +186,15 @@ def test_an_unknown_split_and_no_level_are_refused(bad):
         next(problems(*bad))
 
 
-@pytest.mark.parametrize("level", [(0, 1), (2, 0), (-1, 3)])
+@pytest.mark.parametrize("level", [(0, 0), (2, -1), (-1, 3)])
 def test_a_level_of_nothing_is_refused(level):
-    with pytest.raises(DataError, match="1 or more"):
+    with pytest.raises(DataError, match="0 or more of each, and 1 in all"):
         Level(*level)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 4))
-def test_a_slip_is_one_wrong_digit_from_which_the_rest_follows(seed, width, steps):
-    problem = next(problems("train", [Level(width, steps)], seed=seed))
-    right, found = split_steps(solution(problem)), split_steps(slipped(problem, random.Random(seed)))
-    first = next(i for i, (a, b) in enumerate(zip(found, right, strict=True)) if a != b)
-    assert sum(a != b for a, b in zip(found[first], right[first], strict=True)) == 1
-    for i in range(first + 1, steps):
-        start, value = found[i].partition("=")[0], found[i - 1].partition("=")[2][:-1]
-        assert start.startswith(value)
-        assert found[i] == solution(Problem(start + "?", "", Level(width, 1)))
-
-
-@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 4), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
-def test_what_belongs_in_a_marred_solution_follows_from_what_is_written_before_it(seed, width, steps, rate):
-    problem = next(problems("train", [Level(width, steps)], seed=seed))
-    written, belongs = marred(problem, rate, random.Random(seed))
-    assert [c.isdigit() for c in written] == [c.isdigit() for c in belongs]
-    value = re.match(r"\d+", problem.question)[0]
-    for step, right in zip(split_steps(written), split_steps(belongs), strict=True):
-        assert right.startswith(value)
-        start, _, value = step[:-1].partition("=")
-        assert right.partition("=")[2] == solution(Problem(start + "?", "", Level(width, 1))).partition("=")[2]
-    wrong = [a != b for a, b in zip(written, belongs, strict=True) if a.isdigit()]
-    assert any(wrong) <= (rate > 0)
-    assert all(wrong) >= (rate == 1)
-    assert rate > 0 or written == solution(problem)
-
-
-def test_digits_are_marred_as_often_as_asked():
-    drawn = itertools.islice(problems("train", [Level(3, 4)], seed=5), 300)
-    pairs = [marred(problem, 0.2, random.Random(i)) for i, problem in enumerate(drawn)]
-    wrong = [a != b for pair in pairs for a, b in zip(*pair, strict=True) if a.isdigit()]
-    assert np.mean(wrong) == pytest.approx(0.2, abs=4 * (0.16 / len(wrong)) ** 0.5)
+def test_a_level_says_what_it_asks():
+    assert [str(Level(*level)) for level in ((1, 0), (0, 1), (2, 3))] == [
+        "1 fact, 0 sums",
+        "0 facts, 1 sum",
+        "2 facts, 3 sums",
+    ]

@@ -89,7 +89,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class TestbedTask:
-    """The testbed's chains of facts and sums (``scalinglab.tasks``); a full stop ends a solution, in every call."""
+    """The testbed's chains of facts and sums (``scalinglab.tasks``); a full stop ends a solution in every call."""
 
     __test__ = False  # pytest takes every class Test* for a test
     drawn: tuple[tasks.Problem, ...]
