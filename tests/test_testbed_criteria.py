@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -15,34 +16,54 @@ from scalinglab.cli import app
 from scalinglab.curves import Graded, Pool
 from scalinglab.errors import DataError
 from scalinglab.tasks import Level, extract, grade, problems, solution, split_steps, step_is_right
-from scalinglab.testbed import Criterion, Ladder, Recipe, Scale, Shape, load_model, sample, score, train_ladder
+from scalinglab.testbed import (
+    Attempted,
+    Criterion,
+    Ladder,
+    Recipe,
+    Scale,
+    Shape,
+    helper_costs,
+    ladder_counts,
+    ladder_table,
+    load_model,
+    sample,
+    score,
+    train_ladder,
+)
 from scalinglab.testbed.attempts import limit
 from scalinglab.testbed.criteria import by_bin, judge
 from scalinglab.testbed.ladder import validation_loss
 from scalinglab.testbed.measure import Measured, measure
 from scalinglab.testbed.vocabulary import BOS_ID, EOS_ID, encode
 
-FAST, TUNED = (0.03, 1e-2), (0.005, 1e-3)
-SHAPES, LEVELS = (Shape(64, 128, 1, 2), Shape(32, 64, 1, 1)), (Level(1, 1), Level(1, 2))
-RECIPES = (Recipe(16_000, FAST, 0.4, 320), Recipe(1000, TUNED, 0.4, 20), Recipe(1000, TUNED, 0.4, 20))
-MICRO = Scale("micro", *SHAPES, LEVELS, (), *RECIPES, questions=20, samples=8, rollouts=2, rows=16)
+SHAPES, LEVELS = (Shape(64, 128, 1, 2), Shape(32, 64, 1, 1)), (Level(0, 1), Level(0, 2))
+TUNED = Recipe(1000, (0.005, 1e-3), 1.0, 20, rows=16)
+MICRO = Scale(
+    "micro",
+    *SHAPES,
+    LEVELS,
+    policy=Recipe(30_000, (0.03, 1e-2), 0.4, 320, rows=16),
+    prm=TUNED,
+    orm=TUNED,
+    reviser=TUNED,
+    steps=Attempted(20, 4, rollouts=2),
+    tries=Attempted(40, 8),
+    chains=Attempted(20, 2),
+)
 LADDER = Ladder(
-    replace(MICRO, policy=Recipe(6000, FAST, warm_up=120)),
+    replace(MICRO, policy=replace(MICRO.policy, tokens=6000, decay=0.0)),
     SHAPES[::-1],
     marks=(2000, 6000),
+    repeated=(32,),
+    seeds=2,
     problems=10,
     samples=4,
 )
 COUNT = 12
-NAMES = [
-    "non-embedding ratio",
-    "small pass@1",
-    "easiest bin, pass@1",
-    "hardest bin, pass@1",
-    "middle bins, pass@1",
-    "PRM step accuracy",
-]
-RATIO, SMALL, EASIEST, HARDEST, MIDDLE, STEPS = NAMES
+HELPERS = ("prm", "orm", "reviser")
+RATIO, SMALL, LARGE, BINS = "parameters, large to small", "small greedy", "large greedy", "pass@1 by bin"
+NAMES = [RATIO, SMALL, LARGE, BINS, *(f"{name}, share of pretraining" for name in HELPERS)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +85,7 @@ def micro():
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("testbed") / "new" / "folder"
-    done = invoke("train", "--scale", "micro", "--out", folder, "--json")
+    done = invoke("train", "--scale", "micro", "--controls", "--out", folder, "--json")
     assert done.exit_code == 0, done.exception
     return SimpleNamespace(folder=folder, stdout=done.stdout, stderr=done.stderr)
 
@@ -112,8 +133,9 @@ def planted(shares=(0.9, 0.5, 0.3, 0.125, 0.0), **changed):
     chains[:, :, 1:] = (problem % 2 == 0)[:, None, None]
     values = {
         "drawn": (),
-        "ratio": 14.0,
-        "small": np.zeros(rows),
+        "ratio": 13.5,
+        "costs": dict.fromkeys(HELPERS, 0.04),
+        "small": (problem % 4 == 0).astype(float),
         "large": (problem % 4 > 0).astype(float),
         "prm": pool(shares),
         "orm": pool(shares, right=0.8, wrong=0.2),
@@ -132,67 +154,51 @@ def failed(found):
     return {name for name, good in passed(found).items() if not good}
 
 
+def hundredths(right):
+    return (np.arange(100) < right).astype(float)
+
+
 def test_a_testbed_that_is_all_it_should_be_meets_every_criterion():
     assert passed(planted()) == dict.fromkeys(NAMES, True)
 
 
-@pytest.mark.parametrize(("ratio", "good"), [(13.49, False), (13.5, True), (14.5, True), (14.51, False)])
-def test_the_ratio_of_the_sizes_is_about_fourteen(ratio, good):
+@pytest.mark.parametrize(("ratio", "good"), [(12.99, False), (13.0, True), (13.9, True), (13.91, False)])
+def test_the_ratio_of_the_sizes_is_such_that_256_samples_pay_for_the_smallest_r(ratio, good):
     assert failed(planted(ratio=ratio)) == (set() if good else {RATIO})
 
 
-@pytest.mark.parametrize(
-    ("shares", "lost"),
-    [
-        ((0.7, 0.04, 0.0, 0.0, 0.0), SMALL),
-        ((1.0, 0.8, 0.6, 0.3, 0.0), SMALL),
-        ((0.55, 0.4, 0.25, 0.125, 0.0), EASIEST),
-        ((0.9, 0.5, 0.4, 0.3, 0.1), HARDEST),
-    ],
-)
-def test_the_small_policys_rates_overall_and_at_both_ends_are_bounded(shares, lost):
-    assert lost in failed(planted(shares))
-    assert (EASIEST in failed(planted(shares))) == (lost == EASIEST)
+@pytest.mark.parametrize(("name", "model", "least", "most"), [(SMALL, "small", 5, 60), (LARGE, "large", 40, 85)])
+def test_the_task_is_neither_trivial_nor_hopeless_for_either_policy(name, model, least, most):
+    for right in (least, most):
+        assert failed(planted(**{model: hundredths(right)})) == set()
+    for right in (least - 1, most + 1):
+        assert failed(planted(**{model: hundredths(right)})) == {name}
 
 
-def test_no_criterion_asks_which_side_or_strategy_wins():
+@pytest.mark.parametrize("shares", [(0.7, 0.5, 0.4, 0.3, 0.25), (0.3,) * 5, (0.0,) * 5])
+def test_difficulty_must_be_spread_over_bins(shares):
+    assert failed(planted(shares)) == {BINS}
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_each_helper_costs_five_per_cent_of_pretraining_at_most(name):
+    assert failed(planted(costs=planted().costs | {name: 0.05})) == set()
+    assert failed(planted(costs=planted().costs | {name: 0.0501})) == {f"{name}, share of pretraining"}
+
+
+def test_no_criterion_asks_which_side_or_strategy_wins_or_whether_a_helper_is_good():
     whole = planted()
     flat, none = pool((0.9, 0.5, 0.3, 0.125, 0.0), right=0.5, wrong=0.5), np.zeros_like(whole.chains)
-    worse = planted(large=whole.small, small=whole.large, prm=flat, orm=flat, chains=none)
-    better = planted(large=np.ones_like(whole.large), chains=~none)
-    assert judge(worse) == judge(better) == judge(whole)
-
-
-def test_a_process_verifier_must_tell_right_steps_from_wrong_ones():
-    right = planted().step_right
-    assert failed(planted(step_scores=[np.where(t, 0.3, 0.7) for t in right])) == {STEPS}
-    assert failed(planted(step_scores=[np.full(len(t), 0.9) for t in right])) == {STEPS}
-
-
-@pytest.mark.parametrize(("answer", "often"), [(0.1, False), (0.9, True)])
-def test_one_answer_for_all_steps_fails_also_where_problems_differ_in_their_steps(answer, often):
-    right = [np.full(2, often) if i % 4 else np.full(6, not often) for i in range(40)]
-    assert STEPS in failed(planted(step_right=right, step_scores=[np.full(len(t), answer) for t in right]))
-
-
-def test_a_problem_whose_samples_have_no_step_is_no_crash():
-    whole = planted()
-    found = planted(
-        step_scores=[np.array([]), *whole.step_scores[1:]], step_right=[np.array([], bool), *whole.step_right[1:]]
-    )
-    assert failed(found) == set()
-
-
-def test_empty_bins_meet_no_criterion():
-    lost = failed(planted((0.9, 0.0, 0.0, 0.0, 0.0)))
-    assert {HARDEST, MIDDLE} <= lost
-    assert EASIEST not in lost
-    assert {EASIEST, HARDEST, MIDDLE} <= failed(planted((0.0,) * 5))
+    opposite = {"step_scores": [1 - scores for scores in whole.step_scores]}
+    for changed in ({"orm": flat, "chains": none, **opposite}, {"prm": flat}, {"chains": ~none}):
+        assert judge(planted(**changed)) == judge(whole)
+    assert failed(planted(small=hundredths(60), large=hundredths(40))) == set(), "the small one may be the better"
 
 
 def test_bins_are_set_on_other_samples_than_those_scored():
     values = {criterion.name: criterion.value for criterion in judge(planted((0.3,) * 5))}
-    assert float(values[EASIEST]) < float(values[HARDEST]), "of 38 right ones in all, more here means fewer there"
+    means = [float(value) for value in values[BINS].split(", ")]
+    assert means[0] < means[-1], "of 38 right ones in all, more here means fewer there"
 
 
 def test_the_mean_of_a_bin_is_over_its_own_problems_and_an_empty_one_has_none():
@@ -233,20 +239,21 @@ def test_what_is_measured_is_what_the_models_answer(made, evaluated):
     assert 0 < found.prm.correct.sum() < 128 * COUNT
     assert found.chains.shape == (COUNT, 8, 8)
     assert found.chains.any()
+    assert found.costs == helper_costs(made.folder)
 
 
 def test_train_prints_what_each_model_is_and_cost_and_draws_its_bars_on_stderr(made):
     models = json.loads(made.stdout)["models"]
-    assert [row["model"] for row in models] == ["small", "large", "prm", "orm", "reviser"]
+    assert [row["model"] for row in models] == ["small", "large", "prm", "reviser", "orm", "more", "long"]
     for row in models:
         manifest = json.loads((made.folder / row["model"] / "manifest.json").read_text())
         assert row == {"model": row["model"]} | {key: manifest[key] for key in row if key != "model"}
         assert set(row["flops"]) == {"paper", "exact"}
-    for stage in ("small", "large", "attempts", "prm", "orm", "reviser"):
+    for stage in ("small", "large", "steps", "prm", "tries", "reviser", "chains", "orm", "more", "long"):
         assert stage in made.stderr
     table = invoke("train", "--scale", "micro", "--out", made.folder)
     assert table.exit_code == 0, table.exception
-    for row in models:
+    for row in models[:-2]:
         [line] = [line for line in table.stdout.splitlines() if row["model"] in line]
         assert f"{row['steps']}" in line
 
@@ -254,9 +261,7 @@ def test_train_prints_what_each_model_is_and_cost_and_draws_its_bars_on_stderr(m
 def test_evaluate_prints_the_criteria_of_the_folder_as_json(made, evaluated):
     document = json.loads(evaluated.stdout)
     assert list(document) == ["criteria"]
-    sizes = [
-        json.loads((made.folder / n / "manifest.json").read_text())["non_embedding"] for n in ("small", "large")
-    ]
+    sizes = [json.loads((made.folder / n / "manifest.json").read_text())["parameters"] for n in ("small", "large")]
     assert evaluated.found.ratio == sizes[1] / sizes[0]
     wanted = judge(evaluated.found, seed=3)
     assert [c.name for c in wanted] == NAMES
@@ -330,26 +335,43 @@ def test_train_climbs_the_ladder_and_prints_its_rows(monkeypatch, ladder, tmp_pa
 
 
 def test_a_ladder_has_a_row_a_shape_and_mark_and_losses_fall_along_it(ladder):
-    assert [row["model"] for row in ladder.rows] == ["d32", "d32", "d64", "d64"]
-    for row, mark in zip(ladder.rows, LADDER.marks * 2, strict=True):
+    assert [row["model"] for row in ladder.rows] == [
+        "d32-seed0",
+        "d32-seed0",
+        "d64-seed0",
+        "d64-seed0",
+        "d32-seed1",
+        "d32-seed1",
+    ]
+    for row, mark in zip(ladder.rows, LADDER.marks * 3, strict=True):
         assert mark <= row["tokens"] < mark + 1000
         assert row["flops"]["paper"] == 6 * row["parameters"] * row["tokens"]
         assert (row["n"], len(row["correct"])) == (LADDER.samples, LADDER.problems)
         model = load_model(ladder.folder / row["model"] / str(mark))
         assert sum(p.numel() for p in model.parameters()) == row["parameters"]
-    drawn = list(itertools.islice(problems("validation", MICRO.levels), 1000))
+    drawn = list(itertools.islice(problems("validation", MICRO.levels, seed=1), 1000))
     assert validation_loss(model, drawn) == pytest.approx(row["loss"], rel=1e-6)
-    drawn = list(itertools.islice(problems("test", MICRO.levels), LADDER.problems))
+    drawn = list(itertools.islice(problems("test", MICRO.levels, seed=1), LADDER.problems))
     prompts, limits = [encode(p.question) for p in drawn], [limit(p) for p in drawn]
-    texts = sample(model, prompts, limits=limits, samples=LADDER.samples)
+    texts = sample(model, prompts, limits=limits, samples=LADDER.samples, seed=1)
     assert row["correct"] == [sum(grade(p, t) == "right" for t in ts) for p, ts in zip(drawn, texts, strict=True)]
-    for early, late in (ladder.rows[:2], ladder.rows[2:]):
+    for early, late in zip(ladder.rows[::2], ladder.rows[1::2], strict=True):
         assert early["loss"] > late["loss"]
-    assert [row["tokens"] for row in ladder.rows[:2]] == [row["tokens"] for row in ladder.rows[2:]]
+    assert [row["tokens"] for row in ladder.rows[:2]] == [row["tokens"] for row in ladder.rows[2:4]]
+
+
+def test_the_tables_of_a_ladder_have_each_checkpoint_of_each_seed(ladder):
+    table, counts = ladder_table(ladder.folder), ladder_counts(ladder.folder)
+    assert table.groupby("model")["seed"].first().to_dict() == {"d32-seed0": 0, "d32-seed1": 1, "d64-seed0": 0}
+    assert len(table) == len(ladder.rows)
+    assert counts.groupby("model").size().tolist() == [LADDER.problems] * len(ladder.rows)
 
 
 def test_a_ladder_stopped_by_ctrl_c_goes_on_to_the_same_rows(ladder, tmp_path):
-    one, first = replace(LADDER, shapes=LADDER.shapes[:1]), tmp_path / "d32" / "2000" / "measured.json"
+    one, first = (
+        replace(LADDER, shapes=LADDER.shapes[:1], repeated=()),
+        tmp_path / "d32-seed0" / "2000" / "measured.json",
+    )
     stop = itertools.count()
 
     def interrupt(*_):
@@ -365,7 +387,7 @@ def test_a_ladder_stopped_by_ctrl_c_goes_on_to_the_same_rows(ladder, tmp_path):
 
 
 def test_the_validation_loss_is_nats_a_token_of_the_solution(ladder):
-    model = load_model(ladder.folder / "d32" / "6000")
+    model = load_model(ladder.folder / "d32-seed0" / "6000")
     drawn = list(itertools.islice(problems("validation", MICRO.levels), 130))
     surprises = []
     for p in drawn:
@@ -375,3 +397,14 @@ def test_the_validation_loss_is_nats_a_token_of_the_solution(ladder):
             said = model(input_ids=torch.tensor([row])).logits[0].log_softmax(-1)
         surprises += [-said[i - 1, row[i]].item() for i in range(len(row) - len(answer), len(row))]
     assert validation_loss(model, drawn) == pytest.approx(np.mean(surprises), rel=1e-5)
+
+
+def test_search_prints_the_rates_that_were_tried_and_writes_them(monkeypatch, tmp_path):
+    rates = pd.DataFrame({"model": ["small"], "pace": [0.5], "loss": [1.25], "best": [True]})
+    monkeypatch.setattr(
+        testbed, "search_rates", lambda scale, work, **_: rates.assign(work=f"{scale.name} {work}")
+    )
+    done = invoke("search", "--scale", "micro", "--work", "w", "--out", tmp_path / "rates.csv", "--json")
+    [row] = json.loads(done.stdout)["rates"]
+    assert row == {"model": "small", "pace": 0.5, "loss": 1.25, "best": True, "work": "micro w"}
+    assert pd.read_csv(tmp_path / "rates.csv").to_dict("records") == [row]

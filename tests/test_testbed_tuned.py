@@ -10,51 +10,54 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from transformers import LlamaForCausalLM
 
 from scalinglab import flops
 from scalinglab.errors import DataError
 from scalinglab.specs import from_config
-from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of, step_is_right
-from scalinglab.testbed import Attempts, Recipe, Scale, Shape, attempts, load_model, reviser, verifiers
-from scalinglab.testbed.attempts import beginnings, collect_attempts, key_of, limit
-from scalinglab.testbed.policy import IGNORED
-from scalinglab.testbed.proofreading import judged_row
-from scalinglab.testbed.recipe import train_testbed
-from scalinglab.testbed.reviser import (
-    ALONE,
-    chain_loss,
-    chain_row,
-    context,
-    copy_row,
-    practice_row,
-    revise,
-    revision_row,
-    train_reviser,
+from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of, split_steps, step_is_right
+from scalinglab.testbed import (
+    Attempted,
+    Attempts,
+    Recipe,
+    Scale,
+    Shape,
+    attempts,
+    helper_costs,
+    load_model,
+    reviser,
+    train_controls,
+    train_testbed,
+    verifiers,
 )
+from scalinglab.testbed.attempts import attempting, beginnings, gathered, limit
+from scalinglab.testbed.policy import solved_rows
+from scalinglab.testbed.reviser import chain_row, context, revise, revising, train_reviser
 from scalinglab.testbed.sampling import sample
-from scalinglab.testbed.training import Data, batch_of
-from scalinglab.testbed.vocabulary import ANSWER_ID, BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_ID, decode, encode
+from scalinglab.testbed.training import NOTHING, Data, mean_loss, next_token_loss
+from scalinglab.testbed.vocabulary import BAD_ID, BOS_ID, EOS_ID, GOOD_ID, STEP_IDS, decode, encode
 
-FAST, TUNED = (0.03, 1e-2), (0.005, 1e-3)
+TUNED = Recipe(4000, (0.005, 1e-3), 1.0, 400, rows=16)
 MICRO = Scale(
     "micro",
     Shape(64, 128, 1, 2),
     Shape(32, 64, 1, 1),
-    levels=(Level(1, 1), Level(1, 2)),
-    practice=(),
-    policy=Recipe(32_000, FAST, 0.4, 480),
-    verifier=Recipe(12_000, (0.02, 3e-3), 0.4, 120),
-    reviser=Recipe(40_000, TUNED, 0.4, 280),
-    questions=60,
-    samples=8,
-    rollouts=4,
-    rows=16,
-    drill=4,
+    levels=(Level(0, 1), Level(0, 2)),
+    policy=Recipe(60_000, (0.03, 1e-2), 0.4, 480, rows=16),
+    prm=TUNED,
+    orm=TUNED,
+    reviser=replace(TUNED, tokens=6000),
+    steps=Attempted(60, 8, rollouts=4),
+    tries=Attempted(60, 8),
+    chains=Attempted(60, 3),
 )
-PROBLEM = Problem("4+1*7?", "5", Level(1, 2))
-RIGHT, WRONG = "4+1=5;5*7=5;", "4+1=5;5*7=6;"
-HAND = Attempts(PROBLEM, [RIGHT, WRONG + "6", "4+1"], [[0.75, 1.0], [0.75, 0.0], []])
+HELPERS = ("prm", "reviser", "orm")
+MADE_OF = {"prm": "steps", "reviser": "tries", "orm": "chains"}
+PROBLEM = Problem("17+05+60?", "18", Level(0, 2))
+RIGHT, WRONG = "+0522;+6018.", "+0522;+6019."
+HAND = Attempts(PROBLEM, [RIGHT, WRONG, "+0522;+60", "+05"], [[0.75, 1.0], [0.75, 0.0], [0.75], []])
+NONE = Data("none", {})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,7 +82,7 @@ def policy(made):
 
 @pytest.fixture(scope="module")
 def tried(made):
-    return collect_attempts(MICRO, None, made.folder / "attempts.jsonl")
+    return gathered(MICRO.levels, 60, made.folder / "steps.jsonl", never, seed=0)
 
 
 def interrupt_at(stop, stage):
@@ -111,79 +114,113 @@ def distance(one, other):
     return row[-1]
 
 
+# Attempts
+
+
 def test_every_step_of_every_attempt_has_a_value_that_counts_rollouts(tried):
     found, _ = tried
-    assert len(found) == MICRO.questions
-    assert all(split_of(a.problem.question) == "verifier" for a in found)
+    assert len(found) == MICRO.steps.questions
+    assert {split_of(a.problem.question) for a in found} == {"verifier"}
     for a in found:
-        assert len(a.texts) == MICRO.samples
+        assert len(a.texts) == MICRO.steps.answers
         assert [len(values) for values in a.values] == [len(beginnings(text)) for text in a.texts]
-        assert all(value * MICRO.rollouts in range(MICRO.rollouts + 1) for values in a.values for value in values)
+        assert all(4 * value in range(5) for values in a.values for value in values)
         known = {}
-        for text, values in zip(a.texts, a.values, strict=True):
+        for text, values, right in zip(a.texts, a.values, a.right(), strict=True):
             for beginning, value in zip(beginnings(text), values, strict=True):
                 assert known.setdefault(beginning, value) == value
+            if text.endswith("."):
+                assert values[-1] == right, "what is complete has its grade"
 
 
 def test_right_steps_are_worth_more_than_wrong_ones(tried):
     good, bad = [], []
     for a in tried[0]:
         for text, values in zip(a.texts, a.values, strict=True):
-            steps = [b[len(c) :] for b, c in zip(beginnings(text), ["", *beginnings(text)], strict=False)]
             for i, value in enumerate(values):
-                (good if step_is_right(a.problem, steps, i) else bad).append(value)
+                (good if step_is_right(a.problem, split_steps(text), i) else bad).append(value)
     assert min(len(good), len(bad)) > 30
     assert np.mean(good) > np.mean(bad) + 0.2
 
 
-def test_a_beginning_is_worth_the_share_of_its_rollouts_that_end_right(monkeypatch, tmp_path, policy):
+def test_a_beginning_is_worth_the_share_of_its_rollouts_that_end_right_and_what_is_complete_is_not_rolled_out(
+    monkeypatch, policy
+):
     problem = next(problems("verifier", [Level(1, 2)]))
     right = solution(problem)
-    first, last = right[:6], right[6:]
-    wrong = first + last[:4] + str((int(problem.answer) + 1) % 10) + ";"
-    ends = {first: [last, last, wrong[6:], ""], right: ["", "", "", "1"], wrong: ["", "", "", last]}
+    one, two, last = split_steps(right)
+    wrong = f"{one}{two}{last[:-3]}{(int(problem.answer) + 1) % 64:02}."
+    ends = {one: [two + last, two + last, "ac00;", ""], one + two: [last, wrong[len(one + two) :], last, last]}
     asked = []
 
     def stub(_, prompts, *, limits, samples, **__):
         asked.append((prompts, limits, samples))
         if len(asked) == 1:
-            return [[right, wrong, right, first[:3]]]
+            return [[right, wrong, right, one + two[:2], two[:2]]]
         return [ends[decode(prompt).removeprefix(problem.question)] for prompt in prompts]
 
     monkeypatch.setattr(attempts, "sample", stub)
-    scale = replace(MICRO, levels=(Level(1, 2),), questions=1, samples=4)
-    [found], _ = collect_attempts(scale, policy, tmp_path / "attempts.jsonl")
-    assert found == Attempts(problem, [right, wrong, right, first[:3]], [[0.5, 1.0], [0.5, 0.25], [0.5, 1.0], []])
-    assert found.right() == [True, False, True, False]
-    assert asked[0] == ([encode(problem.question)], [18], 4)
+    [found], _ = attempting(policy, Attempted(1, 5, rollouts=4))([problem], 0)
+    assert found == Attempts(
+        problem,
+        [right, wrong, right, one + two[:2], two[:2]],
+        [[0.5, 0.75, 1.0], [0.5, 0.75, 0.0], [0.5, 0.75, 1.0], [0.5], []],
+    )
+    assert found.right() == [True, False, True, False, False]
+    tokens = len(encode(right))
+    assert tokens == 11
+    assert asked[0] == ([encode(problem.question)], [tokens * 3 // 2], 5)
     begun, left, count = asked[1]
-    assert {decode(prompt) for prompt in begun} == {problem.question + text for text in (first, right, wrong)}
-    assert len(begun) == 3, "a beginning that attempts share is rolled out from once"
-    assert left == [18 - (len(prompt) - len(problem.question)) for prompt in begun]
-    assert count == MICRO.rollouts
+    assert sorted(decode(prompt) for prompt in begun) == sorted(problem.question + b for b in (one, one + two))
+    assert left == [16 - (len(prompt) - len(encode(problem.question))) for prompt in begun]
+    assert count == 4
+
+
+def test_without_rollouts_attempts_have_no_values(made):
+    found, _ = gathered(MICRO.levels, 60, made.folder / "tries.jsonl", never, seed=0)
+    assert {len(a.texts) for a in found} == {MICRO.tries.answers}
+    assert not any(a.values for a in found)
+
+
+def test_each_helper_has_problems_of_its_own_and_the_same_again(made):
+    asked = {}
+    for name in MADE_OF.values():
+        found, _ = gathered(MICRO.levels, 60, made.folder / f"{name}.jsonl", never, seed=0)
+        asked[name] = [a.problem.question for a in found]
+    assert len(set(map(tuple, asked.values()))) == 3
 
 
 @pytest.mark.parametrize("cut", [0.4, 0.99, 1.5])
-def test_attempts_cut_in_the_middle_of_a_line_go_on_to_the_same_file(made, policy, tried, tmp_path, cut):
-    whole = (made.folder / "attempts.jsonl").read_bytes()
+def test_a_gathering_cut_in_the_middle_of_a_line_goes_on_to_the_same_file(made, policy, tried, tmp_path, cut):
+    whole = (made.folder / "steps.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)
     assert len(lines) == 2
     kept = int(cut * len(lines[0])) if cut < 1 else len(lines[0]) + len(lines[1]) // 2
-    (tmp_path / "attempts.jsonl").write_bytes(whole[:kept])
+    path = tmp_path / "steps.jsonl"
+    path.write_bytes(whole[:kept])
     told = []
-    again = collect_attempts(MICRO, policy, tmp_path / "attempts.jsonl", progress=lambda *now: told.append(now))
-    assert (tmp_path / "attempts.jsonl").read_bytes() == whole
+    attempt = attempting(policy, MICRO.steps)
+    again = gathered(MICRO.levels, 60, path, attempt, seed=0, progress=lambda *now: told.append(now))
+    assert path.read_bytes() == whole
     assert again == tried
     assert [now[1] for now in told] == [5 / 6, 1.0][-len(told) :]
     assert len(told) == (1 if cut > 1 else 2)
-    assert told[-1][2] == tried[1]["exact"]
+    assert told[-1][2] == tried[1].flops["exact"]
+
+
+def priced(spec, rule, prompts, texts):
+    """Each prompt read once, with what begins it, and each text written."""
+    total = 0
+    for prompt, written in zip(prompts, texts, strict=True):
+        read = 1 + len(prompt)
+        total += {"free": 0, "once": 1}[rule.prompts] * flops.total(flops.prefill(spec, read, convention=rule))
+        total += sum(flops.total(flops.decode(spec, read, len(encode(t)), convention=rule)) for t in written)
+    return total
 
 
 @pytest.mark.parametrize("convention", ["exact", "paper"])
 @pytest.mark.parametrize("spelled", [False, True], ids=["as sampled", "with a special token"])
-def test_attempts_cost_each_prompt_read_once_and_each_text_written(
-    monkeypatch, tmp_path, policy, convention, spelled
-):
+def test_attempts_cost_each_prompt_read_once_and_each_text_written(monkeypatch, policy, convention, spelled):
     passed = []
 
     def spy(model, prompts, **how):
@@ -193,56 +230,103 @@ def test_attempts_cost_each_prompt_read_once_and_each_text_written(
         return texts
 
     monkeypatch.setattr(attempts, "sample", spy)
-    _, spent = collect_attempts(replace(MICRO, questions=6), policy, tmp_path / "attempts.jsonl")
+    drawn = list(itertools.islice(problems("verifier", MICRO.levels), 6))
+    _, spent = attempting(policy, MICRO.steps)(drawn, 3)
     spec, rule = from_config(policy.config.to_dict(), name="small"), flops.convention(convention)
-    wanted = 0
-    for prompt, texts in itertools.chain(*(zip(*pair, strict=True) for pair in passed)):
-        read = 1 + len(prompt)
-        reading = flops.total(flops.prefill(spec, read, convention=rule))
-        wanted += reading * {"free": 0, "once": 1}[rule.prompts]
-        for text in texts:
-            wanted += flops.total(flops.decode(spec, read, len(encode(text)) + 1, convention=rule))
-    assert spent[convention] == wanted
+    assert len(passed) == 2
+    assert spent[convention] == sum(priced(spec, rule, *both) for both in passed)
+
+
+@pytest.mark.parametrize("convention", ["exact", "paper"])
+def test_revisions_cost_each_context_read_and_each_answer_written(made, convention):
+    model = load_model(made.folder / "reviser")
+    drawn = list(itertools.islice(problems("verifier", MICRO.levels), 6))
+    found, spent = revising(model, 6)(drawn, 3)
+    spec, rule = from_config(model.config.to_dict(), name="reviser"), flops.convention(convention)
+    prompts = [context(a.problem.question, a.texts[:i]) for a in found for i in range(6)]
+    assert spent[convention] == priced(spec, rule, prompts, [[text] for a in found for text in a.texts])
+    assert [a.problem for a in found] == drawn
+    assert not any(a.values for a in found)
 
 
 def test_attempts_that_cannot_be_written_are_refused_in_words(policy, tmp_path):
-    scale = replace(MICRO, questions=1, samples=1, rollouts=1)
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot write"):
-        collect_attempts(scale, policy, tmp_path / "file" / "attempts.jsonl")
+        gathered(MICRO.levels, 1, tmp_path / "file" / "a.jsonl", attempting(policy, Attempted(1, 1)), seed=0)
 
 
-def test_a_process_row_has_the_value_of_each_step_and_an_outcome_row_the_grade_at_the_last():
-    question = [BOS_ID, *encode(PROBLEM.question)]
-    right, wrong = question + encode(RIGHT), question + encode(WRONG)
-    assert verifiers.prm_rows([HAND]) == [(right, [0.75, 1.0]), (wrong, [0.75, 0.0])]
-    (first, good), (second, bad) = verifiers.orm_rows([HAND])
-    assert (first, second) == (right, wrong)
-    assert good[0] < 0
-    assert bad[0] < 0
-    assert (good[1], bad[1]) == (1.0, 0.0)
+# Verifiers
 
 
-def test_each_value_stands_on_the_semicolon_of_its_step(tried):
-    for tokens, values in [*verifiers.prm_rows([HAND]), *verifiers.prm_rows(tried[0][:9])]:
-        row = judged_row(tokens, values)
-        at = [i for i, token in enumerate(tokens) if token == STEP_ID]
-        assert [row.verdicts[i] for i in at] == values
-        assert all(verdict < 0 for i, verdict in enumerate(row.verdicts) if i not in at)
-        assert max(*row.following, *row.belongs) < 0
-        assert len({len(part) for part in vars(row).values()}) == 1
+def test_a_process_row_has_the_value_of_each_step_at_its_mark_and_an_outcome_row_the_grade_at_the_last():
+    asked = [BOS_ID, *encode(PROBLEM.question)]
+    right, wrong, cut = (asked + encode(text) for text in (RIGHT, WRONG, "+0522;"))
+    before = [NOTHING] * (len(asked) + 3)
+    between = [NOTHING] * 3
+    assert verifiers.prm_rows([HAND]) == [
+        (right, [*before, 0.75, *between, 1.0]),
+        (wrong, [*before, 0.75, *between, 0.0]),
+        (cut, [*before, 0.75]),
+    ]
+    assert verifiers.orm_rows([HAND]) == [
+        (right, [*before, NOTHING, *between, 1.0]),
+        (wrong, [*before, NOTHING, *between, 0.0]),
+        (cut, [*before, 0.0]),
+    ]
+
+
+def test_the_values_of_process_rows_are_those_of_the_rollouts(tried):
+    kept = [(a, text, values) for a in tried[0] for text, values in zip(a.texts, a.values, strict=True) if values]
+    rows = verifiers.prm_rows(tried[0])
+    assert len(rows) == len(kept) > 300
+    for (tokens, targets), (a, text, values) in zip(rows, kept, strict=True):
+        assert decode(tokens) == f"<bos>{a.problem.question}{beginnings(text)[-1]}"
+        assert [target for token, target in zip(tokens, targets, strict=True) if token in STEP_IDS] == values
+        assert {t for token, t in zip(tokens, targets, strict=True) if token not in STEP_IDS} == {NOTHING}
+
+
+def test_an_outcome_verifier_is_taught_on_the_revisers_chains(made):
+    chains, _ = gathered(MICRO.levels, 60, made.folder / "chains.jsonl", never, seed=0)
+    assert {len(a.texts) for a in chains} == {MICRO.chains.answers}
+    drawn = [a.problem for a in chains[:50]]
+    again, _ = revising(load_model(made.folder / "reviser"), 3)(drawn, 0)
+    assert again == chains[:50]
+
+
+def test_the_losses_are_the_means_of_each_row_alone(policy):
+    judged = [*verifiers.prm_rows([HAND]), *verifiers.orm_rows([HAND])]
+    shown = [chain_row(HAND, random.Random(seed)) for seed in range(7)]
+    surprises, crosses = [], []
+    with torch.inference_mode():
+        for tokens, targets in judged:
+            logits = policy(input_ids=torch.tensor([tokens])).logits[0]
+            for said, target in zip(logits[:, [GOOD_ID, BAD_ID]].log_softmax(-1).tolist(), targets, strict=True):
+                if target != NOTHING:
+                    crosses.append(-target * said[0] - (1 - target) * said[1])
+        for tokens, targets in shown:
+            said = policy(input_ids=torch.tensor([tokens])).logits[0].log_softmax(-1)
+            surprises += [-said[i - 1, aim].item() for i, aim in enumerate(targets) if aim != NOTHING]
+        assert len({len(tokens) for tokens, _ in shown}) > 2, "rows are filled up"
+        found = mean_loss(verifiers.verdict_loss, policy, judged).item()
+        assert found == pytest.approx(np.mean(crosses), rel=1e-4)
+        assert len(crosses) == 8
+        assert mean_loss(next_token_loss, policy, shown).item() == pytest.approx(np.mean(surprises), rel=1e-4)
+        assert mean_loss(next_token_loss, policy, [([BOS_ID, 7], [NOTHING, NOTHING])]).item() == 0
 
 
 def test_a_score_is_that_of_the_text_alone_and_the_softmax_of_good_and_bad(monkeypatch, made, tried):
     model, found = load_model(made.folder / "prm"), tried[0][:6]
-    questions, texts = [a.problem.question for a in found], [[*a.texts, "4+", ""][i:] for i, a in enumerate(found)]
+    questions, texts = (
+        [a.problem.question for a in found],
+        [[*a.texts, "+05", ""][i:] for i, a in enumerate(found)],
+    )
     scores = verifiers.score(model, questions, texts)
     for question, ts, rows in zip(questions, texts, scores, strict=True):
         for text, steps in zip(ts, rows, strict=True):
             tokens = [BOS_ID, *encode(question + text)]
             with torch.inference_mode():
                 logits = model(input_ids=torch.tensor([tokens])).logits[0]
-            at = [i for i, token in enumerate(tokens) if token == STEP_ID]
+            at = [i for i, token in enumerate(tokens) if token in STEP_IDS]
             assert steps == pytest.approx(logits[at][:, [GOOD_ID, BAD_ID]].softmax(-1)[:, 0].tolist(), abs=1e-5)
     assert [row[-2:] for row in scores] == [[[], []]] * len(found)
     monkeypatch.setattr(verifiers, "_SCORED", 7)
@@ -265,123 +349,52 @@ def test_the_rows_of_a_step_come_from_a_shuffle_an_epoch_and_are_a_function_of_t
         assert steps != [verifiers.picks(rows, batch, step, 5) for step in range(3 * rows)]
 
 
+# The reviser
+
+
 def read(row):
-    """The answers of a chain, and those that are learned; every other target is none."""
+    """The answers that a row shows, and the one that it teaches; all other targets are none."""
     tokens, targets = row
-    assert len(tokens) == len(targets)
-    assert (tokens[0], targets[0]) == (BOS_ID, IGNORED)
-    answers, learned, at = [], [], 1
-    while at < len(tokens):
-        end = tokens.index(ANSWER_ID, at)
-        question, text = decode(tokens[at:end]).split("?")
-        begin = at + len(encode(question)) + 1
-        assert question + "?" == PROBLEM.question
-        assert set(targets[at:begin]) == {IGNORED}
-        aims = targets[begin : end + 1]
-        assert aims in ([IGNORED] * len(aims), [*tokens[begin:end], EOS_ID])
-        answers.append(text)
-        learned.append(aims[-1] == EOS_ID)
-        at = end + 1
-    return answers, learned
+    *shown, taught = decode(list(tokens)).removeprefix("<bos>").split("<answer>")
+    assert all(part.startswith(PROBLEM.question) for part in (*shown, taught))
+    learned = [target for target in targets if target != NOTHING]
+    assert learned == list(tokens[-len(learned) :])
+    assert PROBLEM.question + decode(learned) == taught
+    assert taught.endswith("<eos>")
+    return [part.removeprefix(PROBLEM.question) for part in shown], decode(learned[:-1])
 
 
-def rows(make, *given, count=600, **how):
-    return [read(make(*given, random.Random(seed), **how)) for seed in range(count)]
-
-
-def test_a_chain_teaches_its_right_answers_from_the_asked_one_on():
-    answers = [RIGHT, WRONG, RIGHT, RIGHT]
-    for first, learned in ((0, [1, 0, 1, 1]), (1, [0, 0, 1, 1]), (3, [0, 0, 0, 1])):
-        assert read(chain_row(PROBLEM.question, answers, RIGHT, first=first)) == (
-            answers,
-            list(map(bool, learned)),
-        )
+TEXT = st.lists(st.sampled_from(["+05", "22", ";", "ac", "+60", "19", "18."]), max_size=6).map("".join)
 
 
 @settings(max_examples=100)
-@given(
-    st.lists(st.text("0123456789+=;", max_size=12), min_size=1, max_size=6),
-    st.lists(st.sampled_from(["", "5;", "4+1=5;", "4+1=5;9"]), min_size=1, max_size=3),
-    st.integers(0, 10**6),
-    st.integers(0, 1),
-)
-def test_a_revision_row_ends_in_a_right_answer_and_shows_attempts_alone(wrong, odd, seed, first):
-    wrong = [text for text in wrong if grade(PROBLEM, text) != "right"] or ["9"]
-    right = [start + RIGHT for start in odd]
-    row = revision_row(Attempts(PROBLEM, wrong + right, []), random.Random(seed), first=first)
-    answers, learned = read(row)
-    assert len(answers) in (1, 5)
-    assert set(answers) <= {*wrong, answers[-1]}
-    assert answers[-1] in right
-    begin = first if len(answers) > 1 else 0
-    assert learned == [text == answers[-1] and i >= begin for i, text in enumerate(answers)]
+@given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([[RIGHT], [RIGHT, "ac18."]]), st.integers(0, 10**6))
+def test_a_row_of_the_reviser_is_up_to_four_wrong_answers_the_nearest_last_and_a_right_one_that_is_learned(
+    wrong, right, seed
+):
+    wrong = [text for text in wrong if grade(PROBLEM, text) != "right"] or ["22;"]
+    shown, taught = read(chain_row(Attempts(PROBLEM, wrong + right, []), random.Random(seed)))
+    assert taught in right
+    assert set(shown) <= set(wrong)
+    assert len(shown) <= 4
+    far = [distance(text, taught) for text in shown]
+    assert far == sorted(far, reverse=True)
 
 
-def test_revision_rows_are_answers_alone_chains_in_any_order_and_wrong_answers_with_the_nearest_last(monkeypatch):
-    texts = [WRONG + "6", "4+1", "4+1=6;6*7=2;", "9"]
-    many = Attempts(PROBLEM, [RIGHT, *texts], [])
-    found = [answers for answers, _ in rows(revision_row, many, first=1)]
-    assert np.mean([len(answers) == 1 for answers in found]) == pytest.approx(ALONE, abs=0.06)
-    monkeypatch.setattr(reviser, "WANDERING", 0.0)
-    papers = [answers for answers, _ in rows(revision_row, many, first=1) if len(answers) > 1]
-    shown = [list(itertools.takewhile(lambda text: text != RIGHT, answers)) for answers in papers]
-    for texts, answers in zip(shown, papers, strict=True):
-        assert answers == [*texts, *[RIGHT] * (5 - len(texts))]
-    assert {len(texts) for texts in shown} == {1, 2, 3, 4}
-    assert min(np.bincount([len(texts) for texts in shown])[1:]) > len(shown) / 6
-    for texts in shown:
-        far = [distance(text, RIGHT) for text in texts]
-        assert far == sorted(far, reverse=True)
-
-
-@pytest.mark.parametrize(("make", "given"), [(practice_row, PROBLEM), (revision_row, HAND)])
-def test_half_of_the_earlier_answers_are_right_and_many_repeat_the_one_before(monkeypatch, make, given):
-    monkeypatch.setattr(reviser, "ALONE", 0.0)
-    monkeypatch.setattr(reviser, "WANDERING", 1.0)
-    chains = [answers[:4] for answers, _ in rows(make, given, first=1)]
-    assert np.mean([text == RIGHT for chain in chains for text in chain]) == pytest.approx(0.5, abs=0.05)
-    wrong = [(one, two) for chain in chains for one, two in itertools.pairwise(chain) if one != RIGHT]
-    assert np.mean([one == two for one, two in wrong]) > reviser.AGAIN - 0.05
-
-
-def test_practice_shows_slips_and_ends_in_the_solution():
-    for answers, learned in rows(practice_row, PROBLEM, first=0, count=100):
-        assert len(answers) == 5
-        assert answers[-1] == RIGHT
-        assert learned == [text == RIGHT for text in answers]
-        assert all(len(text) == len(RIGHT) for text in answers)
-
-
-def test_a_row_to_copy_shows_a_text_that_nobody_can_work_out_and_teaches_it_once_shown():
-    for answers, learned in rows(copy_row, PROBLEM):
-        text = answers[-1]
-        assert len(answers) == 5
-        assert text in answers[:4]
-        assert learned == [one == text and i > answers.index(text) for i, one in enumerate(answers)]
-        assert all(sum(a != b for a, b in zip(one, text, strict=True)) <= 1 for one in answers)
-
-
-def test_the_loss_of_chains_is_the_mean_over_what_is_to_be_learned(policy):
-    shown = [practice_row(PROBLEM, random.Random(1), first=1), revision_row(HAND, random.Random(2), first=0)]
-    shown.append(chain_row(PROBLEM.question, [WRONG, RIGHT], RIGHT, first=0))
-    losses = []
-    with torch.inference_mode():
-        for tokens, targets in shown:
-            said = policy(input_ids=torch.tensor([tokens])).logits[0].log_softmax(-1)
-            losses += [-said[i - 1, aim].item() for i, aim in enumerate(targets) if aim != IGNORED]
-        assert chain_loss(policy, batch_of(shown)).item() == pytest.approx(np.mean(losses), rel=1e-4)
-        assert chain_loss(policy, batch_of([chain_row("4?", ["5"], "6", first=0)])).item() == 0
+def test_rows_show_zero_to_four_wrong_answers_evenly_and_every_one_of_them():
+    wrong = [WRONG, "+0522;", "+0523;+6019.", "18"]
+    rows = [read(chain_row(Attempts(PROBLEM, [RIGHT, *wrong], []), random.Random(seed))) for seed in range(600)]
+    assert chisquare(np.bincount([len(shown) for shown, _ in rows])).pvalue > 0.001
+    assert set(itertools.chain(*(shown for shown, _ in rows))) == set(wrong)
 
 
 def test_a_context_is_the_last_four_answers_each_after_the_question():
-    answers = ["1;", "2;", "3;", "4;", "5;", "6;"]
-    assert decode(context("4+1?", answers)) == "4+1?3;<answer>4+1?4;<answer>4+1?5;<answer>4+1?6;<answer>4+1?"
-    assert decode(context("4+1?", answers[:1])) == "4+1?1;<answer>4+1?"
-    assert decode(context("4+1?", [])) == "4+1?"
-    for shown in range(5):
-        row, _ = chain_row("4+1?", answers[: shown + 1], "", first=0)
-        begun = context("4+1?", answers[:shown])
-        assert row[: 1 + len(begun)] == [BOS_ID, *begun]
+    answers = ["1", "2", "3", "4", "5", "6"]
+    answers = [f"0{answer}." for answer in answers]
+    shown = "".join(f"04+01?{answer}<answer>" for answer in answers[2:])
+    assert decode(context("04+01?", answers)) == shown + "04+01?"
+    assert decode(context("04+01?", answers[:1])) == "04+01?01.<answer>04+01?"
+    assert decode(context("04+01?", [])) == "04+01?"
 
 
 def test_each_answer_of_a_chain_sees_the_four_before_it_in_its_own_chain(monkeypatch):
@@ -412,29 +425,52 @@ def test_chains_of_the_trained_reviser_are_seeded_and_within_their_limits(made):
     assert all(len(encode(t)) <= limit(p) for p, cs in zip(drawn, one, strict=True) for chain in cs for t in chain)
 
 
+# All of it
+
+
+def test_helpers_have_the_policys_shape_and_start_from_its_weights(made, tmp_path):
+    none = replace(TUNED, tokens=0)
+    small = made.folder / "small"
+    verifiers.train_verifier(verifiers.prm_rows([HAND]), none, small, tmp_path / "prm", scale="micro", data=NONE)
+    train_reviser([HAND], none, small, tmp_path / "reviser", scale="micro", data=NONE)
+    for name in ("prm", "reviser"):
+        assert same_weights(tmp_path / name, small)
+        assert not same_weights(made.folder / name, small)
+    shapes = {name: from_config(made.folder / name).total for name in ("small", *HELPERS)}
+    assert len(set(shapes.values())) == 1
+
+
 def test_nothing_to_learn_from_is_refused_in_words(made, tmp_path):
-    alike = [Attempts(PROBLEM, [RIGHT, RIGHT], [[1.0, 1.0]] * 2), Attempts(PROBLEM, [WRONG], [[1.0, 0.0]])]
-    with pytest.raises(DataError, match="right and a wrong attempt"):
-        train_reviser(alike, MICRO, made.folder / "small", tmp_path / "reviser", data=Data("none", {}))
-    unfinished = verifiers.prm_rows([Attempts(PROBLEM, ["4+1", ""], [[], []])])
-    assert unfinished == []
-    with pytest.raises(DataError):
-        verifiers.train_verifier(unfinished, MICRO, made.folder / "small", tmp_path / "prm", data=Data("none", {}))
+    alike = [Attempts(PROBLEM, [RIGHT, RIGHT], []), Attempts(PROBLEM, [WRONG], [])]
+    how = {"scale": "micro", "data": NONE}
+    with pytest.raises(DataError, match="no problem of 2 with a right and a wrong attempt"):
+        train_reviser(alike, TUNED, made.folder / "small", tmp_path / "reviser", **how)
+    unfinished = verifiers.prm_rows([Attempts(PROBLEM, ["+05", ""], [[], []])])
+    assert unfinished == verifiers.orm_rows([Attempts(PROBLEM, ["+05", ""], [])]) == []
+    with pytest.raises(DataError, match="without a single step"):
+        verifiers.train_verifier(unfinished, TUNED, made.folder / "small", tmp_path / "prm", **how)
 
 
-def test_a_testbed_is_five_models_whose_manifests_say_what_they_and_their_data_cost(made, tried):
-    assert list(made.trained) == ["small", "large", "prm", "orm", "reviser"]
+def test_a_testbed_is_five_models_whose_manifests_say_what_they_and_their_data_cost(made):
+    assert list(made.trained) == ["small", "large", *HELPERS]
     for name, trained in made.trained.items():
         manifest = json.loads((made.folder / name / "manifest.json").read_text())
         assert manifest == vars(trained)
-        helper = name in ("prm", "orm", "reviser")
-        assert manifest["data_flops"] == (tried[1] if helper else {})
-        assert manifest["data"] == (key_of(made.folder / "attempts.jsonl") if helper else None)
         assert manifest["flops"]["paper"] == 6 * manifest["parameters"] * manifest["tokens"]
-        assert manifest["loss"][-1] < manifest["loss"][0]
         assert not (made.folder / name / "checkpoint.pt").exists()
-    sizes = {name: trained.parameters for name, trained in made.trained.items()}
-    assert sizes["prm"] == sizes["orm"] == sizes["reviser"] > sizes["small"] != sizes["large"]
+        if name not in HELPERS:
+            assert (manifest["data_flops"], manifest["data"]) == ({}, None)
+            continue
+        _, data = gathered(MICRO.levels, 60, made.folder / f"{MADE_OF[name]}.jsonl", never, seed=0)
+        assert (manifest["data"], manifest["data_flops"]) == (data.key, data.flops)
+    assert len({made.trained[name].data for name in HELPERS}) == 3, "each pays its own data"
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_a_helpers_cost_is_its_training_and_its_data_over_the_policys_pretraining(made, name):
+    run, small = (json.loads((made.folder / n / "manifest.json").read_text()) for n in (name, "small"))
+    wanted = (run["flops"]["exact"] + run["data_flops"]["exact"]) / small["flops"]["exact"]
+    assert helper_costs(made.folder)[name] == pytest.approx(wanted)
 
 
 def test_a_testbed_trained_again_does_nothing(made):
@@ -443,15 +479,39 @@ def test_a_testbed_trained_again_does_nothing(made):
     assert {path: path.stat().st_mtime_ns for path in made.folder.rglob("*")} == before
 
 
-@pytest.mark.parametrize(("stage", "stop"), [("attempts", 1), ("prm", 3), ("orm", 9), ("reviser", 2)])
+@pytest.mark.parametrize(
+    ("stage", "stop"), [("steps", 1), ("tries", 1), ("chains", 1), ("prm", 3), ("orm", 9), ("reviser", 2)]
+)
 def test_a_testbed_stopped_at_any_stage_goes_on_to_the_same_models(made, tmp_path, stage, stop):
     shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "attempts.jsonl").unlink() if stage == "attempts" else shutil.rmtree(tmp_path / stage)
+    data = stage in MADE_OF.values()
+    (tmp_path / f"{stage}.jsonl").unlink() if data else shutil.rmtree(tmp_path / stage)
     with pytest.raises(KeyboardInterrupt):
         train_testbed(MICRO, tmp_path, progress=interrupt_at(stop, stage))
-    assert stage == "attempts" or (tmp_path / stage / "checkpoint.pt").exists()
+    assert data or (tmp_path / stage / "checkpoint.pt").exists()
     again = train_testbed(MICRO, tmp_path)
-    assert (tmp_path / "attempts.jsonl").read_bytes() == (made.folder / "attempts.jsonl").read_bytes()
+    for name in MADE_OF.values():
+        assert (tmp_path / f"{name}.jsonl").read_bytes() == (made.folder / f"{name}.jsonl").read_bytes()
     for name, trained in made.trained.items():
         assert replace(again[name], seconds=0) == replace(trained, seconds=0)
         assert same_weights(tmp_path / name, made.folder / name)
+
+
+def test_the_controls_are_the_small_shape_at_the_helpers_flops_more_and_at_four_times(made, tmp_path):
+    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
+    short = replace(MICRO, policy=replace(MICRO.policy, tokens=3000))
+    found = train_controls(short, tmp_path, longer=True)
+    share = 1 + sum(helper_costs(made.folder).values())
+    row = max(len(tokens) for tokens, _ in solved_rows(itertools.islice(problems("test", MICRO.levels), 99)))
+    for name, tokens in (("more", 3000 * share), ("long", 12_000)):
+        assert tokens - 1 <= found[name].tokens < tokens + 1 + 16 * row
+        assert found[name].parameters == made.trained["small"].parameters
+    assert list(train_controls(short, tmp_path, progress=never)) == ["more"]
+
+
+def test_every_row_ends_in_the_end_token_that_no_call_needs(policy):
+    """A text ends with its full stop, so that the end token after it is learned and never sampled."""
+    assert all(tokens[-1] == EOS_ID for tokens, _ in solved_rows([PROBLEM]))
+    [texts] = sample(policy, [encode("04+01?")], limits=[4], samples=200)
+    assert {text.count(".") for text in texts} <= {0, 1}
+    assert all(text.endswith(".") for text in texts if "." in text)
