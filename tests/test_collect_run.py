@@ -562,6 +562,15 @@ def test_the_testbeds_reviser_sees_the_last_four_answers_each_after_the_question
     assert (prompt.question, prompt.rest) == (problem.prompt, "".join(f"{a}<answer>{asked}" for a in "bcde"))
 
 
+def test_a_search_of_the_testbed_asks_for_each_step_once_and_never_for_the_end(unbroken):
+    units = unbroken.units[unbroken.units["strategy"].isin(["beam_search", "dvts", "rebase"])]
+    for unit in units.to_dict("records"):
+        calls = unbroken.calls[(unbroken.calls["unit"] == unit["key"]) & (unbroken.calls["role"] == "policy")]
+        level = tasks.level_of(unit["problem"])
+        assert len(calls) == unit["budget"] * (level.facts + level.sums)
+        assert set(calls["generated_tokens"]) == {3, 4}, "a fact or a sum, its result and the mark"
+
+
 def test_the_testbed_is_graded():
     task = collect.draw_testbed([tasks.Level(2, 2)], 1)
     (known,), (problem,) = task.drawn, task.problems.values()

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
-from commands import FIRST, assert_refused
-from scripted import ScriptedEngine, opinion
+from commands import assert_refused
+from scripted import ScriptedEngine, ScriptedTestbed, opinion, solving, study
 
-from scalinglab.collect import TokenVerifier, collect, open_benchmark
+from scalinglab.collect import TestbedTask, TokenVerifier, collect, open_benchmark
 from scalinglab.errors import DataError
 from scalinglab.samples import (
     Call,
@@ -202,11 +203,35 @@ def test_the_verb_prints_what_changed(scalinglab, document, tmp_path):
     assert_refused(scalinglab("regrade HERE --kind odd", HERE=tmp_path), "or module:function")
 
 
-def test_a_run_of_the_testbed_is_graded_by_its_own_task(document):
-    """It was recorded before what was cut had a grade of its own."""
-    shown = document("regrade HERE --dry-run", HERE=FIRST)
+TESTBED = """
+[task]
+kind = "testbed"
+levels = [[2, 2], [2, 3]]
+count = 3
+[models.small]
+model = "testbed/base/small"
+[[strategies]]
+name = "greedy"
+"""
+
+
+def test_a_run_of_the_testbed_is_graded_by_its_own_task(tmp_path, monkeypatch):
+    """Recorded as it was before what was cut had a grade of its own."""
+    one, graded = study(), TestbedTask.grade
+    right = solving(one.task)
+    small = ScriptedTestbed(lambda prompt, seed: right(prompt, seed) if seed % 2 else "ac01;" * 99)
+    units = [unit for unit in one.units if unit.strategy in ("greedy", "parallel")]
+    with monkeypatch.context() as patch:
+        patch.setattr(TestbedTask, "grade", lambda task, problem, text, **_: graded(task, problem, text))
+        run = asyncio.run(replace(one, units=units, engines={"small": small}).run(tmp_path / "run.sqlite"))
+    cut = (run.solutions["grade"] == "unparsed").sum()
+    assert 0 < cut < len(run.solutions)
+    (tmp_path / "study.toml").write_text(TESTBED)
+    found = regraded(tmp_path)
     changed = {
-        (row["before"], row["after"]): row["count"] for row in shown["grades"] if row["before"] != row["after"]
+        (row["before"], row["after"]): row["count"] for row in found.grades if row["before"] != row["after"]
     }
-    assert changed == {("unparsed", "truncated"): 45}
-    assert (shown["rewritten"], shown["left"]) == (0, 0)
+    assert changed == {("unparsed", "truncated"): cut}
+    assert (found.rewritten, found.left) == (0, 0)
+    with pytest.raises(DataError, match="answers for the testbed"):
+        regraded(tmp_path, answers=["boxed"])
