@@ -16,7 +16,17 @@ from transformers import LlamaForCausalLM
 from scalinglab import flops
 from scalinglab.errors import DataError
 from scalinglab.specs import from_config
-from scalinglab.tasks import Level, Problem, grade, problems, solution, split_of, split_steps, step_is_right
+from scalinglab.tasks import (
+    Level,
+    Problem,
+    grade,
+    problems,
+    solution,
+    split_of,
+    split_steps,
+    step_is_right,
+    tokens_of,
+)
 from scalinglab.testbed import (
     Attempted,
     Attempts,
@@ -150,20 +160,21 @@ def test_a_beginning_is_worth_the_share_of_its_rollouts_that_end_right_and_what_
     right = solution(problem)
     one, two, last = split_steps(right)
     wrong = f"{one}{two}{last[:-3]}{(int(problem.answer) + 1) % 64:02}."
+    cut = tokens_of(two)[0]
     ends = {one: [two + last, two + last, "ac00;", ""], one + two: [last, wrong[len(one + two) :], last, last]}
     asked = []
 
     def stub(_, prompts, *, limits, samples, **__):
         asked.append((prompts, limits, samples))
         if len(asked) == 1:
-            return [[right, wrong, right, one + two[:2], two[:2]]]
+            return [[right, wrong, right, one + cut, cut]]
         return [ends[decode(prompt).removeprefix(problem.question)] for prompt in prompts]
 
     monkeypatch.setattr(attempts, "sample", stub)
     [found], _ = attempting(policy, Attempted(1, 5, rollouts=4))([problem], 0)
     assert found == Attempts(
         problem,
-        [right, wrong, right, one + two[:2], two[:2]],
+        [right, wrong, right, one + cut, cut],
         [[0.5, 0.75, 1.0], [0.5, 0.75, 0.0], [0.5, 0.75, 1.0], [0.5], []],
     )
     assert found.right() == [True, False, True, False, False]
