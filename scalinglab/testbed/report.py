@@ -142,9 +142,10 @@ def _chain(found: Measured) -> Section:
 
 def _ladder(table: pd.DataFrame) -> Section:
     labels = {"xlabel": "training tokens D", "ylabel": "validation loss (nats a solution token)"}
-    named = table.rename(columns={"non_embedding": "N (non-embedding)"})
-    draw = partial(_lines, named, labels, x="tokens", y="loss", by="N (non-embedding)", log="xy")
-    notes = ["one recipe at constant rates, checkpoints along the way", "lines: non-embedding parameters N"]
+    runs = [f"{n:,}, seed {seed}" for n, seed in zip(table["non_embedding"], table["seed"], strict=True)]
+    drawn = table.assign(**{"N (non-embedding)": runs})
+    draw = partial(_lines, drawn, labels, x="tokens", y="loss", by="N (non-embedding)", log="xy")
+    notes = ["one recipe, each point a training of its own", "lines: non-embedding parameters N, a line a seed"]
     return Section("ladder", "Loss by size and tokens", notes, table, draw)
 
 

@@ -38,8 +38,8 @@ def search_rates(
     (of the seeds), best (the least loss of its model).
 
     Each is trained on ``share`` of the scale's tokens, into a folder of its own in ``folder``; a stopped call is
-    gone on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError where
-    the folder cannot be written.
+    gone on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError
+    where the folder cannot be written.
     """
     held_out = list(islice(problems("validation", scale.levels, seed=seeds[0]), LOSS_ROWS))
 
