@@ -44,11 +44,11 @@ def size(level):
 
 def table(name):
     """What a fact makes of each number, as solutions say it."""
-    return [solution(Problem(f"{number}{name}?", "", Level(1, 0)))[2:4] for number in NUMBERS]
+    return [solution(Problem(f"{number}{name}?", "", Level(1, 0)))[4:6] for number in NUMBERS]
 
 
 def test_sums_are_worked_out_modulo_64():
-    assert solution(SUMS) == "+0522;+6018."
+    assert solution(SUMS) == "17+0522;22+6018."
     assert [(17 + 5) % 64, (22 + 60) % 64] == [22, 18]
 
 
@@ -87,8 +87,9 @@ def test_every_step_of_a_solution_is_what_is_known_or_worked_out(problem):
     assert len(steps) == len(asked) == size(problem.level)
     for operation, step in zip(asked, steps, strict=True):
         fact = operation in FACTS
-        value = table(operation)[int(value)] if fact else f"{(int(value) + int(operation)) % 64:02}"
-        assert step[:-1] == operation + value
+        result = table(operation)[int(value)] if fact else f"{(int(value) + int(operation)) % 64:02}"
+        assert step[:-1] == value + operation + result
+        value = result
     assert value == problem.answer
     assert [step[-1] for step in steps] == [*";" * (len(steps) - 1), "."]
 
@@ -122,7 +123,8 @@ def test_a_solution_cut_anywhere_before_its_full_stop_has_no_answer(problem, dat
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "18.", "nonsense.", "+0522;.", "+0522;+601.", "+6018;", "+0522;+60018.", "zz18."]
+    "text",
+    ["", ".", "18.", "nonsense.", "17+0522;.", "17+0522;22+601.", "22+6018;", "22+60018.", "+6018.", "22zz18."],
 )
 def test_a_text_without_a_last_step_and_a_full_stop_is_unparsed(text):
     assert grade(SUMS, text) == "unparsed"
@@ -140,7 +142,7 @@ def test_no_text_breaks_the_grader_and_steps_are_its_closed_parts(text):
 def test_tokens_are_numbers_names_and_marks(problem):
     facts, sums = problem.level.facts, problem.level.sums
     asked, said = tokens_of(problem.question), tokens_of(solution(problem))
-    assert (len(asked), len(said)) == (2 + facts + 2 * sums, 3 * facts + 4 * sums)
+    assert (len(asked), len(said)) == (2 + facts + 2 * sums, 4 * facts + 5 * sums)
     assert {*asked, *said} <= {*NUMBERS, *FACTS, *"+?;."}
     assert "".join(asked + said) == problem.question + solution(problem)
 

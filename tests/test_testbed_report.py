@@ -13,7 +13,9 @@ from scalinglab.testbed.measure import PARTS
 from scalinglab.testbed.training import Trained
 
 DRAWN = tuple(islice(problems("test", (Level(0, 1), Level(1, 1))), 40))
-LADDER = pd.DataFrame({"non_embedding": [9, 9, 99, 99], "tokens": [1, 2, 1, 2], "loss": [0.9, 0.5, 0.6, 0.2]})
+LADDER = pd.DataFrame(
+    {"non_embedding": [9, 9, 99, 99], "seed": 0, "tokens": [1, 2, 1, 2], "loss": [0.9, 0.5, 0.6, 0.2]}
+)
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,8 @@ MICRO = Scale(
 HELPERS = ("prm", "reviser", "orm")
 MADE_OF = {"prm": "steps", "reviser": "tries", "orm": "chains"}
 PROBLEM = Problem("17+05+60?", "18", Level(0, 2))
-RIGHT, WRONG = "+0522;+6018.", "+0522;+6019."
-HAND = Attempts(PROBLEM, [RIGHT, WRONG, "+0522;+60", "+05"], [[0.75, 1.0], [0.75, 0.0], [0.75], []])
+RIGHT, WRONG = "17+0522;22+6018.", "17+0522;22+6019."
+HAND = Attempts(PROBLEM, [RIGHT, WRONG, "17+0522;22+60", "17+05"], [[0.75, 1.0], [0.75, 0.0], [0.75], []])
 NONE = Data("none", {})
 
 
@@ -150,7 +150,7 @@ def test_a_beginning_is_worth_the_share_of_its_rollouts_that_end_right_and_what_
     one, two, last = split_steps(right)
     wrong = f"{one}{two}{last[:-3]}{(int(problem.answer) + 1) % 64:02}."
     cut = tokens_of(two)[0]
-    ends = {one: [two + last, two + last, "ac00;", ""], one + two: [last, wrong[len(one + two) :], last, last]}
+    ends = {one: [two + last, two + last, "17ac00;", ""], one + two: [last, wrong[len(one + two) :], last, last]}
     asked = []
 
     def stub(_, prompts, *, limits, samples, **__):
@@ -168,11 +168,11 @@ def test_a_beginning_is_worth_the_share_of_its_rollouts_that_end_right_and_what_
     )
     assert found.right() == [True, False, True, False, False]
     tokens = len(encode(right))
-    assert tokens == 11
+    assert tokens == 14
     assert asked[0] == ([encode(problem.question)], [tokens * 3 // 2], 5)
     begun, left, count = asked[1]
     assert sorted(decode(prompt) for prompt in begun) == sorted(problem.question + b for b in (one, one + two))
-    assert left == [16 - (len(prompt) - len(encode(problem.question))) for prompt in begun]
+    assert left == [21 - (len(prompt) - len(encode(problem.question))) for prompt in begun]
     assert count == 4
 
 
@@ -260,9 +260,9 @@ def test_attempts_that_cannot_be_written_are_refused_in_words(policy, tmp_path):
 
 def test_a_process_row_has_the_value_of_each_step_at_its_mark_and_an_outcome_row_the_grade_at_the_last():
     asked = [BOS_ID, *encode(PROBLEM.question)]
-    right, wrong, cut = (asked + encode(text) for text in (RIGHT, WRONG, "+0522;"))
-    before = [NOTHING] * (len(asked) + 3)
-    between = [NOTHING] * 3
+    right, wrong, cut = (asked + encode(text) for text in (RIGHT, WRONG, "17+0522;"))
+    before = [NOTHING] * (len(asked) + 4)
+    between = [NOTHING] * 4
     assert verifiers.prm_rows([HAND]) == [
         (right, [*before, 0.75, *between, 1.0]),
         (wrong, [*before, 0.75, *between, 0.0]),
@@ -368,7 +368,7 @@ TEXT = st.lists(st.sampled_from(["+05", "22", ";", "ac", "+60", "19", "18."]), m
 
 
 @settings(max_examples=100)
-@given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([[RIGHT], [RIGHT, "ac18."]]), st.integers(0, 10**6))
+@given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([[RIGHT], [RIGHT, "22ac18."]]), st.integers(0, 10**6))
 def test_a_row_of_the_reviser_is_up_to_four_wrong_answers_the_nearest_last_and_a_right_one_that_is_learned(
     wrong, right, seed
 ):
@@ -382,7 +382,7 @@ def test_a_row_of_the_reviser_is_up_to_four_wrong_answers_the_nearest_last_and_a
 
 
 def test_rows_show_zero_to_four_wrong_answers_evenly_and_every_one_of_them():
-    wrong = [WRONG, "+0522;", "+0523;+6019.", "18"]
+    wrong = [WRONG, "17+0522;", "17+0523;23+6019.", "18"]
     rows = [read(chain_row(Attempts(PROBLEM, [RIGHT, *wrong], []), random.Random(seed))) for seed in range(600)]
     assert chisquare(np.bincount([len(shown) for shown, _ in rows])).pvalue > 0.001
     assert set(itertools.chain(*(shown for shown, _ in rows))) == set(wrong)

@@ -1,9 +1,10 @@
 """The testbed's task: chains of recalled and of computed steps, every step written out.
 
 A problem is a number from 00 to 63 and some operations, ``17ac+05ba?``. An operation of two letters is a *fact*: a
-table of 64 random numbers that only memory gives (``ac`` of 17 is 42, say); one with a plus is a *sum*,
-modulo 64. The solution writes each operation and its result, and a full stop at its end: ``ac42;+0547;ba11.``. A
-number, a fact's name and a mark are one token each.
+table of 64 random numbers that only memory gives (``ac`` of 17 is 42, say); one with a plus is a *sum*, modulo 64.
+The solution writes each operation between what it is done to and its result, and a full stop at its end:
+``17ac42;42+0547;47ba11.``. A number, a fact's name and a mark are one token each. Were a step without its first
+number, models of one recipe would learn at very different times where to find it.
 
 Facts and sums are drawn as often as Zipf's law says (the r-th most common 1 / r as often as the first): all that
 tells them apart is that sums follow a rule. The tables of the facts hold 98 thousand bits: more than a model of
@@ -38,7 +39,7 @@ FACTS = tuple(a + b for a in "abcdefghijklmnop" for b in "abcdefghijklmnop")
 ADDENDS = NUMBERS[1:]
 """What a sum may add, the most common first."""
 _OPERATION = re.compile(r"[a-p]{2}|\+\d\d")
-_STEP = re.compile(r"([a-p]{2}|\+\d\d)(\d\d)[;.]")
+_STEP = re.compile(r"\d\d([a-p]{2}|\+\d\d)(\d\d)[;.]")
 _TOKEN = re.compile(r"[a-p]{2}|\d\d|.")
 
 
@@ -110,7 +111,7 @@ def tokens_of(text: str) -> list[str]:
 def solution(problem: Problem) -> str:
     """The right solution, step by step."""
     steps = _steps(problem.question[:2], _OPERATION.findall(problem.question))
-    return ";".join(operation + result for operation, result in steps) + "."
+    return ";".join(before + operation + result for before, operation, result in steps) + "."
 
 
 def split_steps(text: str) -> list[str]:
@@ -150,15 +151,16 @@ def _draw(rng: random.Random, level: Level) -> Problem:
         *("+" + addend for addend in rng.choices(ADDENDS, cum_weights=_zipf(len(ADDENDS)), k=level.sums)),
     ]
     rng.shuffle(operations)
-    *_, (_, answer) = _steps(start, operations)
+    *_, (_, _, answer) = _steps(start, operations)
     return Problem(f"{start}{''.join(operations)}?", answer, level)
 
 
-def _steps(value: str, operations: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each operation with its result."""
+def _steps(value: str, operations: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """What each operation is done to, the operation, and its result."""
     for operation in operations:
-        value = _result(value, operation)
-        yield operation, value
+        result = _result(value, operation)
+        yield value, operation, result
+        value = result
 
 
 def _result(value: str, operation: str) -> str:

@@ -26,6 +26,8 @@ from scalinglab.testbed.vocabulary import BOS_ID, PAD_ID, tokenizer_of
 NOTHING = -100
 _CHECKPOINT = "checkpoint.pt"
 _EVERY = 200
+_CLIPPED = 1.0
+"""The largest norm of a gradient: without a bound, the same recipe learned early or late by its seed."""
 CONVENTIONS = ("paper", "exact")
 Progress = Callable[[str, float, int, str], None]
 """Told the stage, the share of it that is done, its FLOPs so far (convention ``exact``) and a remark."""
@@ -195,6 +197,7 @@ class Training:
             optimiser.param_groups[0]["lr"] = peak * pace
         loss = mean_loss(self.loss, self.model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIPPED)
         self.whole = False
         for optimiser in self.optimisers:
             optimiser.step()
