@@ -185,7 +185,10 @@ def test_cancelling_aborts_the_request(engine, runner):
     ("call", "says"),
     [
         (lambda e: e.generate("", **greedy()), "vLLM failed with tiny .*empty.*; expected a request that fits"),
-        (lambda e: e.score("11" * 600, ["11"]), "tiny judges 60. tokens; expected at most 511; raise max_model_len"),
+        (
+            lambda e: e.score("11" * 600, ["11"]),
+            "tiny judges 60. tokens; expected at most 511; raise max_model_len",
+        ),
         (lambda e: e.generate("11", max_tokens=3, temperature=-1, seed=0), "temperature must be non-negative"),
         (lambda e: e.score("11", ["1213"]), "'1213' is 2 tokens to tiny; expected a single token"),
         (lambda e: e.reward("11"), "tiny was asked for a reward; expected a reward model; open it with pooling"),

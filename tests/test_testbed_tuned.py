@@ -368,7 +368,11 @@ TEXT = st.lists(st.sampled_from(["+05", "22", ";", "ac", "+60", "19", "18."]), m
 
 
 @settings(max_examples=100)
-@given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([[RIGHT], [RIGHT, "22ac18."]]), st.integers(0, 10**6))
+@given(
+    st.lists(TEXT, min_size=1, max_size=6),
+    st.sampled_from([[RIGHT], [RIGHT, "22ac18."]]),
+    st.integers(0, 10**6),
+)
 def test_a_row_of_the_reviser_is_up_to_four_wrong_answers_the_nearest_last_and_a_right_one_that_is_learned(
     wrong, right, seed
 ):

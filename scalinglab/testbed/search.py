@@ -17,7 +17,7 @@ from scalinglab.testbed.policy import load_model, train_policy
 from scalinglab.testbed.scales import Scale
 from scalinglab.testbed.training import Progress
 
-PACES = (0.5, 1.0, 2.0, 4.0)
+PACES = (1.0, 2.0, 4.0)
 DECAYS = (0.5, 1.0)
 SEEDS = (100, 101, 102)
 """Seeds that no study has."""
