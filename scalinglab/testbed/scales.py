@@ -76,7 +76,7 @@ class Ladder:
     samples: int = 64
 
 
-SMALL, LARGE = Shape(32, 43, 2, 2), Shape(128, 411, 2, 4, pace=2.0)
+SMALL, LARGE = Shape(32, 43, 2, 2, pace=2.0), Shape(128, 411, 2, 4, pace=2.0)
 _TUNED = Recipe(150_000, rates=(0.01, 1.5e-3), decay=1.0, warm_up=10_000, rows=32)
 _BASE = Scale(
     "base",
@@ -109,13 +109,13 @@ SCALES = {
 LADDER = Ladder(
     _BASE,
     shapes=(
-        Shape(16, 20, 2, 1),
-        Shape(24, 30, 2, 1),
+        Shape(16, 20, 2, 1, pace=2.0),
+        Shape(24, 30, 2, 1, pace=2.0),
         SMALL,
-        Shape(48, 96, 2, 2, pace=1.2),
-        Shape(72, 200, 2, 3, pace=1.5),
+        Shape(48, 96, 2, 2, pace=2.0),
+        Shape(72, 200, 2, 3, pace=2.0),
     ),
     marks=(750_000, 1_500_000, 3_000_000, 6_000_000),
     repeated=(24, 48),
 )
-"""A family of sizes; paces rise as the square root of the width, as the pair's do, from 1 on."""
+"""A family of sizes; their pace is the pair's."""
