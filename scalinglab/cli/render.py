@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_PIPED, _LEAST = 100, 40
+_PIPED, _LEAST, _GAP = 100, 40, 2
 """Columns where no terminal says how many it has; and the fewest that anything is laid out for."""
 _WORD = 20
 """Letters of a word that a column is wide enough for: a longer one may be broken."""
@@ -73,22 +73,23 @@ def print_table(rows: Sequence[dict[str, Any]], *, heading: str = "") -> None:
         typer.echo("(nothing)")
         return
     cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    shown = _fitting([str(name) for name in columns], cells)
-    _echo(_table([str(name) for name in columns[:shown]], [line[:shown] for line in cells]))
+    widths = _widths([str(name) for name in columns], cells)
+    shown = len(widths)
+    _echo(_table([str(name) for name in columns[:shown]], [line[:shown] for line in cells], widths))
     if shown < len(columns):  # the others beneath, beside the first again
         typer.echo("")
         print_table([{name: row.get(name) for name in (columns[0], *columns[shown:])} for row in rows])
 
 
-def _table(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Any:
+def _table(names: Sequence[str], cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> Any:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name, column in zip(names, zip(*cells, strict=True), strict=True):
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name, column, wide in zip(names, zip(*cells, strict=True), widths, strict=True):
         if _numbers(column):
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", width=wide, no_wrap=True)
         else:
-            table.add_column(name, overflow="fold")
+            table.add_column(name, overflow="fold", width=wide)
     for line in cells:
         table.add_row(*line)
     return table
@@ -156,17 +157,29 @@ def _numbers(column: Sequence[Text]) -> bool:
     return all(_NUMBER.fullmatch(cell.plain) for cell in column)
 
 
-def _fitting(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
-    """How many of the columns have room: numbers whole, words on three lines and unbroken."""
-    taken = 0
-    for i, (name, column) in enumerate(zip(names, zip(*cells, strict=True), strict=True)):
+def _widths(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> list[int]:
+    """Of the columns that have room: numbers whole, words unbroken and on three lines where they can be.
+
+    What is left over goes where lines are folded most.
+    """
+    widths: list[int] = []
+    longest: list[int] = []
+    for name, column in zip(names, zip(*cells, strict=True), strict=True):
         texts = [name, *(cell.plain for cell in column)]
-        longest = max(map(len, texts))
-        word = min(max((len(word) for text in texts for word in text.split()), default=1), _WORD)
-        taken += (longest if _numbers(column) else max(word, -(-longest // 3))) + (2 if i else 0)
-        if taken > width():
-            return max(i, 2)
-    return len(names)
+        most = max(map(len, texts))
+        least = most if _numbers(column) else max(_unbroken(texts), -(-most // 3))
+        if sum(widths) + least + _GAP * len(widths) > width() and len(widths) > 1:
+            break
+        widths, longest = [*widths, least], [*longest, most]
+    for _ in range(width() - sum(widths) - _GAP * (len(widths) - 1)):
+        i = max(range(len(widths)), key=lambda i: longest[i] / widths[i])
+        widths[i] += longest[i] > widths[i]
+    return widths
+
+
+def _unbroken(texts: Iterable[str]) -> int:
+    """The width that breaks no word, unless one is very long."""
+    return min(max((len(word) for text in texts for word in text.split()), default=1), _WORD)
 
 
 def _wrapped(text: str, *, first: str = "", then: str = "") -> str:
