@@ -175,6 +175,58 @@ def simultaneous(
     return point - np.maximum(reach, low), point + np.maximum(reach, high)
 
 
+def over_seeds(
+    draws: Floats, point: Floats, *, problems: Any, extra: Any = 0.0, fewest: Any = 1, level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    """The mean of each row over training seeds, (rows,), and its ends over problems and seeds, all rows at once.
+
+    point: (seeds, rows); draws: of each under the same resamples of problems, which seeds share, (seeds, draws,
+    rows). What problems add to the mean is known from resamples; what seeds add from a few numbers, their
+    variance over the number of seeds, and so by Student's t with one degree of freedom less than seeds. Seeds
+    differ by problems too (``_own``), which is in both and counts with the seeds alone. The half-width is the
+    root of the sum of squares of both, each by its own quantile (after Cochran & Cox 1950), at the tail that the
+    largest deviation over rows asks for (see ``simultaneous``). Of one seed: ``simultaneous``, which knows of
+    problems alone.
+    """
+    count, middle, mean = len(point), point.mean(axis=0), draws.mean(axis=0)
+    if count == 1:
+        low, high = simultaneous(
+            mean, middle, problems=problems, extra=extra, fewest=fewest, level=level, seed=seed
+        )
+        return middle, low, high
+    problems, extra = _of_rows(middle, problems, extra, fewest)
+    around, between = _around(mean), point.var(axis=0, ddof=1) / count
+    alone = around.var(axis=0, ddof=1)
+    shared = np.maximum(alone - _own(draws) / count, 0) + extra**2
+    error = np.sqrt(shared + between)
+    moved = around * np.sqrt(np.divide(shared, alone, out=np.ones(alone.shape), where=alone > 0))
+    moved = moved + _of_seeds(point, len(draws[0]), seed)
+    largest = np.abs(np.divide(moved, error, out=np.zeros(moved.shape), where=error > 0)).max(axis=1)
+    tail = np.minimum(special.ndtr(-np.quantile(largest, level)), (1 - level) / 2)
+    few = -special.stdtrit(count - 1, tail)
+    reach = np.hypot(_widened(tail, problems) * np.sqrt(shared), few * np.sqrt(between))
+    low, high = _pointwise(around, problems, extra, level)  # never less than what problems alone leave open
+    return middle, middle - np.maximum(reach, low), middle + np.maximum(reach, high)
+
+
+def _of_seeds(point: Floats, draws: int, seed: int) -> Floats:
+    """Normal draws of what seeds add to each mean, (draws, rows), by how rows went together in (seeds, rows).
+
+    So few seeds make rows look more alike than they are: a share of 1 / (seeds - 1) is drawn for each row alone.
+    """
+    rng, count, apart = np.random.default_rng(seed), len(point), point - point.mean(axis=0)
+    alone, scale = 1 / (count - 1), 1 / np.sqrt(count * (count - 1))
+    common = rng.standard_normal((draws, count)) @ apart
+    own = rng.standard_normal((draws, point.shape[1])) * np.sqrt((apart**2).sum(axis=0))
+    return np.asarray(scale * (np.sqrt(1 - alone) * common + np.sqrt(alone) * own))
+
+
+def _own(draws: Floats) -> Floats:
+    """By how much seeds differ because of problems alone: variance over seeds, (rows,), of draws about each."""
+    return np.asarray((draws - draws.mean(axis=1, keepdims=True)).var(axis=0, ddof=1).mean(axis=0))
+
+
 def _of_rows(point: Floats, problems: Any, extra: Any, fewest: Any) -> tuple[Floats, Floats]:
     count = np.broadcast_to(np.asarray(problems, dtype=np.float64), point.shape)
     _enough(int(count.min(initial=2)))

@@ -102,6 +102,11 @@ class Evidence(Shown):
             return replace(self, counts=self.counts[self.counts["problem"].isin(wanted)].reset_index(drop=True))
         return self._of_units(self.run, self.run.units["problem"].isin(wanted))
 
+    def of_models(self, models: Iterable[str]) -> Evidence:
+        """What some of the models of a run answered."""
+        assert self.run is not None
+        return self._of_units(self.run, self.run.units["model"].isin(set(models)))
+
     def _of_units(self, run: Run, chosen: pd.Series) -> Evidence:
         units = run.units[chosen].reset_index(drop=True)
         kept = (frame[frame["unit"].isin(units["key"])] for frame in (run.calls, run.solutions))

@@ -44,8 +44,10 @@ CLAIMS = (
     Claim("lookahead is worse than beam search", (ALL,), ("beam_search", "most"), ("lookahead", "most")),
     Claim("easy: long chains beat parallel revisions", _EASY, ("revisions", "longest"), ("revisions", "shortest")),
 )  # fmt: skip
-_NOTHING = 0.05
+NOTHING = 0.05
 """In the hardest bin nothing works: an accuracy below this, the testbed's own bound for that bin."""
+OPPOSITE = {HOLDS: DOES_NOT, DOES_NOT: HOLDS}
+"""That nothing works is that the best lies below the bound."""
 _ROUNDING = 1e-12
 """Of a mean over problems: an end so near to 0 is 0."""
 
@@ -69,21 +71,22 @@ def findings(evidence: Evidence, verifier: str, *, rule: Convention, bins: int =
 
 
 def _row(claim: Claim, view: View, verifier: str, seed: int) -> dict[str, object]:
-    group = _merged([group for group in view.groups if group.name in claim.bins])
+    group = merged([group for group in view.groups if group.name in claim.bins])
     row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": 0}
     if group is None:
         return row | {"verdict": NOT_MEASURED}
     row |= {"problems": group.size}
-    pair = _pair(claim, view, group, verifier)
+    sides = sides_of(claim, view, group, verifier)
+    pair = picked(claim, sides, shared_budgets(claim, sides))
     if pair is None:
         return row | {"verdict": NOT_MEASURED}
     arms, budgets = pair
     first, second = (float(one.accuracy.mean()) for one in arms)
     found = {"budgets": budgets, "first": first, "second": second, "difference": first - second}
-    return row | found | _judged(_ends(view, group, arms[0].accuracy - arms[1].accuracy, arms, seed))
+    return row | found | judged(_ends(view, group, arms[0].accuracy - arms[1].accuracy, arms, seed))
 
 
-def _merged(groups: Sequence[Group]) -> Group | None:
+def merged(groups: Sequence[Group]) -> Group | None:
     """The problems of several bins as one group: one that stands in two of them, over the splits, counts once."""
     if not groups:
         return None
@@ -99,7 +102,7 @@ def _placed(inside: npt.NDArray[np.bool_], own: Ints, members: Ints) -> npt.NDAr
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """A line at one of its budgets: accuracy of the members, evened, and its noise, (members,)."""
 
     line: Line
@@ -108,27 +111,32 @@ class _Read:
     noise: Floats
 
 
-def _reads(view: View, group: Group, lines: Sequence[Line]) -> list[_Read]:
+def _reads(view: View, group: Group, lines: Sequence[Line]) -> list[Read]:
     """Lines at every budget at which verdicts can read them in the group."""
     found = []
     for line in lines:
         budgets = view.scanned(line, group)
         accuracy, noise = view.values(line, group, budgets)
-        found += [_Read(line, int(k), *each) for k, *each in zip(budgets, accuracy.T, noise.T, strict=True)]
+        found += [Read(line, int(k), *each) for k, *each in zip(budgets, accuracy.T, noise.T, strict=True)]
     return found
 
 
 def _ends(
-    view: View, group: Group, values: Floats, arms: Sequence[_Read], seed: int, *, least: float = -1.0
+    view: View, group: Group, values: Floats, arms: Sequence[Read], seed: int, *, least: float = -1.0
 ) -> tuple[float, float] | None:
     """The 95 % ends of the mean of the members' values, worked out from these arms; None of too few problems."""
     if group.size < FEWEST_PROBLEMS:
         return None
-    unseen = doubt(group.effective, min(_fewest(view, group, one.line.way) for one in arms)) ** 2
-    share = group.weights / group.weights.sum()
-    unseen += float(share**2 @ np.sum([one.noise for one in arms], axis=0))
-    low, high = widened(np.asarray(values.mean()), interval(values, seed=seed), np.asarray(unseen))
+    unseen = np.asarray(unseen_of(view, group, arms))
+    low, high = widened(np.asarray(values.mean()), interval(values, seed=seed), unseen)
     return max(float(low), least), min(float(high), 1.0)
+
+
+def unseen_of(view: View, group: Group, arms: Sequence[Read]) -> float:
+    """The variance of a mean worked out from these arms that resampled problems do not show."""
+    alike = doubt(group.effective, min(_fewest(view, group, one.line.way) for one in arms)) ** 2
+    share = group.weights / group.weights.sum()
+    return float(alike + share**2 @ np.sum([one.noise for one in arms], axis=0))
 
 
 def _fewest(view: View, group: Group, way: int) -> int:
@@ -137,7 +145,7 @@ def _fewest(view: View, group: Group, way: int) -> int:
     return min(one.fewest for one in (whole if group.inside is None else view.halves.get(way, whole)))
 
 
-def _judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, object]:
+def judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, object]:
     """The interval of what is claimed to lie above the bound, about the bound, and the verdict."""
     if ends is None:
         return {"low": None, "high": None, "verdict": UNDECIDED}
@@ -145,12 +153,23 @@ def _judged(ends: tuple[float, float] | None, bound: float = 0.0) -> dict[str, o
     return {"low": low, "high": high, "verdict": HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED}
 
 
-def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[_Read, _Read], str] | None:
-    """Both arms, and at which budgets they can be read in the group: the least or the most that both can."""
-    sides = [_arms(view, group, side[0], verifier) for side in (claim.better, claim.worse)]
-    by_length = claim.better[1] in _LENGTHS  # one budget, at which chains of several lengths can be read
+Side = dict[tuple[int, int], Read]
+
+
+def sides_of(claim: Claim, view: View, group: Group, verifier: str) -> list[Side]:
+    """The arms of either side of a claim that can be read in the group."""
+    return [_arms(view, group, side[0], verifier) for side in (claim.better, claim.worse)]
+
+
+def shared_budgets(claim: Claim, sides: Sequence[Side]) -> list[int]:
+    """The budgets at which both sides can be read; of lengths of chains, those of several lengths."""
     shared = sorted({budget for budget, _ in sides[0]} & {budget for budget, _ in sides[1]})
-    shared = [k for k in shared if not by_length or sum(at == k for at, _ in sides[0]) > 1]
+    by_length = claim.better[1] in _LENGTHS
+    return [k for k in shared if not by_length or sum(at == k for at, _ in sides[0]) > 1]
+
+
+def picked(claim: Claim, sides: Sequence[Side], shared: Sequence[int]) -> tuple[tuple[Read, Read], str] | None:
+    """Both arms, and at which of the shared budgets they are compared: the least or the most."""
     if not shared:
         return None
     chosen = []
@@ -165,7 +184,7 @@ def _pair(claim: Claim, view: View, group: Group, verifier: str) -> tuple[tuple[
     return (first, second), " and ".join(str(budget) for budget in dict.fromkeys(b for b, _ in chosen))
 
 
-def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], _Read]:
+def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[int, int], Read]:
     """The arms of a strategy by budget and length of chains (0 where there are none).
 
     Samples and chains can be read at any number of them: with searches, where these were run.
@@ -180,13 +199,16 @@ def _arms(view: View, group: Group, strategy: str, verifier: str) -> dict[tuple[
 
 def _hardest(view: View, seed: int) -> dict[str, object]:
     """Bin 5: nothing works. The best arm is chosen on the problems it is scored on, which favours it."""
-    group = view.groups[-1]
-    best = max(_reads(view, group, view.menu()), key=lambda one: one.accuracy.mean())
+    group, best = view.groups[-1], best_of(view)
     middle = float(best.accuracy.mean())
-    found = _judged(_ends(view, group, best.accuracy, [best], seed, least=0.0), _NOTHING)
-    against = {HOLDS: DOES_NOT, DOES_NOT: HOLDS}  # that nothing works is that the best lies below the bound
+    found = judged(_ends(view, group, best.accuracy, [best], seed, least=0.0), NOTHING)
     return {
         "finding": f"hardest bin: nothing works (best here: {best.line.strategy})", "bin": group.name,
-        "problems": group.size, "budgets": str(best.budget), "first": middle, "second": _NOTHING,
-        "difference": middle - _NOTHING, **found, "verdict": against.get(str(found["verdict"]), UNDECIDED),
+        "problems": group.size, "budgets": str(best.budget), "first": middle, "second": NOTHING,
+        "difference": middle - NOTHING, **found, "verdict": OPPOSITE.get(str(found["verdict"]), UNDECIDED),
     }  # fmt: skip
+
+
+def best_of(view: View) -> Read:
+    """The most accurate arm of the hardest bin."""
+    return max(_reads(view, view.groups[-1], view.menu()), key=lambda one: float(one.accuracy.mean()))

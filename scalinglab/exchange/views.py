@@ -58,7 +58,7 @@ class View:
     revisers and verifiers. halves: by way, of each split the reader of samples that did not set its bins. menus:
     of the compute-optimal strategy: everything; and where training helpers is charged the small model alone, which
     is left where they cannot be paid. checks: FLOPs of checking one answer of the large model,
-    (problems,), by verifier ("": a perfect one), where the convention charges it.
+    (problems,), by verifier ("": a perfect one), where the convention charges it. division: behind the groups.
     """
 
     arms: Arms
@@ -71,6 +71,7 @@ class View:
     halves: Mapping[int, tuple[Reader, ...]] = field(default_factory=dict, repr=False)
     menus: tuple[Menu, ...] = field(default=(), repr=False)
     checks: Mapping[str, Floats] = field(default_factory=dict, repr=False)
+    division: Division | None = field(default=None, repr=False)
 
     @property
     def convention(self) -> Convention:
@@ -215,13 +216,13 @@ def views(
     groups = (Group(ALL, np.arange(len(arms[0].problems))), *found.groups)
     made = [
         View(one, paid[rule], groups, small, large, evidence.verifiers, evidence.helpers(), found.halves,
-             checks=checks_of(one, evidence, rule, large))
+             checks=checks_of(one, evidence, rule, large), division=found)
         for one, rule in zip(arms, used, strict=True)
     ]  # fmt: skip
-    return _chosen(made, found, used, seed), unpriced
+    return with_menus(made, found, used, seed), unpriced
 
 
-def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
+def with_menus(made: list[View], found: Division, rules: Sequence[Convention], seed: int) -> list[View]:
     """The views with the menus of their compute-optimal strategies, chosen on each split.
 
     Where training helpers is charged they are left out one after another, the dearest to train first: which menu
@@ -231,7 +232,7 @@ def _chosen(made: list[View], found: Division, rules: Sequence[Convention], seed
     left = [list(view.helpers) for view in made]
     while any(left):
         for models in dict.fromkeys(tuple(models) for models in left if models):
-            at = [i for i, own in enumerate(left) if tuple(own) == models]
+            at = [i for i, own in enumerate(left) if tuple(own) == models and _lines(made[i], models)]
             made_of = _menus([made[i] for i in at], found, [rules[i] for i in at], models, seed)
             for i, menu in zip(at, made_of, strict=True):
                 menus[i].append(menu)
@@ -252,13 +253,18 @@ def _without_dearest(view: View, models: Sequence[str]) -> list[str]:
     return [name for name in models if name != dearest]
 
 
+def _lines(view: View, models: Sequence[str]) -> list[Line]:
+    """Of the menu those that take no other model."""
+    return [line for line in view.menu() if set(line.models) <= set(models)]
+
+
 def _menus(
     made: Sequence[View], found: Division, rules: Sequence[Convention], models: tuple[str, ...], seed: int
 ) -> list[Menu]:
     """The menu of each view, of lines that take no other model than these; their costs alone differ."""
     if not made:
         return []
-    lines = [[line for line in view.menu() if set(line.models) <= set(models)] for view in made]
+    lines = [_lines(view, models) for view in made]
 
     def chosen(division: Division, split: int) -> list[Optimal]:
         cases = [

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scalinglab.optimal.bins import ORACLE, Bins, difficulty_bins, halves, mean_score
     from scalinglab.optimal.compute import RESAMPLES, compute_optimal
     from scalinglab.optimal.gain import MIXTURE, NOT_REACHED, OUTSIDE, REACHED, STEP, Gain, first_reach, gains
-    from scalinglab.optimal.mechanisms import Mechanism, mechanisms
+    from scalinglab.optimal.mechanisms import Mechanism, chain_length, mechanisms
     from scalinglab.optimal.mixtures import CANNOT_PAY, LOWER_BOUND, MEASURED, Mixture, mixture
     from scalinglab.optimal.readings import FEWEST_PROBLEMS, Configurations, Reading, calmed, ends
     from scalinglab.optimal.strategy import ALL, Optimal, averaged
@@ -45,6 +45,7 @@ __all__ = [
     "arm_name",
     "averaged",
     "calmed",
+    "chain_length",
     "compute_optimal",
     "described",
     "difficulty_bins",

@@ -38,7 +38,7 @@ def mechanisms(arms: Arms, *, small: str, selector: str = "weighted") -> list[Me
     """
     table = arms.table
     strategy = table["strategy"]
-    single = (strategy == "revisions") & table["setting"].map(_length).eq(1)
+    single = (strategy == "revisions") & table["setting"].map(chain_length).eq(1)
     search = (table["model"] == small) & strategy.isin(SEARCHES)
     revised = (strategy == "revisions") & ~single
     sampled = strategy == "parallel"
@@ -66,7 +66,7 @@ def _rising(arms: Arms, base: Mask) -> Arms:
     return found.where(first)
 
 
-def _length(setting: str) -> int | None:
+def chain_length(setting: str) -> int | None:
     """The length of chains, None of another strategy."""
     length = json.loads(setting).get("length")
     return None if length is None else int(length)
