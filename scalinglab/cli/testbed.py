@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalinglab.cli.options import Json, Seed
-from scalinglab.cli.render import command, print_rows, writable
+from scalinglab.cli.options import Json, Rs, Seed, read_numbers
+from scalinglab.cli.render import command, print_files, print_rows, writable
 from scalinglab.errors import DataError
 from scalinglab.files import save
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalinglab.evidence import Evidence
 
 app = typer.Typer(
     help="Train a small and a 14x larger model, verifiers and a reviser from scratch, every FLOP known.",
@@ -93,6 +99,61 @@ def evaluate(
             more["ladder_counts.csv"] = made.ladder_counts(ladder).to_csv(index=False).encode()
         report.write(out, command=command(), seed=seed, files=more)
     print_rows(rows, {"criteria": rows}, as_json)
+
+
+@app.command(
+    "study", epilog="Example: scalinglab testbed study run-0 run-1 run-2 --out results/testbed-study --json"
+)
+def study(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run's folder or its export, one a seed.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    more: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A run of the small shape that was pretrained further: one for each RUN, in their order."
+        ),
+    ] = None,
+    ladder: Annotated[Path | None, typer.Option(help="A folder with a ladder's ladder.csv.")] = None,
+    r: Rs = "0.16,0.79,22",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Analyse a study from its record: headlines with controls, over problems and training seeds."""
+    from scalinglab.exchange import repeated
+    from scalinglab.report import explore, repeated_report, study_readme
+
+    writable(out)
+    climbed = None if ladder is None else _ladder(ladder)
+    found = repeated(*_seeds(runs, more or []), r=read_numbers(r, "--r", float), seed=seed)
+    made = repeated_report(found, explore(found, ladder=climbed, seed=seed))
+    files = {"README.md": study_readme(found, made)}
+    beside = [path.name for path in out.glob("*.toml")]  # a study's own settings may stand there
+    print_files(made.write(out, command=command(), seed=seed, files=files, beside=beside), as_json, said=made.said)
+
+
+def _seeds(runs: Sequence[Path], more: Sequence[Path]) -> tuple[dict[str, Evidence], dict[str, Evidence]]:
+    """The evidence of each training seed, by the seed that its units name where these tell the runs apart."""
+    from scalinglab.evidence import open_evidence
+
+    if more and len(more) != len(runs):
+        raise DataError(f"{len(more)} --more for {len(runs)} runs", "one for each run, or none", "give all")
+    found, others = ([open_evidence(path) for path in paths] for paths in (runs, more))
+    named = [sorted(set(one.run.units["seed"])) if one.run is not None else [] for one in found]
+    alone = {str(own[0]) for own in named if len(own) == 1}
+    names = [str(own[0]) for own in named] if len(alone) == len(found) else list(map(str, range(len(found))))
+    return dict(zip(names, found, strict=True)), dict(zip(names, others, strict=False))
+
+
+def _ladder(folder: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    path = folder / "ladder.csv"
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}", "a ladder's table", "give the folder that holds it") from error
 
 
 class _Bars:

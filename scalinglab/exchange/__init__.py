@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from scalinglab.exchange.chosen import Chosen, choose
     from scalinglab.exchange.clauses import breakeven_clause, difference, short, uncharged, verdict_clause
     from scalinglab.exchange.comparison import Comparison, compare
+    from scalinglab.exchange.controls import LARGE_VERIFIED, MORE, ORM, PRM, REVISIONS, SEARCH, TRIALS
+    from scalinglab.exchange.explored import gains_over, ladder_over, predicted_over
     from scalinglab.exchange.findings import findings
+    from scalinglab.exchange.findings_over import findings_over
     from scalinglab.exchange.forecast import Forecast, forecast
+    from scalinglab.exchange.groupings import DIFFICULTY
     from scalinglab.exchange.headline import FIXED, OPTIMAL
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from scalinglab.exchange.published import R_COLUMNS, published, published_bars, published_lines
     from scalinglab.exchange.rates import Rates, rates
     from scalinglab.exchange.redrawn import SPREAD, Redrawn
+    from scalinglab.exchange.repeated import MECHANISMS, NOT_MEASURED, WEAK_STUDY, Repeated, repeated
+    from scalinglab.exchange.seeds import SEED
     from scalinglab.exchange.sizes import effective_sizes, sizes_of
     from scalinglab.exchange.summary import breakeven_table, headlines
     from scalinglab.exchange.surface import fit_surface, surface_rate
@@ -47,23 +53,35 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL",
     "CANNOT_PAY",
+    "DIFFICULTY",
     "FIXED",
+    "LARGE_VERIFIED",
     "LIFETIME",
+    "MECHANISMS",
+    "MORE",
+    "NOT_MEASURED",
     "OPTIMAL",
+    "ORM",
     "OUTSIDE",
     "PAIR",
     "PAIRING",
     "PAPER_R",
     "PRETRAINING",
+    "PRM",
+    "REVISIONS",
     "R_COLUMNS",
     "SAME",
+    "SEARCH",
+    "SEED",
     "SIDES",
     "SIMULTANEOUS",
     "SPREAD",
     "SUNK",
     "TARGET",
     "TEST_TIME",
+    "TRIALS",
     "UNDECIDED",
+    "WEAK_STUDY",
     "Atlas",
     "Charges",
     "Chosen",
@@ -75,6 +93,7 @@ __all__ = [
     "Power",
     "Rates",
     "Redrawn",
+    "Repeated",
     "View",
     "WhatIf",
     "assumed",
@@ -91,10 +110,13 @@ __all__ = [
     "difference",
     "effective_sizes",
     "findings",
+    "findings_over",
     "fit_surface",
     "forecast",
     "foremost_pairs",
+    "gains_over",
     "headlines",
+    "ladder_over",
     "lasting",
     "line_table",
     "match_ratio",
@@ -104,10 +126,12 @@ __all__ = [
     "over_tasks",
     "pair_sentences",
     "power",
+    "predicted_over",
     "published",
     "published_bars",
     "published_lines",
     "rates",
+    "repeated",
     "rough_half_width",
     "runnable",
     "seed_sentences",

@@ -19,6 +19,7 @@ from scalinglab.samples import Run
 MORE = "small-more"
 """The small shape that was pretrained by as many FLOPs more as helpers take."""
 PRM, ORM = "prm", "orm"
+SMALL_GREEDY, LARGE_VERIFIED = "the small policy's greedy answer", "the large model with the same PRM"
 SEARCH, REVISIONS = "search", "revisions"
 _Mask = npt.NDArray[np.bool_]
 
@@ -58,8 +59,8 @@ class Trial:
 TRIALS = (
     Trial(SEARCH, "the small policy, chosen by the PRM", PRM),
     Trial(REVISIONS, "the reviser, chosen by the ORM", ORM, reviser=True),
-    Trial("majority", "control: the small policy's votes, without a verifier", ""),
-    Trial("reviser, parallel", "control: the reviser asked anew each time, chosen by the ORM", ORM, True, 1),
+    Trial("majority", "the small policy's votes, without a verifier", ""),
+    Trial("reviser, parallel", "the reviser asked anew each time, chosen by the ORM", ORM, True, 1),
 )
 """What is compared: both mechanisms, then what they must be better than."""
 
@@ -87,12 +88,12 @@ def first_answers(view: View) -> dict[str, int]:
     length = np.array([chain_length(setting) == 1 for setting in table["setting"]], dtype=bool)
     reviser, greedy = table["role"] == "reviser", table["strategy"] == "greedy"
     once = {
-        "control: the reviser's first answer, greedy": reviser & greedy,
-        "control: the reviser's first answer, sampled": reviser & (table["strategy"] == "revisions") & length,
-        "control: the small policy's greedy answer": (table["model"] == view.small) & greedy,
+        "the reviser's first answer, greedy": reviser & greedy,
+        "the reviser's first answer, sampled": reviser & (table["strategy"] == "revisions") & length,
+        SMALL_GREEDY: (table["model"] == view.small) & greedy,
     }
     found = {name: np.flatnonzero(mask & plain) for name, mask in once.items()}
-    found["control: the large model with the same PRM"] = np.flatnonzero(_verified(table, view.large))
+    found[LARGE_VERIFIED] = np.flatnonzero(_verified(table, view.large))
     return {name: int(at[-1]) for name, at in found.items() if len(at)}
 
 

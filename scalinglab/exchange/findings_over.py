@@ -43,8 +43,9 @@ def findings_over(found: Mapping[str, View], verifier: str) -> pd.DataFrame:
         problems, extra = (np.array([getattr(one, name) for _, one in known]) for name in ("problems", "unseen"))
         _, low, high = over_seeds(draws, point, problems=problems, extra=extra, fewest=np.inf)
         for (row, one), *ends in zip(known, low.tolist(), high.tolist(), strict=True):
-            judged = judged((ends[0], ends[1]))
-            row |= judged | {"verdict": OPPOSITE.get(str(judged["verdict"]), UNDECIDED)} if one.against else judged
+            told_by = judged((ends[0], ends[1]))
+            turned = {"verdict": OPPOSITE.get(str(told_by["verdict"]), UNDECIDED)} if one.against else {}
+            row |= told_by | turned
     return pd.DataFrame([row for row, _ in told])
 
 

@@ -24,6 +24,8 @@ Among = Callable[[pd.DataFrame], npt.NDArray[np.bool_]]
 """Which arms of a table are compared."""
 _QUESTION = re.compile(r"\d\d([a-p]{2}|\+\d\d)+\?")
 _MOST = 4
+COUNTED = ("facts", "sums")
+"""Axes along which a group is a number of steps."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def testbed_axes(problems: Sequence[str]) -> list[Grouping]:
         return []
     levels = [level_of(problem) for problem in problems]
     found = []
-    for name in ("facts", "sums"):
+    for name in COUNTED:
         counts = [min(getattr(level, name), _MOST) for level in levels]
         names = [f"{count} {name if count != 1 else name[:-1]}" for count in range(_MOST + 1)]
         found.append(labelled(name, names, dict(zip(problems, counts, strict=True))))

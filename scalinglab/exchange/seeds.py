@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group, Line, over_seeds, weights
+from scalinglab.curves import BOUND, CANNOT, MEASURED, Floats, Group, over_seeds, weights
 from scalinglab.errors import DataError
 from scalinglab.exchange.headline import FIXED, OPTIMAL
-from scalinglab.exchange.matched import Rival, budget, fewest_of, headline_of, noise_of, rivals
+from scalinglab.exchange.matched import Rival, budget, fewest_of, headline_of, noise_of, once_name, rivals
 from scalinglab.exchange.paired import (
     CANNOT_PAY,
     FEWEST_PROBLEMS,
@@ -115,12 +115,10 @@ def _headlines(
         )
 
 
-def line_cells(
-    found: Mapping[str, View], r: Sequence[float], pick: Callable[[View], Line | None], name: str
-) -> list[Cell]:
-    """One line of every seed at its matched budget, in every group and at each R; none where a seed lacks it."""
-    views, cells = list(found.values()), []
-    lines = [line for line in map(pick, views) if line is not None]
+def line_cells(found: Mapping[str, View], r: Sequence[float], strategy: str) -> list[Cell]:
+    """The line of a strategy at its matched budget, in every group and at each R; none where a seed lacks it."""
+    views, cells, name = list(found.values()), list[Cell](), strategy
+    lines = [line for view in views for line in view.lines() if line.strategy == strategy]
     if len(lines) < len(views):
         return []
     for groups in _groups(views):
@@ -132,7 +130,7 @@ def line_cells(
             large.append(view.arms.accuracy[group.members, rival.column])
         for j, at in enumerate(r):
             row = {
-                "strategy": name, "bin": groups[0].name, "R": at, "against": "greedy",
+                "strategy": name, "bin": groups[0].name, "R": at, "against": once_name(views[0]),
                 "convention": views[0].arms.convention,
                 "k": float(np.mean([one.k[j] for one in read])),
             }  # fmt: skip
@@ -166,7 +164,7 @@ def arm_cells(found: Mapping[str, View], pick: Callable[[View], int | None], nam
         ]
         cost = float(np.mean([group.mean_of(view.arms.flops)[at] for view, group, at in parts]))
         row = {
-            "strategy": name, "bin": groups[0].name, "R": np.nan, "against": "greedy", "flops": cost,
+            "strategy": name, "bin": groups[0].name, "R": np.nan, "against": once_name(views[0]), "flops": cost,
             "convention": views[0].arms.convention,
         }  # fmt: skip
         status = (MEASURED,) * len(views)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from scalinglab.plots.fitting import fitted, settled
     from scalinglab.plots.formats import FORMATS, Output, pdf, read_output
+    from scalinglab.plots.seeds import over_seeds
     from scalinglab.plots.studies import break_even, frontier, gains, optimal_by_bin, optimal_curves
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "matched_budgets",
     "optimal_by_bin",
     "optimal_curves",
+    "over_seeds",
     "pair_title",
     "pdf",
     "png",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scalinglab.report.page import Report, Section, manifest, rows, text
     from scalinglab.report.paper import paper_report
     from scalinglab.report.real import first_sentence, readme, real_forecast, write_real
+    from scalinglab.report.repeated import explore, repeated_report, study_readme
 
 __all__ = [
     "Claim",
@@ -27,6 +28,7 @@ __all__ = [
     "cell_text",
     "comparison_report",
     "cost_table",
+    "explore",
     "first_sentence",
     "forecast_sections",
     "latex",
@@ -34,8 +36,10 @@ __all__ = [
     "paper_report",
     "readme",
     "real_forecast",
+    "repeated_report",
     "rows",
     "shipped_evidence",
+    "study_readme",
     "table_of",
     "text",
     "write_real",

@@ -1,0 +1,247 @@
+"""A study over training seeds as a report and a README: headlines with their controls, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from scalinglab import plots
+from scalinglab.exchange import (
+    ALL,
+    DIFFICULTY,
+    NOT_MEASURED,
+    PRM,
+    SEED,
+    WEAK_STUDY,
+    Repeated,
+    choose,
+    difference,
+    findings_over,
+    gains_over,
+    ladder_over,
+    predicted_over,
+    short,
+    verdict_clause,
+)
+from scalinglab.flops import with_axes
+from scalinglab.report.caveats import departures, grade_table
+from scalinglab.report.page import Report, Section
+from scalinglab.report.page import text as table_text
+
+_HOW = "test-time compute of a small model against one greedy answer of a larger one at equal lifetime FLOPs"
+_INTERVALS = (
+    "small less large in accuracy points, means over training seeds; 95 % over problems and training seeds: the "
+    "rows of one trial over all problems hold at once, and so do those of its groups; what few seeds tell of "
+    "seeds counts by Student's t"
+)
+_EXPLORED = "exploratory: not a headline of the plan"
+_ONE = "one training run: another seed could decide otherwise"
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What is looked at beside the headlines; each table is empty where it was not asked for or not measured."""
+
+    findings: pd.DataFrame
+    gains: pd.DataFrame
+    predicted: pd.DataFrame
+    ladder: pd.DataFrame
+
+
+def repeated_report(found: Repeated, explored: Explored) -> Report:
+    """Verdicts in words, then a section a headline, and the exploratory ones."""
+    title = f"{found.view.small} against {found.view.large} over {len(found.seeds)} training seeds"
+    sections = [
+        _headline(found),
+        _contrasts(found),
+        _grouped(found, DIFFICULTY.name, "difficulty", "By difficulty"),
+        *_axes(found),
+        _rules(found),
+        *_explored(found, explored),
+        _caveats(found),
+    ]
+    return Report(title, sections, sentences(found), _origin(found))
+
+
+def explore(found: Repeated, *, ladder: pd.DataFrame | None = None, seed: int = 0) -> Explored:
+    """What is looked at beside the headlines, under the convention that is shown. ladder: its table."""
+    rule, first = found.view.convention, next(iter(found.evidence.values()))
+    own = {name: views_[0] for name, views_ in found.views.items()}
+    every = found.evidence.items()
+    chosen = {name: choose(one, rule=rule, unit="flops", seed=seed, view=own[name]) for name, one in every}
+    paid = with_axes(rule, "difficulty")
+    charged = {name: choose(one, rule=paid, unit="flops", seed=seed) for name, one in every}
+    held = findings_over(own, PRM) if PRM in first.verifiers else pd.DataFrame()
+    table = pd.DataFrame() if ladder is None else ladder_over(ladder, first, rule, found.r, seed=seed)
+    return Explored(held, gains_over(chosen), predicted_over(charged), table)
+
+
+def study_readme(found: Repeated, told: Report) -> bytes:
+    """The verdict first, each headline with its controls, then tables, as Markdown."""
+    parts = [f"# {told.title}", *told.said]
+    for section in told.sections:
+        shown = section.table if section.short is None else section.short
+        parts += [f"## {section.heading}", *section.said]
+        parts += [f"```text\n{table_text(shown)}\n```"] if len(shown) > 0 else ["Not measured."]
+        parts += ["\n".join(f"- {note}" for note in section.notes)] if section.notes else []
+    parts.append(f"Made from numbers by `scalinglab testbed study`; seeds: {', '.join(found.seeds)}.")
+    return ("\n\n".join(parts) + "\n").encode()
+
+
+def sentences(found: Repeated) -> tuple[str, ...]:
+    """Each headline over all problems in a sentence, with its controls in the next."""
+    view, told = found.view, []
+    for row in found.headline().to_dict("records"):
+        small = f"{view.small} with {row['trial']}"
+        first = verdict_clause(row, small=small, large=view.large)
+        spread = "" if row["between"] != row["between"] else f" (between seeds {100 * row['between']:.1f})"
+        told.append(f"At R = {row['R']:g}, {first}{spread}. Its controls: {_controls(found, row)}.")
+    runs = len(found.seeds)
+    return (f"Over {runs} training seeds and {len(view.arms.problems)} problems, under "
+            f"{view.arms.convention}." if runs > 1 else f"Of {_ONE}.", *told)  # fmt: skip
+
+
+def _controls(found: Repeated, row: Mapping[Any, Any]) -> str:
+    """A mechanism less each of its controls at one R, and against the large model with the same verifier."""
+    rows = found.contrasts
+    kept = (
+        rows[(rows["trial"] == row["trial"]) & (rows["bin"] == ALL) & (rows["R"] == row["R"])]
+        if len(rows)
+        else rows
+    )
+    listed = [f"{one['against']} {short(one)}" for one in kept.to_dict("records")]
+    return "; ".join(listed) or NOT_MEASURED
+
+
+def _headline(found: Repeated) -> Section:
+    rows, view = found.rows, found.view
+    kept = (rows["convention"] == view.arms.convention) & (rows["bin"] == ALL) & (rows["trial"] != WEAK_STUDY)
+    kept &= (rows["grouping"] == DIFFICULTY.name) & (rows["strategy"] != "one arm for all")
+    here = rows[kept]
+    notes = [
+        _INTERVALS,
+        "between: the standard deviation of seeds' differences; R -: alone, at its own cost, not matched in FLOPs",
+        *found.notes,
+    ]
+    return Section("headline", "All problems, each with its controls", notes, here,
+                   partial(_by_r, found), short=_short(here, "R"))  # fmt: skip
+
+
+def _contrasts(found: Repeated) -> Section:
+    rows = found.contrasts
+    notes = [
+        "a mechanism less its control in accuracy points, at the R of the row, both as dear as equal lifetimes "
+        "allow (controls that stand alone at their own cost); 95 % as above",
+        "where more may be spent than was measured, a side counts as the best of what was",
+    ]
+    heading = "Is it the mechanism? Against its controls"
+    return Section(
+        "contrasts", heading, notes, rows, short=_short(rows[rows["bin"] == ALL] if len(rows) else rows, "R")
+    )
+
+
+def _grouped(found: Repeated, grouping: str, name: str, heading: str) -> Section:
+    rows = found.headline(grouping=grouping, whole=False)
+    every = found.rows[found.rows["grouping"] == grouping]
+    order = list(dict.fromkeys(rows["bin"]))
+    return Section(name, heading, [_INTERVALS], every, partial(_panels, found, rows, order) if len(rows) else None,
+                   short=_short(rows, "bin"))  # fmt: skip
+
+
+def _axes(found: Repeated) -> Iterator[Section]:
+    headings = {"facts": "By the number of facts", "sums": "By the number of sums"}
+    headings["rarest fact"] = "By the rank of the least common fact"
+    there = dict.fromkeys(found.rows["grouping"])
+    for grouping, heading in headings.items():
+        if grouping in there:
+            yield _grouped(found, grouping, grouping.replace(" ", "_"), heading)
+    if len(found.trends):
+        notes = ["slopes by least squares over the groups above, in points a step; 95 % as above"]
+        shown = _short(found.trends, "grouping")
+        yield Section("trends", "Does the difference grow along an axis?", notes, found.trends, short=shown)
+
+
+def _rules(found: Repeated) -> Section:
+    table = found.sensitivity()
+    said = [f"{int(table['flips'].sum())} of {len(table)} verdicts on search and revisions flip between rules."]
+    return Section("sensitivity", "Does the accounting rule decide?", ["means over seeds, by difficulty"], table,
+                   said=said)  # fmt: skip
+
+
+def _explored(found: Repeated, explored: Explored) -> Iterator[Section]:
+    once = [_EXPLORED]
+    holds = "a difference of two arms at equal samples; 95 % over problems and seeds, all findings at once"
+    yield Section("findings", "The paper's findings", [*once, holds], explored.findings)
+    weak = found.rows[found.rows["trial"] == WEAK_STUDY]
+    told = (
+        "A random scores, B 20 % of scores p made 1 - p, C the scores, D majority of the reviser; each row alone"
+    )
+    shown = _short(weak[weak["bin"] == ALL].assign(trial=weak["strategy"]), "R")
+    yield Section("weak", "How good must the verifier be?", [*once, told], weak, short=shown)
+    gain = "times less FLOPs than parallel samples of the same proposer; geometric mean of seeds that reach it"
+    yield Section("gain", "Gain over best-of-N", [*once, gain], explored.gains)
+    cost = "estimating difficulty is charged to every query; difference: predicted bins less one arm for all"
+    yield Section("predicted", "Difficulty as the verifier predicts it", [*once, cost], explored.predicted)
+    if len(explored.ladder):
+        law = "N, D and k of least FLOPs at an accuracy: by a fitted law, and the cheapest cell that was measured"
+        shown = explored.ladder[explored.ladder["choice"].isin(["joint", "cheapest cell measured"])]
+        yield Section("ladder", "The joint optimum on the ladder", [*once, law], explored.ladder, short=shown)
+
+
+def _caveats(found: Repeated) -> Section:
+    parts = [grade_table(one).assign(seed=name) for name, one in found.evidence.items()]
+    runs = len(found.seeds)
+    beside = [f"beside the paper, {text}" for text in departures(next(iter(found.evidence.values())), found.view)]
+    kept = [text for text in beside if "training runs:" not in text] + ([] if runs > 1 else [_ONE])
+    notes = ["answers by grade, in % of each model's", *kept]
+    return Section("caveats", "Before you quote this", notes, pd.concat(parts, ignore_index=True), plain=True)
+
+
+def _short(rows: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Rows for people: verdict first, then in accuracy points."""
+    told = rows.to_dict("records")
+    own = [name for name in rows if str(name).startswith(SEED)]
+    beside = {"against": [row["against"] for row in told]} if len(rows) and len(set(rows["against"])) > 1 else {}
+    return pd.DataFrame({
+        "verdict": [str(row["verdict"]).split(" measured")[0] for row in told],
+        "trial": [row["trial"] for row in told],
+        **({} if first == "R" else {first: [row[first] for row in told]}),
+        "R": ["-" if row["R"] != row["R"] else f"{row['R']:g}" for row in told],
+        **beside,
+        "points (95 %)": [difference(row) for row in told],
+        "between": ["-" if row["between"] != row["between"] else f"{100 * row['between']:.1f}" for row in told],
+        "seeds": [" ".join("-" if row[name] != row[name] else f"{100 * row[name]:+.1f}" for name in own)
+                  for row in told],
+        "n": [row["problems"] for row in told],
+    })  # fmt: skip
+
+
+def _by_r(found: Repeated) -> plots.Drawn:
+    rows = found.headline()
+    drawn, (ax,) = plots.figure(width=6.4, height=3.6)
+    plots.over_seeds(
+        ax, rows.assign(at=[f"R = {r:g}" for r in rows["R"]]), x="at", order=[f"R = {r:g}" for r in found.r]
+    )
+    ax.set_ylabel("points over the large model")
+    ax.set_title("All problems: means over seeds, 95 % (dashes: each seed)", fontsize=10)
+    ax.legend(fontsize=8, frameon=False)
+    return drawn
+
+
+def _panels(found: Repeated, rows: pd.DataFrame, order: Sequence[str]) -> plots.Drawn:
+    drawn, axes = plots.figure(len(found.r), width=3.3, height=3.2)
+    for ax, r in zip(axes, found.r, strict=True):
+        plots.over_seeds(ax, rows[rows["R"] == r], x="bin", order=order)
+        ax.set_title(f"R = {r:g}", fontsize=10)
+        ax.tick_params(axis="x", labelrotation=25, labelsize=8)
+    axes[0].set_ylabel("points over the large model")
+    axes[-1].legend(fontsize=8, frameon=False)
+    return drawn
+
+
+def _origin(found: Repeated) -> dict[str, Any]:
+    return {"evidence": {name: one.source for name, one in found.evidence.items()}}

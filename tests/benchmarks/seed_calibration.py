@@ -1,0 +1,76 @@
+"""How often intervals over problems and training seeds hold a planted difference:
+
+python tests/benchmarks/seed_calibration.py --out results/benchmarks/seed_calibration.json
+
+Simulated studies: a problem's difference varies with the problem (which seeds share), with the seed (planted
+between-seed spread), and with both. Rows of one table, such as R, go together with a correlation of 0.8. Counted is
+the share of studies in which all rows hold the planted difference at once; a family of one row is a plain interval.
+Two CPU minutes.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from scalinglab.curves import over_seeds, weights
+from scalinglab.report import manifest
+
+DRAWS, ALIKE = 400, 0.8
+PROBLEM, BOTH = 0.35, 0.5  # standard deviations: about those of right less right at 60 % and 70 %
+SEEDS, ROWS, SPREADS, COUNTS = (2, 3, 5), (1, 3, 9), (0.0, 0.02, 0.04, 0.1), (200,)
+
+
+def study(rng, seeds, rows, between, count):
+    """Means of each seed and row, and their resampled means; the planted difference is 0."""
+    problem = rng.normal(0, PROBLEM, (1, count, 1))
+    values = problem + _alike(rng, BOTH, (seeds, count), rows) + _alike(rng, between, (seeds, 1), rows)
+    return values.mean(axis=1), np.stack([weights(count, DRAWS, 0) @ own for own in values])
+
+
+def _alike(rng, spread, shape, rows):
+    """Normal numbers whose rows, the last axis, go together."""
+    common, own = rng.standard_normal((*shape, 1)), rng.standard_normal((*shape, rows))
+    return spread * (np.sqrt(ALIKE) * common + np.sqrt(1 - ALIKE) * own)
+
+
+def covered(*, studies, seeds, rows, between, count, seed=0):
+    """The share of studies whose rows all hold the planted difference."""
+    rng, hits = np.random.default_rng(seed), 0
+    for _ in range(studies):
+        point, draws = study(rng, seeds, rows, between, count)
+        _, low, high = over_seeds(draws, point, problems=count)
+        hits += bool(((low <= 0) & (high >= 0)).all())
+    return hits / studies
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    cells = [
+        {"seeds": seeds, "rows": rows, "between": between, "problems": count}
+        for seeds in SEEDS
+        for rows in ROWS
+        for between in SPREADS
+        for count in COUNTS
+    ]
+    for cell in cells:
+        cell["covered"] = covered(
+            studies=asked.studies, seeds=cell["seeds"], rows=cell["rows"], between=cell["between"],
+            count=cell["problems"], seed=asked.seed,
+        )  # fmt: skip
+        print(json.dumps(cell), flush=True)
+    told = manifest(["python", *sys.argv], [], asked.seed)
+    del told["files"]
+    setup = {"studies": asked.studies, "problem": PROBLEM, "both": BOTH, "alike": ALIKE, "draws": DRAWS}
+    if asked.out is not None:
+        asked.out.write_text(json.dumps(told | {"setup": setup, "cells": cells}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
