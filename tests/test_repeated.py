@@ -139,7 +139,7 @@ def test_search_and_revisions_stand_apart_with_controls_in_groups(study):
 
 def test_what_was_not_measured_is_named(study):
     evidence, found = study
-    told = "\n".join(found.notes)
+    told = "\n".join(found.lacking)
     assert "small-more: not measured" in told
     assert with_more(evidence["0"], None) is None
     more = with_more(evidence["0"], evidence["1"])

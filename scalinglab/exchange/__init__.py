@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from scalinglab.exchange.chosen import Chosen, choose
     from scalinglab.exchange.clauses import breakeven_clause, difference, short, uncharged, verdict_clause
     from scalinglab.exchange.comparison import Comparison, compare
-    from scalinglab.exchange.controls import LARGE_VERIFIED, MORE, ORM, PRM, REVISIONS, SEARCH, TRIALS
+    from scalinglab.exchange.controls import (
+        LARGE_VERIFIED,
+        MORE,
+        ORM,
+        PRM,
+        REVISIONS,
+        SEARCH,
+        TRIALS,
+        helper_shares,
+    )
     from scalinglab.exchange.explored import gains_over, ladder_over, predicted_over
     from scalinglab.exchange.findings import findings
     from scalinglab.exchange.findings_over import findings_over
@@ -116,6 +125,7 @@ __all__ = [
     "foremost_pairs",
     "gains_over",
     "headlines",
+    "helper_shares",
     "ladder_over",
     "lasting",
     "line_table",

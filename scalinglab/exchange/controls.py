@@ -13,6 +13,7 @@ from scalinglab.curves import ARM
 from scalinglab.evidence import Evidence
 from scalinglab.exchange.groupings import Among
 from scalinglab.exchange.views import View
+from scalinglab.flops import with_axes
 from scalinglab.optimal import chain_length
 from scalinglab.samples import Run
 
@@ -95,6 +96,16 @@ def first_answers(view: View) -> dict[str, int]:
     found = {name: np.flatnonzero(mask & plain) for name, mask in once.items()}
     found[LARGE_VERIFIED] = np.flatnonzero(_verified(table, view.large))
     return {name: int(at[-1]) for name, at in found.items() if len(at)}
+
+
+def helper_shares(view: View) -> str:
+    """What training each helper takes, its data included, as a share of the small policy's pretraining."""
+    paid = replace(view.lifetime, convention=with_axes(view.convention, "tuning"))
+    known, told = {one.model for one in paid.tuning}, []
+    for name in (name for name in view.helpers if name != view.small):
+        share = paid.trained("policy", [name]) / paid.small - 1 if name in known and paid.small else None
+        told.append(f"{name} {'unknown' if share is None else f'{100 * share:.2g} %'}")
+    return f"training of helpers, data included, over the small model's pretraining: {', '.join(told) or 'none'}"
 
 
 def with_more(evidence: Evidence, more: Evidence | None) -> Evidence | None:

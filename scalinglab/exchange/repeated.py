@@ -67,13 +67,15 @@ class Repeated(Shown):
     """What a study says over its training seeds.
 
     parts: each trial and control in each grouping: by difficulty under every convention, along axes under the
-    first. r: the values of R. notes: what all of it rests on. views: of each seed, one a convention.
+    first. r: the values of R. lacking: what was not measured. notes: what all of it rests on. views: of each seed,
+    one a convention.
     """
 
     seeds: tuple[str, ...]
     evidence: Mapping[str, Evidence] = field(repr=False)
     parts: tuple[Part, ...] = field(repr=False)
     r: Sequence[float]
+    lacking: tuple[str, ...] = field(repr=False)
     notes: tuple[str, ...] = field(repr=False)
     views: Mapping[str, Sequence[View]] = field(repr=False)
 
@@ -183,16 +185,18 @@ def repeated(
     weak, told = _weak(found, rules[0], r, seed)
     unpriced = {name: why for _, left in read.values() for name, why in left.items()}
     lacking = f"{MORE}: {NOT_MEASURED}: what the helpers' FLOPs buy as plain pretraining is not known"
-    notes = (
+    left = (
         *(f"{trial.name}: {NOT_MEASURED} in every seed ({trial.text})" for trial in TRIALS if trial not in there),
         *([] if any(part.trial.startswith(MORE) for part in parts) else [lacking]),
         *([] if axes else [_NO_AXES]),
         *not_shared(first),
         *told,
+    )
+    notes = (
         *(f"{name} left out: {why}" for name, why in unpriced.items()),
         *(note.text for note in notes_of(next(iter(found.values())), next(iter(base.values())))),
     )
-    return Repeated(tuple(found), found, (*parts, *weak), r, notes, base)
+    return Repeated(tuple(found), found, (*parts, *weak), r, left, notes, base)
 
 
 def _of_trial(

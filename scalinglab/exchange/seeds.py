@@ -206,9 +206,9 @@ def seed_table(cells: Sequence[Cell], seeds: Sequence[str], *, together: bool = 
 
     Columns: those that name a row (strategy, bin, R, against, convention, flops or k), seeds, problems, small,
     large and difference (means over seeds), low, high (95 %, over problems and seeds; see
-    ``intervals.over_seeds``), between (the standard deviation of seeds' differences), verdict, and each seed's
-    difference. Where a seed has no number there is none over all; where the best measured within a budget is a
-    lower bound, only a win is one.
+    ``intervals.over_seeds``), between (the standard deviation of seeds' differences), verdict, status, and each
+    seed's difference. Where a seed has no number there is none over all; where the best measured within a budget
+    is a lower bound, only a win is one.
     """
     families: dict[Any, list[int]] = {}
     for i, cell in enumerate(cells):
@@ -254,4 +254,4 @@ def _row(cell: Cell, seeds: Sequence[str], ends: tuple[float, float]) -> dict[st
     between = float(apart.std(ddof=1)) if len(seeds) > 1 else np.nan
     means = {"small": float(cell.small.mean()), "large": float(cell.large.mean())}
     means |= {"difference": float(apart.mean()), "low": low, "high": high, "between": between}
-    return row | means | {"verdict": verdict} | own
+    return row | means | {"verdict": verdict, "status": BOUND if BOUND in cell.status else MEASURED} | own

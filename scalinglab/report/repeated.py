@@ -22,6 +22,7 @@ from scalinglab.exchange import (
     difference,
     findings_over,
     gains_over,
+    helper_shares,
     ladder_over,
     predicted_over,
     short,
@@ -125,7 +126,8 @@ def _headline(found: Repeated) -> Section:
     notes = [
         _INTERVALS,
         "between: the standard deviation of seeds' differences; R -: alone, at its own cost, not matched in FLOPs",
-        *found.notes,
+        helper_shares(found.view),
+        *found.lacking,
     ]
     return Section("headline", "All problems, each with its controls", notes, here,
                    partial(_by_r, found), short=_short(here, "R"))  # fmt: skip
@@ -197,7 +199,7 @@ def _caveats(found: Repeated) -> Section:
     runs = len(found.seeds)
     beside = [f"beside the paper, {text}" for text in departures(next(iter(found.evidence.values())), found.view)]
     kept = [text for text in beside if "training runs:" not in text] + ([] if runs > 1 else [_ONE])
-    notes = ["answers by grade, in % of each model's", *kept]
+    notes = ["answers by grade, in % of each model's", *kept, *found.notes]
     return Section("caveats", "Before you quote this", notes, pd.concat(parts, ignore_index=True), plain=True)
 
 
