@@ -15,7 +15,7 @@ from scalinglab.evidence import open_evidence
 from scalinglab.exchange import PAPER_R, TEST_TIME, repeated, verdicts
 from scalinglab.exchange.contrasts import beside, trend
 from scalinglab.exchange.controls import with_more
-from scalinglab.exchange.groupings import DIFFICULTY, testbed_axes
+from scalinglab.exchange.groupings import DIFFICULTY, axes_of
 from scalinglab.exchange.seeds import check_alike, headline_cells, seed_table
 from scalinglab.flops import CONVENTIONS
 from scalinglab.report import explore, repeated_report, study_readme
@@ -102,9 +102,9 @@ def test_seeds_on_other_problems_are_refused_in_three_parts():
 def test_axes_are_read_off_questions_of_the_testbed_alone():
     stream = problems("test", LEVELS, seed=1)
     asked = [next(stream).question for _ in range(40)]
-    facts, sums, rarest = testbed_axes(asked)
+    facts, sums, rarest = axes_of(asked)
     assert (facts.name, sums.name, rarest.name) == ("facts", "sums", "rarest fact")
-    assert testbed_axes([*asked, "5751+0100-6000?"]) == []  # of the first testbed's task
+    assert axes_of([*asked, "5751+0100-6000?"]) == []  # of the first testbed's task
 
 
 @pytest.fixture(scope="module")

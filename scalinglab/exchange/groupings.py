@@ -63,7 +63,7 @@ def labelled(name: str, names: Sequence[str], labels: Mapping[str, int]) -> Grou
     return Grouping(name, tuple(names), divide)
 
 
-def testbed_axes(problems: Sequence[str]) -> list[Grouping]:
+def axes_of(problems: Sequence[str]) -> list[Grouping]:
     """By the number of facts, of sums, and by the rank of the least common fact in thirds, of the testbed's
     questions; none where any problem is no question of the testbed."""
     if not all(_QUESTION.fullmatch(problem) for problem in problems):

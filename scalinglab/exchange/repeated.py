@@ -24,7 +24,7 @@ from scalinglab.exchange.controls import (
     shared_arms,
     with_more,
 )
-from scalinglab.exchange.groupings import COUNTED, DIFFICULTY, Grouping, narrowed, regrouped, testbed_axes
+from scalinglab.exchange.groupings import COUNTED, DIFFICULTY, Grouping, axes_of, narrowed, regrouped
 from scalinglab.exchange.headline import OPTIMAL
 from scalinglab.exchange.matched import once_name
 from scalinglab.exchange.notes import notes_of
@@ -174,7 +174,7 @@ def repeated(
     base = {name: own for name, (own, _) in read.items()}
     first = {name: own[0] for name, own in base.items()}
     check_alike(first)
-    shared, axes = shared_arms(first), testbed_axes(next(iter(first.values())).arms.problems)
+    shared, axes = shared_arms(first), axes_of(next(iter(first.values())).arms.problems)
     there = [trial for trial in TRIALS if all(trial.measured(view, shared) for view in first.values())]
     if not {trial.name for trial in there}.intersection(MECHANISMS):
         raise DataError(

@@ -2,9 +2,9 @@
 
 python tests/benchmarks/seed_calibration.py --out results/benchmarks/seed_calibration.json
 
-Simulated studies: differences vary with the problem (which seeds share), with the seed (planted between-seed
-spread), and with both. Rows of one table, such as R, go together with a correlation of 0.8. Counted is the share of
-studies in which all rows hold the planted difference at once; one row is a plain interval. Minutes.
+Simulated studies: differences vary with the problem (which seeds share), the seed (planted spread) and both. Rows
+of one table, such as R, go together with a correlation of 0.8. Counted is the share of studies in which all rows
+hold the planted difference at once; one row is a plain interval. Minutes.
 """
 
 import argparse
