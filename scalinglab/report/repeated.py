@@ -33,7 +33,6 @@ from scalinglab.report.caveats import departures, grade_table
 from scalinglab.report.page import Report, Section
 from scalinglab.report.page import text as table_text
 
-_HOW = "test-time compute of a small model against one greedy answer of a larger one at equal lifetime FLOPs"
 _INTERVALS = (
     "small less large in accuracy points, means over training seeds; 95 % over problems and training seeds: the "
     "rows of one trial over all problems hold at once, and so do those of its groups; what few seeds tell of "
