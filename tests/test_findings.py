@@ -11,7 +11,7 @@ from simulated import record
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import findings, views
-from scalinglab.exchange.findings import _merged
+from scalinglab.exchange.findings import merged
 from scalinglab.flops import CONVENTIONS
 from scalinglab.samples import Run
 
@@ -88,7 +88,7 @@ def test_a_problem_that_stands_in_two_bins_over_the_splits_counts_once(tmp_path)
     evidence = open_evidence(record(tmp_path / "run"))
     (view,), _ = views(evidence, [PAPER], bins=5)
     parts = [group for group in view.groups if group.name in ("3", "4")]
-    whole = _merged(parts)
+    whole = merged(parts)
     assert len(whole.members) < sum(len(part.members) for part in parts), "some stand in both"
     weights = np.zeros((2, len(view.arms.problems)))
     for part in parts:
