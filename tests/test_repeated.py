@@ -152,7 +152,7 @@ def test_one_command_writes_the_verdict_first_with_its_controls(study, tmp_path)
     made = repeated_report(found, explore(found))
     text = study_readme(found, made).decode()
     assert text.index("At R = 0.16") < text.index("## ")
-    assert "Its controls: majority" in text
+    assert "Over its controls: majority" in text
     paths = made.write(tmp_path / "out", command=["scalinglab", "testbed"], files={"README.md": text.encode()})
     names = {path.name for path in paths}
     assert {"report.html", "manifest.json", "headline.csv", "facts.png", "difficulty.png", "findings.csv"} <= names

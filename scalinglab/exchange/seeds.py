@@ -245,12 +245,12 @@ def _row(cell: Cell, seeds: Sequence[str], ends: tuple[float, float]) -> dict[st
     apart, (low, high) = cell.small - cell.large, ends
     own = dict(zip((SEED + name for name in seeds), apart.tolist(), strict=True))
     numbers = ("small", "difference", "low", "high", "between")
-    empty = row | dict.fromkeys(numbers, np.nan) | {"large": float(cell.large.mean())}
+    empty = row | dict.fromkeys(numbers, np.nan) | {"large": float(cell.large.mean())} | dict.fromkeys(own, np.nan)
     if not cell.known:
-        return empty | {"verdict": CANNOT_PAY if set(cell.status) == {CANNOT} else OUTSIDE} | own
+        return empty | {"verdict": CANNOT_PAY if set(cell.status) == {CANNOT} else OUTSIDE}
     verdict = TEST_TIME if low > 0 else PRETRAINING if high < 0 else UNDECIDED
     if BOUND in cell.status and verdict != TEST_TIME:
-        return empty | {"verdict": OUTSIDE} | own
+        return empty | {"verdict": OUTSIDE}
     between = float(apart.std(ddof=1)) if len(seeds) > 1 else np.nan
     means = {"small": float(cell.small.mean()), "large": float(cell.large.mean())}
     means |= {"difference": float(apart.mean()), "low": low, "high": high, "between": between}

@@ -13,6 +13,7 @@ from scalinglab import plots
 from scalinglab.exchange import (
     ALL,
     DIFFICULTY,
+    MECHANISMS,
     NOT_MEASURED,
     PRM,
     SEED,
@@ -54,7 +55,8 @@ class Explored:
 
 def repeated_report(found: Repeated, explored: Explored) -> Report:
     """Verdicts in words, then a section a headline, and the exploratory ones."""
-    title = f"{found.view.small} against {found.view.large} over {len(found.seeds)} training seeds"
+    runs = f"{len(found.seeds)} training seeds" if len(found.seeds) > 1 else "one training seed"
+    title = f"{found.view.small} against {found.view.large} over {runs}"
     sections = [
         _headline(found),
         _contrasts(found),
@@ -99,21 +101,17 @@ def sentences(found: Repeated) -> tuple[str, ...]:
         small = f"{view.small} with {row['trial']}"
         first = verdict_clause(row, small=small, large=view.large)
         spread = "" if row["between"] != row["between"] else f" (between seeds {100 * row['between']:.1f})"
-        told.append(f"At R = {row['R']:g}, {first}{spread}. Its controls: {_controls(found, row)}.")
+        told.append(f"At R = {row['R']:g}, {first}{spread}. Over its controls: {_controls(found, row)}.")
     runs = len(found.seeds)
     return (f"Over {runs} training seeds and {len(view.arms.problems)} problems, under "
             f"{view.arms.convention}." if runs > 1 else f"Of {_ONE}.", *told)  # fmt: skip
 
 
 def _controls(found: Repeated, row: Mapping[Any, Any]) -> str:
-    """A mechanism less each of its controls at one R, and against the large model with the same verifier."""
-    rows = found.contrasts
-    kept = (
-        rows[(rows["trial"] == row["trial"]) & (rows["bin"] == ALL) & (rows["R"] == row["R"])]
-        if len(rows)
-        else rows
-    )
-    listed = [f"{one['against']} {short(one)}" for one in kept.to_dict("records")]
+    """A mechanism less each of its controls at one R."""
+    wanted = {"trial": row["trial"], "bin": ALL, "R": row["R"]}
+    here = [one for one in found.contrasts.to_dict("records") if wanted.items() <= one.items()]
+    listed = [f"{one['against']} {short(one)}" for one in here if one["against"] not in MECHANISMS]
     return "; ".join(listed) or NOT_MEASURED
 
 
@@ -122,6 +120,7 @@ def _headline(found: Repeated) -> Section:
     kept = (rows["convention"] == view.arms.convention) & (rows["bin"] == ALL) & (rows["trial"] != WEAK_STUDY)
     kept &= (rows["grouping"] == DIFFICULTY.name) & (rows["strategy"] != "one arm for all")
     here = rows[kept]
+    plain = (here["against"] == here["against"].iloc[0]) | here["trial"].isin(MECHANISMS)
     notes = [
         _INTERVALS,
         "between: the standard deviation of seeds' differences; R -: alone, at its own cost, not matched in FLOPs",
@@ -129,7 +128,7 @@ def _headline(found: Repeated) -> Section:
         *found.lacking,
     ]
     return Section("headline", "All problems, each with its controls", notes, here,
-                   partial(_by_r, found), short=_short(here, "R"))  # fmt: skip
+                   partial(_by_r, found), short=_short(here[plain], "R"))  # fmt: skip
 
 
 def _contrasts(found: Repeated) -> Section:
@@ -239,6 +238,9 @@ def _panels(found: Repeated, rows: pd.DataFrame, order: Sequence[str]) -> plots.
         plots.over_seeds(ax, rows[rows["R"] == r], x="bin", order=order)
         ax.set_title(f"R = {r:g}", fontsize=10)
         ax.tick_params(axis="x", labelrotation=25, labelsize=8)
+    ends = [ax.get_ylim() for ax in axes]
+    for ax in axes:
+        ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
     axes[0].set_ylabel("points over the large model")
     axes[-1].legend(fontsize=8, frameon=False)
     return drawn

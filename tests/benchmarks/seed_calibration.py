@@ -4,7 +4,8 @@ python tests/benchmarks/seed_calibration.py --out results/benchmarks/seed_calibr
 
 Simulated studies: differences vary with the problem (which seeds share), the seed (planted spread) and both. Rows
 of one table, such as R, go together with a correlation of 0.8. Counted is the share of studies in which all rows
-hold the planted difference at once; one row is a plain interval. Minutes.
+hold the planted difference at once; one row is a plain interval; and of whole headlines in a tenth of the studies.
+Minutes.
 """
 
 import argparse
@@ -15,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from scalinglab.curves import over_seeds, weights
+from scalinglab.exchange.seeds import headline_cells, seed_table
 from scalinglab.report import manifest
 
-DRAWS, ALIKE = 400, 0.8
+DRAWS, ALIKE, LARGE = 400, 0.8, 0.55
 PROBLEM, BOTH = 0.35, 0.5  # standard deviations: about those of right less right at 60 % and 70 %
 SEEDS, ROWS, SPREADS, COUNTS = (2, 3, 5), (1, 3, 9), (0.0, 0.02, 0.04, 0.1), (200,)
 
@@ -45,6 +47,27 @@ def covered(*, studies, seeds, rows, between, count, seed=0):
     return hits / studies
 
 
+def covered_whole(*, studies, seeds, between, count=60, seed=0):
+    """The same of whole headlines: arms of known chances, answers drawn, the compute-optimal strategy chosen anew.
+
+    Seeds shift the small model's chances. At the R asked for it may spend the mean of its last two budgets, and so
+    mixes these in halves.
+    """
+    from planted import LIFE, planted
+
+    rng, hits, means = np.random.default_rng(seed), 0, np.array([0.3, 0.45, 0.55, 0.65])
+    r = (LIFE.large - LIFE.small) / LIFE.queries_per_r / (40 - 2)
+    for _ in range(studies):
+        ease, views = rng.uniform(-0.2, 0.2, (count, 1)), {}
+        for name in range(seeds):
+            small = rng.random((count, 4)) < means + ease + rng.normal(0, between)
+            large = rng.random(count) < LARGE + ease[:, 0]
+            views[str(name)] = planted(small.astype(float), large.astype(float), problems=count)
+        row = seed_table(headline_cells(views, [r]), list(views)).iloc[0]
+        hits += row["low"] <= means[2:].mean() - LARGE <= row["high"]
+    return float(hits / studies)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
@@ -64,11 +87,15 @@ def main():
             count=cell["problems"], seed=asked.seed,
         )  # fmt: skip
         print(json.dumps(cell), flush=True)
+    whole = {"seeds": 3, "between": 0.04, "studies": max(1, asked.studies // 10)}
+    sys.path.append(str(Path(__file__).parents[1]))
+    whole["covered"] = covered_whole(**whole, seed=asked.seed)
+    print(json.dumps(whole), flush=True)
     told = manifest(["python", *sys.argv], [], asked.seed)
     del told["files"]
     setup = {"studies": asked.studies, "problem": PROBLEM, "both": BOTH, "alike": ALIKE, "draws": DRAWS}
     if asked.out is not None:
-        asked.out.write_text(json.dumps(told | {"setup": setup, "cells": cells}, indent=1) + "\n")
+        asked.out.write_text(json.dumps(told | {"setup": setup, "cells": cells, "whole": whole}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
