@@ -126,7 +126,8 @@ def study(
 
     writable(out)
     climbed = None if ladder is None else _ladder(ladder)
-    found = repeated(*_seeds(runs, more or []), r=read_numbers(r, "--r", float), seed=seed)
+    evidence, others = _seeds(runs, more or [])
+    found = repeated(evidence, more=others, r=read_numbers(r, "--r", float), seed=seed)
     made = repeated_report(found, explore(found, ladder=climbed, seed=seed))
     files = {"README.md": study_readme(found, made)}
     beside = [path.name for path in out.glob("*.toml")]  # a study's own settings may stand there
