@@ -110,8 +110,8 @@ def _rung(shape: Shape, tokens: int, folder: Path, ladder: Ladder, *, seed: int,
 
 
 def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, Any]:
-    levels = ladder.scale.levels
-    drawn = list(islice(problems("test", levels, seed=seed), ladder.problems))
+    scale = ladder.scale
+    drawn = list(islice(problems("test", scale.levels, seed=seed), ladder.problems))
     texts = sample(
         model,
         [encode(p.question) for p in drawn],
@@ -119,7 +119,7 @@ def _measure(model: LlamaForCausalLM, ladder: Ladder, seed: int) -> dict[str, An
         samples=ladder.samples,
         seed=seed,
     )
-    loss = validation_loss(model, list(islice(problems("validation", levels, seed=seed), LOSS_ROWS)))
+    loss = validation_loss(model, list(islice(problems("validation", scale.practised, seed=seed), LOSS_ROWS)))
     correct = [sum(grade(p, t) == "right" for t in ts) for p, ts in zip(drawn, texts, strict=True)]
     return {"loss": loss, "n": ladder.samples, "correct": correct}
 

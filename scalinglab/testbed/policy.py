@@ -40,7 +40,7 @@ def policy_training(scale: Scale, shape: Shape, folder: Path, *, seed: int) -> T
     recipe = scale.policy.at(shape.pace)
 
     def batch(step: int) -> list[Row]:
-        drawn = islice(problems("train", scale.levels, seed=seed * 1_000_003 + step), recipe.rows)
+        drawn = islice(problems("train", scale.practised, seed=seed * 1_000_003 + step), recipe.rows)
         return solved_rows(drawn)
 
     return Training(untrained(shape), folder, recipe=recipe, batch=batch, loss=next_token_loss)

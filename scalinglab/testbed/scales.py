@@ -44,7 +44,8 @@ class Scale:
 
     ``policy``, ``prm``, ``orm``, ``reviser``: how long and how fast each is trained. ``steps``: what the process
     verifier learns of, attempts with rollouts; ``tries``: what the reviser is made of, attempts; ``chains``: what
-    the outcome verifier judges, the reviser's. All of ``levels``, of the training and of the tests.
+    the outcome verifier judges, the reviser's. ``levels`` are tested, and helpers' data are of them; policies are
+    trained on ``practice`` too.
     """
 
     name: str
@@ -58,6 +59,12 @@ class Scale:
     steps: Attempted
     tries: Attempted
     chains: Attempted
+    practice: tuple[Level, ...] = ()
+
+    @property
+    def practised(self) -> tuple[Level, ...]:
+        """All levels that policies are trained on."""
+        return self.levels + self.practice
 
 
 @dataclass(frozen=True)
@@ -82,20 +89,22 @@ _BASE = Scale(
     "base",
     SMALL,
     LARGE,
-    levels=tuple(Level(facts, sums) for facts in range(5) for sums in range(5) if facts + sums),
+    levels=tuple(Level(facts, sums) for facts in range(3) for sums in range(5) if facts + sums),
     policy=Recipe(6_000_000, decay=0.5),
     prm=_TUNED,
     orm=_TUNED,
-    reviser=replace(_TUNED, tokens=200_000),
+    reviser=replace(_TUNED, tokens=190_000),
     steps=Attempted(160, 8, rollouts=8),
     tries=Attempted(1_000, 8),
     chains=Attempted(400, 6),
+    practice=tuple(Level(facts, sums) for facts in (3, 4) for sums in range(5)),
 )
 SCALES = {
     "tiny": replace(
         _BASE,
         name="tiny",
         levels=tuple(Level(*level) for level in ((0, 1), (1, 0), (0, 2), (1, 1), (2, 0))),
+        practice=(),
         policy=Recipe(400_000, decay=0.5, warm_up=20_000, rows=32),
         prm=replace(_TUNED, tokens=20_000, warm_up=2_000),
         orm=replace(_TUNED, tokens=20_000, warm_up=2_000),

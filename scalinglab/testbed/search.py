@@ -41,7 +41,7 @@ def search_rates(
     gone on with. All paces are tried at the first of ``decays``; the best of them at the others. Raises DataError
     where the folder cannot be written.
     """
-    held_out = list(islice(problems("validation", scale.levels, seed=seeds[0]), LOSS_ROWS))
+    held_out = list(islice(problems("validation", scale.practised, seed=seeds[0]), LOSS_ROWS))
 
     def tried(name: str, pace: float, decay: float) -> dict[str, Any]:
         recipe = replace(scale.policy, tokens=int(scale.policy.tokens * share), decay=decay)
