@@ -436,6 +436,19 @@ def test_grouped_bars_are_the_published_ones_and_zero_is_visible(charts):
     assert len(ticks_at_zero) == (frame["value"] == 0).sum() == 1
 
 
+@pytest.mark.parametrize("losses", [True, False])
+def test_what_was_not_measured_is_said_within_the_axes_and_never_over_the_title(losses):
+    value = np.array([np.nan, 40.0, 60.0]) * (-1 if losses else 1)
+    frame = pd.DataFrame({"group": "all", "bar": ["R = 0.16", "R = 0.79", "R = 22"], "value": value})
+    drawn, (ax,) = plots.figure()
+    plots.grouped_bars(ax, frame)
+    drawn.canvas.draw()
+    [said] = [text for text in ax.texts if text.get_text() == "not measured"]
+    inside, box = ax.get_window_extent(), said.get_window_extent()
+    assert inside.y0 <= box.y0
+    assert box.y1 <= inside.y1
+
+
 def test_grouped_bars_may_leave_the_legend_to_a_neighbour():
     assert draw(lambda ax: plots.grouped_bars(ax, grouped(), legend=False)).get_legend() is None
 

@@ -125,6 +125,7 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
     """
     groups, bars = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["bar"]))
     width = 0.8 / max(len(bars), 1)
+    hanging = bool(frame["value"].max() < 0)  # then there is room below 0 alone
     for i, name in enumerate(bars):
         rows = frame[frame["bar"] == name]
         x = np.array([groups.index(group) for group in rows["group"]]) + (i - (len(bars) - 1) / 2) * width
@@ -134,7 +135,7 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
         ax.plot(x[flat], value[flat], "_", color=COLOURS[i % 7], markersize=12, markeredgewidth=2)
         said = rows["why"] if "why" in rows else pd.Series("not measured", rows.index)
         for at, text in zip(x[np.isnan(value)], said[np.isnan(value)], strict=True):
-            _upright(ax, at, 0.0, str(text))
+            _upright(ax, at, 0.0, str(text), hanging=hanging)
         if "low" in rows:
             reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - value)
             ax.errorbar(x, value, np.nan_to_num(reach), fmt="none", ecolor="black", capsize=2, linewidth=1)
@@ -154,10 +155,10 @@ def grouped_bars(ax: Axes, frame: pd.DataFrame, *, legend: bool = True) -> None:
         ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _upright(ax: Axes, x: float, y: float, text: str) -> None:
-    """A note as narrow as a bar, above where it would end."""
-    ax.annotate(text, (x, y), xytext=(0, 3), textcoords="offset points", rotation=90, ha="center", va="bottom",
-                fontsize=7)  # fmt: skip
+def _upright(ax: Axes, x: float, y: float, text: str, *, hanging: bool = False) -> None:
+    """A note as narrow as a bar, above where it would end, or ``hanging`` below."""
+    ax.annotate(text, (x, y), xytext=(0, -3 if hanging else 3), textcoords="offset points", rotation=90,
+                ha="center", va="top" if hanging else "bottom", fontsize=7)  # fmt: skip
 
 
 def sensitivity(ax: Axes, table: pd.DataFrame) -> None:
