@@ -88,7 +88,7 @@ def ladder_over(
     wide = rule.parameters == "non-embedding"
     named = ladder.rename(columns={"non_embedding" if wide else "parameters": "N", "tokens": "D"})
     runs = ["N", "seed"] if "seed" in named else ["N"]
-    cells = cells_in(named.drop(columns=[c for c in named if c.startswith("flops")]), runs=runs)
+    cells = cells_in(named.drop(columns=[c for c in named if str(c).startswith("flops")]), runs=runs)
     rows: list[dict[str, Any]] = []
     for target in TARGETS:
         for at in r:

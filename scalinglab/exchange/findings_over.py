@@ -63,8 +63,8 @@ class _Over:
     against: bool = False
 
 
-def _over(claim: Claim, found: Sequence[View], verifier: str) -> tuple[dict[str, object], _Over | None]:
-    row: dict[str, object] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": 0}
+def _over(claim: Claim, found: Sequence[View], verifier: str) -> tuple[dict[str, Any], _Over | None]:
+    row: dict[str, Any] = {"finding": claim.text, "bin": ", ".join(claim.bins), "problems": 0}
     groups = [merged([group for group in view.groups if group.name in claim.bins]) for view in found]
     here = [group for group in groups if group is not None]
     if len(here) < len(found):
@@ -82,14 +82,14 @@ def _over(claim: Claim, found: Sequence[View], verifier: str) -> tuple[dict[str,
     return row | told | _between(values), _combined(found, here, values, arms)
 
 
-def _hardest_over(found: Sequence[View]) -> tuple[dict[str, object], _Over]:
+def _hardest_over(found: Sequence[View]) -> tuple[dict[str, Any], _Over]:
     """Bin 5 over seeds, the best arm of each seed chosen on the problems it is scored on."""
     groups = [view.groups[-1] for view in found]
     best = [best_of(view) for view in found]
     values = [one.accuracy - NOTHING for one in best]
     middle = float(np.mean([one.accuracy.mean() for one in best]))
     names = ", ".join(dict.fromkeys(one.line.strategy for one in best))
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "finding": f"hardest bin: nothing works (best here: {names})", "bin": groups[0].name,
         "problems": round(float(np.mean([group.size for group in groups]))),
         "budgets": ", ".join(dict.fromkeys(str(one.budget) for one in best)), "first": middle, "second": NOTHING,
@@ -99,7 +99,7 @@ def _hardest_over(found: Sequence[View]) -> tuple[dict[str, object], _Over]:
     return row | _between(values), replace(over, against=True)
 
 
-def _between(values: Sequence[Floats]) -> dict[str, object]:
+def _between(values: Sequence[Floats]) -> dict[str, Any]:
     own = [float(one.mean()) for one in values]
     return {"between": float(np.std(own, ddof=1)) if len(own) > 1 else None, "verdict": UNDECIDED}
 

@@ -172,7 +172,8 @@ class Training:
             loss=[round(float(np.mean(self.losses[i : i + 20])), 5) for i in range(0, self.steps, 20)],
         )
         with explained(self.folder):
-            self.model.to(torch.bfloat16).save_pretrained(self.folder)  # as engines read them, at half the size
+            self.model.bfloat16()  # as engines read them, at half the size
+            self.model.save_pretrained(self.folder)
             tokenizer_of().save_pretrained(self.folder)
             save(self.folder / "manifest.json", json.dumps(asdict(done), indent=1) + "\n")
             (self.folder / _CHECKPOINT).unlink(missing_ok=True)
