@@ -26,7 +26,7 @@ def serving(engine, *, moods=0.0, seed=0):
         if luck.random() < moods:
             await luck.choice(FAILING)(server, reader, writer)
         elif path == "/tokenize":
-            await sends(answer={"tokens": [ord(letter) for letter in body["prompt"]]})(server, reader, writer)
+            await sends(answer={"tokens": [*range(len(engine.tokens(body["prompt"])))]})(server, reader, writer)
         else:
             await sends(answer=await completion(engine, body))(server, reader, writer)
 

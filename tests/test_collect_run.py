@@ -392,9 +392,9 @@ def test_units_that_always_fail_stop_a_run_but_not_those_that_go_on_with_it(tmp_
 def test_told_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(tmp_path, unbroken, monkeypatch):
     one, path, begun, told = study(waits=0.001), tmp_path / "run.sqlite", set(), []
 
-    async def counted(unit, *work):
+    async def counted(unit, **shared):
         begun.add(unit.key)
-        return await solve(unit, *work)
+        return await solve(unit, **shared)
 
     async def stopped():
         stop = asyncio.Event()

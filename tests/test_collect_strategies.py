@@ -266,7 +266,7 @@ def test_a_step_that_ends_where_the_next_begins_says_by_itself_that_it_was_the_l
         whole = "".join(f"{luck.choice('0123456789')};" for _ in range(3))
         return whole[len(known) :]
 
-    task = ScriptedTask(delimiters=TestbedTask(()).delimiters)
+    task = ScriptedTask(delimiters=tuple(f";{digit}" for digit in "0123456789"))
     found = Search(strategy, three, opinion, task=task, greedy=three, **OPTIONS[strategy])
     assert all(len(text) == 6 for text in found.texts)
     assert {draft.place.round for draft in found.drafts} == {2}
