@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scripted import ScriptedEngine, ScriptedTask, opinion, shared
 
 from scalinglab import collect
-from scalinglab.collect import TestbedTask
 from scalinglab.collect.recording import Place, Prompt, Recorder, derived, together
 from scalinglab.collect.strategies import STRATEGIES, Policy, allocate
 from scalinglab.errors import DataError, EngineError

@@ -9,13 +9,13 @@ import pytest
 from benchmarks.rate_calibration import logit, summary, table
 from commands import assert_refused
 from scipy import special
+from simulated import record
 
 from scalinglab.errors import DataError, FitError
 from scalinglab.evidence import open_evidence
 from scalinglab.exchange import rates
 from scalinglab.exchange.paths import grid_of
 from scalinglab.exchange.smaller import BORNE_OUT, CONTRADICTED, OPEN, pairs_of, said_by
-from scalinglab.files import SHIPPED
 from scalinglab.fits import Answered, fit_rate
 from scalinglab.flops import CONVENTIONS
 from scalinglab.specs import parse
@@ -152,8 +152,8 @@ def test_efforts_are_budgets_in_tokens():
     assert not any("perfect verifier" in note for note in found.notes)
 
 
-def test_ways_that_know_the_answers_stand_apart(document):
-    told = document("rate DEMO --bins 1", DEMO=SHIPPED / "demo")
+def test_ways_that_know_the_answers_stand_apart(document, tmp_path):
+    told = document("rate STUDY --bins 1", STUDY=record(tmp_path / "run"))
     groups = {one["group"] for one in told["rows"] if one["of"] == "strategy"}
     assert {"parallel, coverage", "beam_search width=4, weighted by prm"} < groups
     assert "large: its greedy answer stands for one sample" in told["notes"]
