@@ -188,7 +188,7 @@ def test_the_verb_prints_writes_and_refuses(folder, tmp_path, scalinglab):
     document = json.loads(scalinglab(f"{line} --json").out.splitlines()[-1])
     (one,) = document["atlases"]
     assert {"task", "convention", "pairs", "verdicts", "left_out", "notes"} == set(one)
-    assert "small: search" in scalinglab(line).out
+    assert "search" in scalinglab(line).out
     done = scalinglab(f"{line} --out {tmp_path / 'out'}")
     assert {"planted_pairs.csv", "planted_pairs.png", "planted_verdicts.csv", "report.html"} <= {
         path.name for path in (tmp_path / "out").iterdir()

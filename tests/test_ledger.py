@@ -23,7 +23,7 @@ from scalinglab.samples import (
 )
 from scalinglab.specs import Block, Linear, ModelSpec, Shape, find
 
-SHIPPED = Path(__file__).parents[1] / "scalinglab" / "data" / "testbed" / "base"
+FIRST = Path(__file__).parent / "data" / "first-study" / "testbed" / "base"
 QUICK = settings(max_examples=5, deadline=None, derandomize=True)
 KEYS = ("phase", "role", "model", "problem", "strategy", "unit")
 
@@ -472,10 +472,10 @@ def test_a_manifest_without_a_key_shares_its_data_with_nobody():
     assert tuning_of("small", {"flops": {"paper": 1}, "data_flops": {}}) is None
 
 
-def test_the_shipped_helpers_share_their_attempts():
+def test_the_first_studys_helpers_share_their_attempts():
     """Charged three times, as before, these are 1.1e12 FLOPs too many under paper and 2.05e12 under exact."""
     tunings = [
-        tuning_of(name, json.loads((SHIPPED / name / "manifest.json").read_text()))
+        tuning_of(name, json.loads((FIRST / name / "manifest.json").read_text()))
         for name in ("small", "large", "prm", "orm", "reviser")
     ]
     assert tunings[:2] == [None, None]

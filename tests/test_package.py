@@ -45,7 +45,7 @@ def test_a_record_is_three_lines_with_its_names_as_text():
         assert "<b>$a" not in shown._repr_html_().removeprefix("<b>")
         assert shown._repr_html_().startswith("<b>")
     assert "counts of 2 models on 10 problems" in repr(evidence)
-    assert "samples of 2 models on 40 problems of testbed" in repr(sl.open_evidence(RECORDED))
+    assert "samples of 2 models on 150 problems of testbed" in repr(sl.open_evidence(RECORDED))
 
 
 @pytest.mark.parametrize(

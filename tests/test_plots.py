@@ -128,6 +128,12 @@ CLAIMS = pd.DataFrame({
     "remark": ["dear", "cheap", "?"],
 })  # fmt: skip
 
+SEEDS = pd.DataFrame({
+    "trial": ["search", "search", "revisions", "revisions"], "R": ["R = 0.16", "R = 22"] * 2,
+    "difference": [0.1, -0.2, 0.05, np.nan], "low": [0.02, -0.3, -0.1, np.nan], "high": [0.2, -0.1, 0.2, np.nan],
+    "seed 0": [0.12, -0.1, 0.0, np.nan], "seed 1": [0.08, -0.3, 0.1, np.nan],
+})  # fmt: skip
+
 CHARTS = {
     "grouped_bars": lambda ax: plots.grouped_bars(ax, grouped()),
     "sensitivity": lambda ax: plots.sensitivity(ax, FLIPS),
@@ -141,6 +147,7 @@ CHARTS = {
     "gains": lambda ax: plots.gains(ax, GAINS),
     "break_even": lambda ax: plots.break_even(ax, EVEN),
     "gain_by_cost": lambda ax: plots.gain_by_cost(ax, PAIRS),
+    "over_seeds": lambda ax: plots.over_seeds(ax, SEEDS, x="R", order=["R = 0.16", "R = 22"]),
     "claims": lambda ax: plots.claims(ax, ["one", "two", "three"], CLAIMS),
     "lines_by": lambda ax: plots.lines_by(ax, ratios(), x="length", y="ratio", by="convention", log="xy"),
 }

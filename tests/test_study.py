@@ -423,7 +423,7 @@ def test_the_demo_is_a_live_run_that_ends_in_verdicts(tmp_path, monkeypatch):
     assert (tmp_path / "demo/report.html").is_file()
     (collected,) = json.loads((tmp_path / "demo/manifest.json").read_text())["collected"]
     assert set(collected["engines"]) == {"small", "large", "prm"}
-    assert study.status_of(tmp_path / "demo/run").done == study.status_of(tmp_path / "demo/run").total == 200
+    assert study.status_of(tmp_path / "demo/run").done == study.status_of(tmp_path / "demo/run").total == 750
 
 
 def test_where_no_engine_starts_the_demo_says_so_and_shows_the_recorded_run(tmp_path, monkeypatch):
@@ -438,7 +438,7 @@ def test_where_no_engine_starts_the_demo_says_so_and_shows_the_recorded_run(tmp_
 
 def test_the_recorded_demo_is_a_whole_run_of_its_study():
     found = study.status_of(study.RECORDED)
-    assert found.done == found.total == 200
+    assert found.done == found.total == 750
     assert found.grades["error"] == 0
     recorded, wanted = study.read_plan(study.RECORDED), plan_of(study.demo_study())
     assert (recorded.problems, recorded.cells) == (wanted.problems, wanted.cells)

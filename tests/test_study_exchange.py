@@ -278,14 +278,14 @@ def test_a_line_says_the_same_at_an_r_whatever_other_r_are_asked(evidence, compa
     pd.testing.assert_frame_equal(apart, among)
 
 
-def test_only_what_a_strategy_uses_is_charged_for_its_training_and_shared_data_once(evidence):
+def test_only_what_a_strategy_uses_is_charged_for_its_training_and_data(evidence):
     life = views(evidence, [EXACT], bins=1)[0][0].lifetime
     tuned = {one.model: one.flops["exact"] for one in evidence.tuning}
-    ((data,),) = {tuple(one.data) for one in evidence.tuning}
-    shared = evidence.tuning[0].data[data]["exact"]
+    data = {one.model: sum(spent["exact"] for spent in one.data.values()) for one in evidence.tuning}
     assert life.trained("policy", ["small"]) == life.small
-    assert life.trained("policy", ["small", "prm"]) == life.small + tuned["prm"] + shared
-    assert life.trained("reviser", ["reviser", "orm"]) == life.small + tuned["reviser"] + tuned["orm"] + shared
+    assert life.trained("policy", ["small", "prm"]) == life.small + tuned["prm"] + data["prm"]
+    both = sum(tuned[name] + data[name] for name in ("reviser", "orm"))
+    assert life.trained("reviser", ["reviser", "orm"]) == life.small + both
     free, charged = (
         views(evidence, [rule], bins=1)[0][0].lifetime for rule in (PAPER, convention("paper+tuning"))
     )

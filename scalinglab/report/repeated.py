@@ -226,23 +226,20 @@ def _by_r(found: Repeated) -> plots.Drawn:
     plots.over_seeds(
         ax, rows.assign(at=[f"R = {r:g}" for r in rows["R"]]), x="at", order=[f"R = {r:g}" for r in found.r]
     )
-    ax.set_ylabel("points over the large model")
     ax.set_title("All problems: means over seeds, 95 % (dashes: each seed)", fontsize=10)
-    ax.legend(fontsize=8, frameon=False)
     return drawn
 
 
 def _panels(found: Repeated, rows: pd.DataFrame, order: Sequence[str]) -> plots.Drawn:
     drawn, axes = plots.figure(len(found.r), width=3.3, height=3.2)
     for ax, r in zip(axes, found.r, strict=True):
-        plots.over_seeds(ax, rows[rows["R"] == r], x="bin", order=order)
+        plots.over_seeds(ax, rows[rows["R"] == r], x="bin", order=order, legend=ax is axes[-1])
+        ax.set_ylabel("points over the large model" if ax is axes[0] else "")
         ax.set_title(f"R = {r:g}", fontsize=10)
         ax.tick_params(axis="x", labelrotation=25, labelsize=8)
     ends = [ax.get_ylim() for ax in axes]
     for ax in axes:
         ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-    axes[0].set_ylabel("points over the large model")
-    axes[-1].legend(fontsize=8, frameon=False)
     return drawn
 
 
