@@ -171,7 +171,8 @@ def _lines(table: pd.DataFrame, labels: dict[str, Any], **how: Any) -> plots.Dra
     plots.lines_by(ax, table, **how)
     ax.set(**labels)
     if how["x"] == "level":
-        ax.tick_params(axis="x", labelrotation=25, labelsize=8)
+        for label in ax.get_xticklabels():
+            label.set(rotation=25, fontsize=8, horizontalalignment="right", rotation_mode="anchor")
     if how["x"] == "score":
         ax.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     return drawn
