@@ -19,7 +19,7 @@ STUDY = """
 name = "real"
 [task]
 kind = "testbed"
-levels = [[2, 1], [2, 2]]
+levels = [[0, 1], [0, 2]]
 count = 40
 [models.small]
 model = "testbed/base/small"
