@@ -388,7 +388,7 @@ def test_a_study_is_reported_with_a_figure_of_everything(folder, tmp_path):
     assert names >= {"verdicts", "breakeven", "sensitivity"}
     assert {path.stem for path in (tmp_path / "out").glob("*.csv")} >= names
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("data:image/svg+xml") == len(names)
+    assert page.count('src="data:image/svg+xml') == len(names)
 
 
 def test_with_sunk_pretraining_r_plays_no_part_where_nothing_is_tuned(evidence):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from scalinglab.curves import Floats
 from scalinglab.exchange import OPTIMAL, SIDES
@@ -183,6 +183,11 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     )
     ax.set_xscale("log")
     ax.set_xlim(least, most)
+    ax.xaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0), numticks=9)
+    )  # a range may lie within one power of 10
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
     ax.set_ylim(len(bins) - 0.45, -0.55)
     ax.set_xlabel("break-even R = D_inference / D_pretrain")
