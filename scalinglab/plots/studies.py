@@ -183,9 +183,8 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     )
     ax.set_xscale("log")
     ax.set_xlim(least, most)
-    ax.xaxis.set_major_locator(
-        LogLocator(subs=(1.0, 2.0, 5.0), numticks=9)
-    )  # a range may lie within one power of 10
+    near = most / least < 30  # the range may lie within one power of 10
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if near else (1.0,), numticks=6))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
