@@ -139,6 +139,13 @@ def _gained(ax: Axes, at: Floats, rows: pd.DataFrame, look: dict[str, Any], labe
         above(ax, float(x), "?", look["color"])
 
 
+def _plain_ticks(ax: Axes, span: float) -> None:
+    """Labels of a log axis as plain numbers; it may lie within one power of 10, where none would stand."""
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < 30 else (1.0,), numticks=6))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def break_even(ax: Axes, table: pd.DataFrame) -> None:
     """Break-even R of strategies in each bin: left of it the small model wins.
 
@@ -183,10 +190,7 @@ def break_even(ax: Axes, table: pd.DataFrame) -> None:
     )
     ax.set_xscale("log")
     ax.set_xlim(least, most)
-    near = most / least < 30  # the range may lie within one power of 10
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if near else (1.0,), numticks=6))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(ax, most / least)
     ax.set_yticks(range(len(bins)), [bin_label(str(name)) for name in bins])
     ax.set_ylim(len(bins) - 0.45, -0.55)
     ax.set_xlabel("break-even R = D_inference / D_pretrain")
