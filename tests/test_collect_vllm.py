@@ -126,7 +126,8 @@ def test_the_same_seed_gives_the_same_sample_whoever_else_is_in_flight(ask):
     alone = [ask(("<bos>01+02ac?", drawn(seed)))[0].text for seed in range(4)]
     together = ask(*(("<bos>01+02ac?", drawn(seed)) for seed in range(32)))
     assert [one.text for one in together[:4]] == alone
-    assert len({one.text for one in together}) > 8, "an untrained model often ends at once"
+    said = [one.text for one in together if one.text]  # an untrained model often ends at once
+    assert len(set(said)) == len(said) > 8, "each seed is a sample of its own"
 
 
 def test_every_token_is_counted_the_end_token_too(ask):
