@@ -379,9 +379,11 @@ def test_the_rate_ends_at_its_floor(floor):
     assert paces == pytest.approx([1, (1 + floor) / 2, floor, floor])
 
 
-def test_a_shape_is_trained_at_its_own_pace(tmp_path):
+def test_a_shape_is_trained_at_its_own_pace_and_decay(tmp_path):
     training = policy_training(MICRO, replace(MICRO.small, pace=0.5), tmp_path, seed=0)
     assert training.recipe == replace(MICRO.policy, rates=(0.01, 1.5e-3))
+    training = policy_training(MICRO, replace(MICRO.small, decay=1.0), tmp_path, seed=0)
+    assert training.recipe == replace(MICRO.policy, decay=1.0)
 
 
 def test_the_search_of_rates_is_the_same_for_both_sizes_and_takes_the_least_mean_validation_loss(tmp_path):

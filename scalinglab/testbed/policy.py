@@ -37,7 +37,7 @@ def policy_training(scale: Scale, shape: Shape, folder: Path, *, seed: int) -> T
     """A policy's training, at its beginning or at its checkpoint."""
     torch.manual_seed(seed)
 
-    recipe = scale.policy.at(shape.pace)
+    recipe = scale.policy.at(shape.pace, shape.decay)
 
     def batch(step: int) -> list[Row]:
         drawn = islice(problems("train", scale.practised, seed=seed * 1_000_003 + step), recipe.rows)

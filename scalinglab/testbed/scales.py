@@ -18,7 +18,8 @@ HELPERS = ("prm", "orm", "reviser")
 class Shape:
     """A Llama of this width and depth, its heads ``HEAD_DIM`` wide.
 
-    pace: the rate of its training as a multiple of the recipe's, the best for its size by validation loss.
+    pace: the rate of its training as a multiple of the recipe's. decay: the share of the training over which the
+    rate falls; None: the recipe's. Both are the best for its size by validation loss.
     """
 
     hidden: int
@@ -26,6 +27,7 @@ class Shape:
     layers: int
     heads: int
     pace: float = 1.0
+    decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Ladder:
     samples: int = 64
 
 
-SMALL, LARGE = Shape(32, 43, 2, 2, pace=2.0), Shape(128, 411, 2, 4, pace=2.0)
+SMALL, LARGE = Shape(32, 43, 2, 2, pace=2.0), Shape(128, 411, 2, 4, pace=2.0, decay=1.0)
 _TUNED = Recipe(150_000, rates=(0.01, 1.5e-3), decay=1.0, warm_up=10_000, rows=32)
 _BASE = Scale(
     "base",
@@ -127,4 +129,4 @@ LADDER = Ladder(
     marks=(750_000, 1_500_000, 3_000_000, 6_000_000),
     repeated=(24, 48),
 )
-"""A family of sizes; their pace is the pair's."""
+"""A family of sizes; their pace and decay are the small model's."""

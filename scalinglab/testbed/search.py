@@ -44,8 +44,8 @@ def search_rates(
     held_out = list(islice(problems("validation", scale.practised, seed=seeds[0]), LOSS_ROWS))
 
     def tried(name: str, pace: float, decay: float) -> dict[str, Any]:
-        recipe = replace(scale.policy, tokens=int(scale.policy.tokens * share), decay=decay)
-        shape = replace(getattr(scale, name), pace=pace)
+        recipe = replace(scale.policy, tokens=int(scale.policy.tokens * share))
+        shape = replace(getattr(scale, name), pace=pace, decay=decay)
         places = {seed: Path(folder) / f"{name}-{pace}-{decay}-{seed}" for seed in seeds}
         runs = [
             train_policy(replace(scale, policy=recipe), shape, place, seed=seed, progress=progress)

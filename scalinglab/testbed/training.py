@@ -52,10 +52,10 @@ class Recipe:
     floor: float = 0.02
     rows: int = 128
 
-    def at(self, pace: float) -> Recipe:
-        """The same at ``pace`` times the rates."""
+    def at(self, pace: float, decay: float | None = None) -> Recipe:
+        """The same at ``pace`` times the rates, which fall over the last ``decay`` where it is given."""
         muon, adam = self.rates
-        return replace(self, rates=(pace * muon, pace * adam))
+        return replace(self, rates=(pace * muon, pace * adam), decay=self.decay if decay is None else decay)
 
 
 @dataclass(frozen=True)
