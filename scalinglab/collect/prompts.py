@@ -8,7 +8,7 @@ from typing import Any
 
 _SAMPLES = ("0", "a", " ")
 """Texts of which a vocabulary, however small, knows one."""
-_KNOWN = 1024
+_KNOWN = 2**16
 """Texts whose tokens are kept: samples of a prompt, and steps after a draft, ask for the same one again."""
 
 

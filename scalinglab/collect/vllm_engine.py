@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ if TYPE_CHECKING:  # ``make check-vllm`` looks up every name of these that is us
     from vllm.v1.engine.async_llm import AsyncLLM
 
 __all__ = ["EngineSettings", "VllmEngine", "open_vllm", "settings_for"]
+_KINDS = 1024
+"""Kinds of request that are kept: a seed makes none of its own."""
 _CLOSING = 15.0
 """Seconds for an engine's process to end before it is killed: vLLM's own 5 are too few on a busy machine."""
 
@@ -70,6 +74,7 @@ class VllmEngine:
         self._prompts = Prompts(engine.get_tokenizer())
         self._replicas = Replicas(settings.data_parallel_size)
         self._requests = map(str, itertools.count())
+        self._params = lru_cache(_KINDS)(_checked)
         self._guard = guard
 
     @property
@@ -97,21 +102,20 @@ class VllmEngine:
 
         A prompt that leaves no room for a token is refused.
         """
-        from vllm.sampling_params import SamplingParams
-
         budget, tokens = self._budget(thinking), self._prompts.tokens(prompt)
         if len(tokens) >= self._longest:
             return Generated("", 0, 0, 0, REFUSED, thinking_tokens=0)
         with self._explained():
-            params = SamplingParams(
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seed=seed,
-                stop=list(stop),
-                skip_special_tokens=False,
-                thinking_token_budget=budget,
-                skip_clone=True,  # nobody else has these
+            params = copy(
+                self._params(
+                    max_tokens=max_tokens,
+                    temperature=temperature,
+                    stop=tuple(stop),
+                    skip_special_tokens=False,
+                    thinking_token_budget=budget,
+                )
             )
+            params.seed = seed
             output, seconds = await self._completed(tokens, params, problem)
         completion: CompletionOutput = output.outputs[0]
         # vLLM's include_stop_str_in_output would also spell out the end token, so the string is put back here.
@@ -128,13 +132,9 @@ class VllmEngine:
 
     async def score(self, prompt: str, tokens: Sequence[str], *, problem: str = "") -> Scored:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
-        from vllm.sampling_params import SamplingParams
-
-        ids = [single(token, self._prompts.written(token), self.model) for token in tokens]
+        ids = tuple(single(token, self._prompts.written(token), self.model) for token in tokens)
         with self._explained():
-            params = SamplingParams(
-                max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False, skip_clone=True
-            )
+            params = copy(self._params(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False))
             output, seconds = await self._completed(self._read(prompt, 1), params, problem)
         completion: CompletionOutput = output.outputs[0]
         if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
@@ -208,9 +208,7 @@ class VllmEngine:
     ) -> tuple[RequestOutput, float]:
         """The engine's final output for a prompt, and its seconds. vLLM aborts a call that is cancelled."""
         from vllm.inputs import tokens_input
-        from vllm.sampling_params import RequestOutputKind
 
-        params.output_kind = RequestOutputKind.FINAL_ONLY
         engine, asked = self._running(), tokens_input(prompt)
         with self._replicas.serving(problem) as replica:
             rank = self._rank(replica)
@@ -291,6 +289,15 @@ class VllmEngine:
                 "a request that fits the model",
                 "shorten the prompt, or read vLLM's lines above; start the same command again to go on",
             ) from error
+
+
+def _checked(**options: Any) -> SamplingParams:
+    """What a kind of request asks for, streaming nothing. vLLM checks it for as long as a small model takes for
+    ten tokens, so that requests are copies, which vLLM may fill in (``skip_clone``)."""
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    return SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True, **listed)
 
 
 async def _last(outputs: AsyncIterator[Any]) -> tuple[Any, float]:
