@@ -71,6 +71,7 @@ def test_two_replicas_of_a_model_that_thinks(folder, runner):
     try:
         about = runner.run(engine.about())
         assert (about.replicas, about.begins) == (2, BOS)
+        assert any(niceness(pid) == niceness(os.getpid()) + 10 for pid in started), "engines on a CPU yield"
         assert "dtype float32, data_parallel_size 2, reasoning_parser deepseek_r1" in about.software
         begun_by_the_tokenizer(engine, runner)
         thinks_within_its_budget(engine, runner)
@@ -78,6 +79,10 @@ def test_two_replicas_of_a_model_that_thinks(folder, runner):
     finally:
         runner.run(engine.close())
     assert alive(started) == []
+
+
+def niceness(pid):
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def begun_by_the_tokenizer(engine, runner):

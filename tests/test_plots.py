@@ -167,6 +167,11 @@ def lay_out(ax):
     return ax
 
 
+def test_where_nothing_was_measured_a_chart_over_seeds_says_so():
+    ax = draw(lambda ax: plots.over_seeds(ax, SEEDS, x="R", order=["R = 0.16", "R = 1", "R = 22"]))
+    assert [(text.get_text(), text.get_position()[0]) for text in ax.texts] == [("not measured", 1)]
+
+
 @pytest.fixture(scope="module")
 def charts():
     return {name: lay_out(draw(chart)) for name, chart in CHARTS.items()}

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -58,12 +59,15 @@ def export(
         Literal["run", "every-eval-ever"],
         typer.Option("--as", help="A run of Parquet, or records of Every Eval Ever (schema 0.3.0)."),
     ] = "run",
+    seconds: Annotated[
+        bool, typer.Option("--seconds/--no-seconds", help="Of a run, how long each call took: half of its size.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Write a run's samples as Parquet, with the study and the specs that price them; or as others' records."""
     from scalinglab.study import export_records, export_run
 
-    write = export_run if form == "run" else export_records
+    write = partial(export_run, seconds=seconds) if form == "run" else export_records
     print_files(write(run, out, command=command()), as_json)
 
 

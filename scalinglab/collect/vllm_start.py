@@ -35,8 +35,8 @@ _EAGER_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1
 tokens per second on 2 cores. No compilation: the first log-probability would wait 22 s for a compiler."""
 
 _YIELDING = 10
-"""The niceness of engines on a CPU. Else they run beside the process that feeds them, with the few requests that have
-come: of five engines on 2 cores each ran 150 requests at a time in place of 2,000, and a study took twice as
+"""The niceness of engines on a CPU. Else they run beside the process that feeds them, with the few requests that
+have come: of five engines on 2 cores each ran 150 requests at a time in place of 2,000, and a study took twice as
 long."""
 _LOOK = 0.1
 """Seconds between two looks for processes that vLLM has made."""

@@ -15,7 +15,7 @@ from scalinglab.plots.drawing import COLOURS, MARKERS
 def over_seeds(ax: Axes, rows: pd.DataFrame, *, x: str, order: Sequence[str], legend: bool = True) -> None:
     """The small side less the large one in points at each ``x``, a colour a trial; small marks are seeds.
 
-    rows: of ``Repeated.rows``, one a trial and x. Nothing is drawn where nothing was measured.
+    rows: of ``Repeated.rows``, one a trial and x. Where nothing was measured, it says so.
     """
     trials = list(dict.fromkeys(rows["trial"]))
     for i, trial in enumerate(trials):
@@ -28,6 +28,10 @@ def over_seeds(ax: Axes, rows: pd.DataFrame, *, x: str, order: Sequence[str], le
         for name in (name for name in own if str(name).startswith(SEED)):
             ax.plot(at[known] + 0.07, 100 * own[name].to_numpy(dtype=float)[known], "_", color=COLOURS[i],
                     markersize=6)  # fmt: skip
+    measured = set(rows.loc[rows["difference"].notna(), x].map(str))
+    for i in (i for i, name in enumerate(order) if name not in measured):
+        ax.text(i, 0.5, "not measured", color="grey", fontsize=7, rotation=90, ha="center", va="center",
+                transform=ax.get_xaxis_transform())  # fmt: skip
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xlim(-0.5, len(order) - 0.5)
     ax.set_xticks(range(len(order)), list(order))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from scalinglab.errors import DataError
 from scalinglab.files import MANIFEST, made_folder, own_files, refuse_taken, whole, whole_folder
@@ -29,12 +32,13 @@ SAMPLES = "samples"
 _KEPT = ("study.toml", PLAN, COLLECTED, REFERENCES)
 
 
-def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -> list[Path]:
+def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str], seconds: bool = True) -> list[Path]:
     """Write the run in ``folder`` to ``out``: its samples as tables, a manifest, and its study and plan if any.
 
     What is written is a run too: all that reads the one reads the other. It is read part by part, so that a run
-    of any size can be exported, and takes its place once all of it is written. Raises DataError where it is no
-    run's folder, or ``out`` cannot be written.
+    of any size can be exported, and takes its place once all of it is written. Without ``seconds``, how long each
+    call took is left out: half of what a large run takes. Raises DataError where it is no run's folder, or ``out``
+    cannot be written.
     """
     folder, out = Path(folder), Path(out)
     alone = is_run(folder) and find_plan(folder) is None
@@ -51,7 +55,7 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str]) -
     refuse_others(out / SAMPLES)
     with made_folder(out), ExitStack() as stack:  # what is entered last takes its place first, samples at the end
         samples = stack.enter_context(whole_folder(out / SAMPLES))
-        write_parquet(_seen(read_parts(folder), seeds), samples)
+        write_parquet(_seen(read_parts(folder), seeds, seconds), samples)
         tables = sorted(f"{SAMPLES}/{path.name}" for path in samples.iterdir())
         made = manifest(command, [*sorted(files), *tables], seed=min(seeds)) | {"seeds": sorted(seeds)} | about
         files[MANIFEST] = (json.dumps(made, indent=1) + "\n").encode()
@@ -69,8 +73,8 @@ def _refuse_other(folder: Path, out: Path) -> None:
             raise DataError(f"{out} holds the export of another study", "a new folder", "give another --out")
 
 
-def _seen(parts: Iterator[Run], seeds: set[int]) -> Iterator[Run]:
-    """The parts as they are; their seeds are added to ``seeds``."""
+def _seen(parts: Iterator[Run], seeds: set[int], seconds: bool) -> Iterator[Run]:
+    """The parts as they are, or without the seconds of their calls; their seeds are added to ``seeds``."""
     for part in parts:
         seeds.update(map(int, part.units["seed"].unique()))
-        yield part
+        yield part if seconds else replace(part, calls=part.calls.assign(seconds=np.nan))
