@@ -99,26 +99,31 @@ results: .venv/core
 # The testbed from nothing: rates, three seeds of every model with their controls, the ladder, and the tables about
 # them; seed 0 ships. About two hours; Ctrl-C and the same command go on.
 SEEDS := 0 1 2
+STUDIES := $(SEEDS:%=study-%) $(SEEDS:%=more-%)
 results-testbed: .venv/dev
 	$(BIN)/scalinglab testbed search --scale base --work testbed-search --out results/testbed/rates.csv
 	for seed in $(SEEDS); do \
 		$(BIN)/scalinglab testbed train --scale base --seed $$seed --controls --out testbed-base/$$seed || exit; done
 	$(BIN)/scalinglab testbed train --scale ladder --out testbed-ladder
+	for model in $(SEEDS:%=testbed-base/%/*/); do \
+		mkdir -p results/$$model && cp $$model/manifest.json results/$$model || exit; done
 	mkdir -p scalinglab/data/testbed/base
 	for model in small large prm orm reviser; do rm -rf scalinglab/data/testbed/base/$$model; \
 		cp -r testbed-base/0/$$model scalinglab/data/testbed/base/$$model || exit; done
 	$(BIN)/scalinglab testbed evaluate --folder testbed-base/0 --seed 0 --ladder testbed-ladder --out results/testbed
 
-# The study of results/testbed/PLAN.md on these models: some hours of vLLM, in pieces that go on where they stopped.
+# The study of results/testbed/PLAN.md on these models: some hours of vLLM, in pieces that go on where they stopped; then
+# its record, without how long calls took beside one another.
 study: .venv-vllm/ready
-	for seed in $(SEEDS); do for part in study more; do \
-		.venv-vllm/bin/scalinglab collect results/testbed-study/$$part-$$seed.toml --out testbed-study/$$part-$$seed \
-		|| exit; done; done
+	for run in $(STUDIES); do \
+		OMP_NUM_THREADS=1 .venv-vllm/bin/scalinglab collect results/testbed-study/$$run.toml --out testbed-study/$$run \
+		&& .venv-vllm/bin/scalinglab export testbed-study/$$run --out results/testbed-record/$$run --no-seconds \
+		|| exit; done
 
 # What the study says, from its record.
 results-study: .venv/core
-	$(BIN)/scalinglab testbed study $(SEEDS:%=testbed-study/study-%) --more $(SEEDS:%=testbed-study/more-%) \
-		--ladder results/testbed --out results/testbed-study
+	$(BIN)/scalinglab testbed study $(SEEDS:%=results/testbed-record/study-%) \
+		$(SEEDS:%=--more results/testbed-record/more-%) --ladder results/testbed --out results/testbed-study
 
 # vLLM on a CPU has an environment of its own: 2.5 GB.
 .venv-vllm/ready: pyproject.toml requirements/engine.txt

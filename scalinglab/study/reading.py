@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,19 @@ def roles(run: Run, specs: Mapping[str, ModelSpec], rule: Convention) -> list[di
 
 def frames(made: Sequence[tuple[Unit, Sequence[Call], Sequence[Solution]]]) -> Run:
     """Units that are in no store, as the frames of one."""
-    units = [{"key": unit.key, **asdict(unit), "parameters": canonical(unit.parameters)} for unit, _, _ in made]
+    keys = [unit.key for unit, _, _ in made]
+    units = [
+        {"key": key, **vars(unit), "parameters": canonical(unit.parameters)}
+        for key, (unit, _, _) in zip(keys, made, strict=True)
+    ]
     calls = [
-        {"unit": u.key, "position": i, **asdict(call)} for u, calls, _ in made for i, call in enumerate(calls)
+        {"unit": key, "position": i, **vars(call)}
+        for key, (_, calls, _) in zip(keys, made, strict=True)
+        for i, call in enumerate(calls)
     ]
     found = [
-        {"unit": u.key, "position": i, **asdict(one), "other_scores": canonical(one.other_scores)}
-        for u, _, ones in made
+        {"unit": key, "position": i, **vars(one), "other_scores": canonical(one.other_scores)}
+        for key, (_, _, ones) in zip(keys, made, strict=True)
         for i, one in enumerate(ones)
     ]
     return Run(*(pd.DataFrame(rows) for rows in (units, calls, found)))
