@@ -214,7 +214,7 @@ def test_an_export_that_finds_no_room_leaves_what_was_there(run, small_disk):
     export_run(run, out, command=[])
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with RunStore(run / "run.sqlite") as store:
-        text = os.urandom(800_000).hex()
+        text = os.urandom(1_600_000).hex()
         store.append(replace(UNIT, problem="long"), [CALL], [replace(SOLUTION, text=text)])
     for place in (out, small_disk / "new"):
         with pytest.raises(DataError, match=f"cannot write {place}"):

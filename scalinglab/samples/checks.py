@@ -228,7 +228,7 @@ _NAMED = {
     "role": _one_of(ROLES),
     "grade": _one_of(GRADES),
     "answer": _Kind("a text, or nothing", _some_text, lambda value: isinstance(value, str), optional=True),
-    "seconds": _Kind("finite numbers >= 0", _numbers, _duration),
+    "seconds": _Kind("finite numbers >= 0, or nothing", lambda c: _numbers(c.dropna()), _duration, optional=True),
     "value": _Kind(
         "a number, or nothing", lambda c: c.dtype.kind == "f" and not np.isinf(c).any(), _finite, optional=True
     ),

@@ -77,7 +77,7 @@ class Call:
         unit, so that an ideal cache would hold them; None where no tokenizer could count them.
     scored_tokens: positions whose logits a verifier reads.
     finish_reason: as the engine says; "budget" of a thought that its budget ended, before an answer.
-    seconds: wall time, not part of a run's identity.
+    seconds: wall time, not part of a run's identity; None where it was not kept.
     """
 
     role: str
@@ -92,14 +92,14 @@ class Call:
     chain: int = 0
     round: int = 0
     finish_reason: str = "stop"
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     thinking_tokens: int | None = None
 
     def __post_init__(self) -> None:
         _one_of(self.role, ROLES, "role")
         _counts(self, _COUNTED)
         _counts(self, [name for name in REPORTED if getattr(self, name) is not None])
-        if not _finite(self.seconds) or self.seconds < 0:
+        if self.seconds is not None and not (_finite(self.seconds) and self.seconds >= 0):
             raise DataError(f"seconds is {self.seconds!r}", "a finite number >= 0", "mend seconds")
         known = (self.question_tokens or 0) + (self.reusable_tokens or 0)
         if self.prompt_tokens is not None and known > self.prompt_tokens:
