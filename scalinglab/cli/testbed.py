@@ -124,13 +124,13 @@ def study(
     from scalinglab.exchange import repeated
     from scalinglab.report import explore, repeated_report, study_readme
 
-    writable(out)
+    beside = [path.name for path in out.glob("*.toml")]  # a study's own settings may stand there
+    writable(out, beside=beside)
     climbed = None if ladder is None else _ladder(ladder)
     evidence, others = _seeds(runs, more or [])
     found = repeated(evidence, more=others, r=read_numbers(r, "--r", float), seed=seed)
     made = repeated_report(found, explore(found, ladder=climbed, seed=seed))
     files = {"README.md": study_readme(found, made)}
-    beside = [path.name for path in out.glob("*.toml")]  # a study's own settings may stand there
     print_files(made.write(out, command=command(), seed=seed, files=files, beside=beside), as_json, said=made.said)
 
 
