@@ -74,7 +74,7 @@ class VllmEngine:
         self._prompts = Prompts(engine.get_tokenizer())
         self._replicas = Replicas(settings.data_parallel_size)
         self._requests = map(str, itertools.count())
-        self._params = lru_cache(_KINDS)(_checked)
+        self._writing, self._judging = lru_cache(_KINDS)(_writing), lru_cache(_KINDS)(_judging)
         self._guard = guard
 
     @property
@@ -106,15 +106,7 @@ class VllmEngine:
         if len(tokens) >= self._longest:
             return Generated("", 0, 0, 0, REFUSED, thinking_tokens=0)
         with self._explained():
-            params = copy(
-                self._params(
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                    stop=tuple(stop),
-                    skip_special_tokens=False,
-                    thinking_token_budget=budget,
-                )
-            )
+            params = copy(self._writing(max_tokens, temperature, tuple(stop), budget))
             params.seed = seed
             output, seconds = await self._completed(tokens, params, problem)
         completion: CompletionOutput = output.outputs[0]
@@ -134,7 +126,7 @@ class VllmEngine:
         """The log-probabilities of single tokens as the next one, over the whole vocabulary."""
         ids = tuple(single(token, self._prompts.written(token), self.model) for token in tokens)
         with self._explained():
-            params = copy(self._params(max_tokens=1, temperature=0, logprob_token_ids=ids, detokenize=False))
+            params = copy(self._judging(ids))
             output, seconds = await self._completed(self._read(prompt, 1), params, problem)
         completion: CompletionOutput = output.outputs[0]
         if not completion.logprobs:  # as vLLM 0.32 answers where it drafts, without a word
@@ -291,13 +283,37 @@ class VllmEngine:
             ) from error
 
 
-def _checked(**options: Any) -> SamplingParams:
-    """What a kind of request asks for, streaming nothing. vLLM checks it for as long as a small model takes for
-    ten tokens, so that requests are copies, which vLLM may fill in (``skip_clone``)."""
+def _writing(max_tokens: int, temperature: float, stop: tuple[str, ...], budget: int | None) -> SamplingParams:
+    """What a request for a text asks, but its seed, streaming nothing.
+
+    vLLM checks one for as long as a small model takes for ten tokens, so that requests are copies of those that
+    were checked, and vLLM may fill them in (``skip_clone``).
+    """
     from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
-    return SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True, **listed)
+    return SamplingParams(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        stop=list(stop),
+        skip_special_tokens=False,
+        thinking_token_budget=budget,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,
+    )
+
+
+def _judging(ids: tuple[int, ...]) -> SamplingParams:
+    """What a request for the log-probabilities of some tokens asks (see ``_writing``)."""
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0,
+        logprob_token_ids=list(ids),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,
+    )
 
 
 async def _last(outputs: AsyncIterator[Any]) -> tuple[Any, float]:

@@ -14,6 +14,7 @@ from scalinglab.evidence.specs import find_spec
 from scalinglab.ledger import Tuning
 from scalinglab.names import Shown
 from scalinglab.samples import Run, Unreported
+from scalinglab.samples.options import with_options
 from scalinglab.specs import ModelSpec
 
 SAMPLED = ("parallel", "greedy")
@@ -106,6 +107,11 @@ class Evidence(Shown):
         """What some of the models of a run answered."""
         assert self.run is not None
         return self._of_units(self.run, self.run.units["model"].isin(set(models)))
+
+    def unverified(self) -> Evidence:
+        """What was answered in a run with no verifier at work."""
+        assert self.run is not None
+        return self._of_units(self.run, with_options(self.run.units)["verifiers"].map(len) == 0)
 
     def _of_units(self, run: Run, chosen: pd.Series) -> Evidence:
         units = run.units[chosen].reset_index(drop=True)

@@ -118,10 +118,10 @@ def with_more(evidence: Evidence, more: Evidence | None) -> Evidence | None:
     if more is None:
         if MORE not in evidence.models():
             return None
-        return replace(evidence.of_models([MORE, large]), small=MORE, verifiers={}, tuning=())
-    ours = more.of_models([more.small or small])
+        return replace(evidence.of_models([MORE, large]).unverified(), small=MORE, verifiers={}, tuning=())
+    ours = more.of_models([more.small or small]).unverified()
     assert ours.run is not None
-    theirs = evidence.of_models([large]).run
+    theirs = evidence.of_models([large]).unverified().run
     assert theirs is not None
     renamed = [frame.assign(model=MORE) for frame in (ours.run.units, ours.run.calls)]
     tables = zip((*renamed, ours.run.solutions), (theirs.units, theirs.calls, theirs.solutions), strict=True)
