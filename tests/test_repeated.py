@@ -145,6 +145,8 @@ def test_what_was_not_measured_is_named(study):
     more = with_more(evidence["0"], evidence["1"])
     assert more.pair() == ("small-more", "large")
     assert set(more.models()) == {"small-more", "large"}
+    named = {name for names in more.run.units["verifiers"] for name in names}
+    assert not named, "what a verifier chose has no verifier here"
 
 
 def test_one_command_writes_the_verdict_first_with_its_controls(study, tmp_path):
