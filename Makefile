@@ -120,10 +120,10 @@ study: .venv-vllm/ready
 		&& .venv-vllm/bin/scalinglab export testbed-study/$$run --out results/testbed-record/$$run --no-seconds \
 		|| exit; done
 
-# What the study says, from its record.
+# What the study says, from its record. (The ladder in results/testbed is of the first testbed still.)
 results-study: .venv/core
 	$(BIN)/scalinglab testbed study $(SEEDS:%=results/testbed-record/study-%) \
-		$(SEEDS:%=--more results/testbed-record/more-%) --ladder results/testbed --out results/testbed-study
+		$(SEEDS:%=--more results/testbed-record/more-%) --out results/testbed-study
 
 # vLLM on a CPU has an environment of its own: 2.5 GB.
 .venv-vllm/ready: pyproject.toml requirements/engine.txt
