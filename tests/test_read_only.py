@@ -223,6 +223,14 @@ def test_an_export_that_finds_no_room_leaves_what_was_there(run, small_disk):
     assert os.listdir(small_disk) == ["out"]
 
 
+def test_an_export_without_seconds_is_the_same_run_otherwise(run, tmp_path):
+    fill(run / "run.sqlite", range(3))
+    export_run(run, tmp_path / "out", command=[], seconds=False)
+    whole, found = read_run(run).calls, read_run(tmp_path / "out").calls
+    assert found["seconds"].isna().all()
+    assert found.drop(columns="seconds").astype(str).equals(whole.drop(columns="seconds").astype(str))
+
+
 def test_an_export_of_a_run_that_cannot_be_read_writes_nothing(run, tmp_path):
     fill(run / "run.sqlite", range(3))
     with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
