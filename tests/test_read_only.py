@@ -223,12 +223,22 @@ def test_an_export_that_finds_no_room_leaves_what_was_there(run, small_disk):
     assert os.listdir(small_disk) == ["out"]
 
 
-def test_an_export_without_seconds_is_the_same_run_otherwise(run, tmp_path):
+def test_an_export_without_a_part_is_the_same_run_otherwise(run, tmp_path):
     fill(run / "run.sqlite", range(3))
-    export_run(run, tmp_path / "out", command=[], seconds=False)
-    whole, found = read_run(run).calls, read_run(tmp_path / "out").calls
-    assert found["seconds"].isna().all()
-    assert found.drop(columns="seconds").astype(str).equals(whole.drop(columns="seconds").astype(str))
+    export_run(run, tmp_path / "out", command=[], without=["seconds", "texts"])
+    whole, found = read_run(run), read_run(tmp_path / "out")
+    assert found.calls["seconds"].isna().all()
+    assert (found.solutions[["text", "thinking"]] == "").all(axis=None)
+    for table, gone in (("calls", ["seconds"]), ("solutions", ["text", "thinking"]), ("units", [])):
+        one, other = (getattr(read, table).drop(columns=gone).astype(str) for read in (whole, found))
+        assert one.equals(other)
+
+
+def test_only_known_parts_can_be_left_out_of_an_export(run, tmp_path):
+    fill(run / "run.sqlite", range(3))
+    with pytest.raises(DataError, match="an export without tokens; expected seconds or texts"):
+        export_run(run, tmp_path / "out", command=[], without=["tokens"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_of_a_run_that_cannot_be_read_writes_nothing(run, tmp_path):

@@ -16,7 +16,7 @@ from scalinglab.cli.options import Case, Json, Rule, read_specs
 from scalinglab.cli.progress import Bar, starting, tell
 from scalinglab.cli.render import behind, command, print_files, print_rows, writable
 from scalinglab.cli.stopping import Stop, stoppable
-from scalinglab.errors import EngineError
+from scalinglab.errors import DataError, EngineError
 
 if TYPE_CHECKING:
     from scalinglab.study import Probe, Sent, Status, Study
@@ -59,15 +59,19 @@ def export(
         Literal["run", "every-eval-ever"],
         typer.Option("--as", help="A run of Parquet, or records of Every Eval Ever (schema 0.3.0)."),
     ] = "run",
-    seconds: Annotated[
-        bool, typer.Option("--seconds/--no-seconds", help="Of a run, how long each call took: half of its size.")
-    ] = True,
+    without: Annotated[
+        str | None,
+        typer.Option(metavar="PARTS", help="What to leave out of a run: seconds (of calls), texts (of answers)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a run's samples as Parquet, with the study and the specs that price them; or as others' records."""
     from scalinglab.study import export_records, export_run
 
-    write = partial(export_run, seconds=seconds) if form == "run" else export_records
+    if form != "run" and without:
+        raise DataError(f"records of {form} without {without}", "a run (--as run)", "leave out --without")
+    parts = without.split(",") if without else ()
+    write = partial(export_run, without=parts) if form == "run" else export_records
     print_files(write(run, out, command=command()), as_json)
 
 

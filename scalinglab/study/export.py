@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,16 +32,25 @@ SAMPLES = "samples"
 _PART = 200_000
 """Calls and solutions that are held at a time: a tenth of them would take a fifth more room when packed."""
 _KEPT = ("study.toml", PLAN, COLLECTED, REFERENCES)
+_UNKNOWN: dict[str, tuple[str, dict[str, object]]] = {
+    "seconds": ("calls", {"seconds": np.nan}),
+    "texts": ("solutions", {"text": "", "thinking": ""}),
+}
+"""What an export can leave out: in which table, and what its columns hold then."""
 
 
-def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str], seconds: bool = True) -> list[Path]:
+def export_run(
+    folder: str | Path, out: str | Path, *, command: Sequence[str], without: Iterable[str] = ()
+) -> list[Path]:
     """Write the run in ``folder`` to ``out``: its samples as tables, a manifest, and its study and plan if any.
 
     What is written is a run too: all that reads the one reads the other. It is read part by part, so that a run
-    of any size can be exported, and takes its place once all of it is written. Without ``seconds``, how long each
-    call took is left out: half of what a large run takes. Raises DataError where it is no run's folder, or ``out``
-    cannot be written.
+    of any size can be exported, and takes its place once all of it is written. ``without``: what is left out,
+    unknown to who reads the export: ``seconds`` (how long each call took: half of what a large run takes) or
+    ``texts`` (of solutions and of what was thought before them; their answers, grades and scores stay). Raises
+    DataError where it is no run's folder, ``out`` cannot be written, or something else is to be left out.
     """
+    blank = [_UNKNOWN[one] for one in map(_known, without)]
     folder, out = Path(folder), Path(out)
     alone = is_run(folder) and find_plan(folder) is None
     seeds = set() if alone else {cell.seed for cell in read_plan(folder).cells}
@@ -57,7 +66,7 @@ def export_run(folder: str | Path, out: str | Path, *, command: Sequence[str], s
     refuse_others(out / SAMPLES)
     with made_folder(out), ExitStack() as stack:  # what is entered last takes its place first, samples at the end
         samples = stack.enter_context(whole_folder(out / SAMPLES))
-        write_parquet(_seen(read_parts(folder, _PART), seeds, seconds), samples)
+        write_parquet(_seen(read_parts(folder, _PART), seeds, blank), samples)
         tables = sorted(f"{SAMPLES}/{path.name}" for path in samples.iterdir())
         made = manifest(command, [*sorted(files), *tables], seed=min(seeds)) | {"seeds": sorted(seeds)} | about
         files[MANIFEST] = (json.dumps(made, indent=1) + "\n").encode()
@@ -75,8 +84,16 @@ def _refuse_other(folder: Path, out: Path) -> None:
             raise DataError(f"{out} holds the export of another study", "a new folder", "give another --out")
 
 
-def _seen(parts: Iterator[Run], seeds: set[int], seconds: bool) -> Iterator[Run]:
-    """The parts as they are, or without the seconds of their calls; their seeds are added to ``seeds``."""
+def _known(part: str) -> str:
+    if part not in _UNKNOWN:
+        raise DataError(f"an export without {part}", " or ".join(_UNKNOWN), "leave out one of them")
+    return part
+
+
+def _seen(parts: Iterator[Run], seeds: set[int], blank: Iterable[tuple[str, dict[str, object]]]) -> Iterator[Run]:
+    """The parts, with ``blank`` columns of tables unknown; their seeds are added to ``seeds``."""
     for part in parts:
         seeds.update(map(int, part.units["seed"].unique()))
-        yield part if seconds else replace(part, calls=part.calls.assign(seconds=np.nan))
+        for table, values in blank:
+            part = replace(part, **{table: getattr(part, table).assign(**values)})
+        yield part
