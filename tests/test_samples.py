@@ -37,7 +37,9 @@ from scalinglab.samples import (
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 TABLES = ("units", "calls", "solutions")
 UNIT = Unit("run", "math", "p1", "policy", "small", "parallel", {"temperature": 0.7}, budget=4, seed=1)
-CALL = Call("policy", "small", prompt_tokens=12, generated_tokens=5, question_tokens=10, cached_tokens=0)
+CALL = Call(
+    "policy", "small", prompt_tokens=12, generated_tokens=5, question_tokens=10, cached_tokens=0, seconds=0.25
+)
 SOLUTION = Solution("It is 4.", "4", "right", scores=(0.5, 0.25))
 PACKAGE = Path(__file__).parents[1]
 

@@ -1,6 +1,7 @@
 """The weak-verifier study against what each verifier must do, and effective sizes in closed form."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,15 @@ def test_the_reviser_votes_among_its_own_independent_samples(evidence, plain):
     accuracy, flops = means(weak(evidence), "D")
     assert accuracy == pytest.approx(plain.arms.accuracy[:, line.columns].mean(axis=0))
     assert flops == pytest.approx(plain.arms.flops[:, line.columns].mean(axis=0))
+
+
+def test_the_greedy_answer_of_the_reviser_is_not_its_vote(evidence, plain):
+    change, seen = weakened(evidence, "prm"), []
+    views(evidence, [EXACT], bins=1, change=lambda ways: seen.extend(ways) or ways)
+    votes = next(way for way in seen if way.setting == '{"length": 1}' and way.selector == "majority")
+    (vote,) = (way for way in change([replace(votes, strategy="greedy"), *seen]) if way.strategy == "D reviser")
+    assert vote.reader is votes.reader
+    assert [way for way in change([replace(votes, strategy="greedy"), *seen]) if way.role == "reviser"] == [vote]
 
 
 def test_the_four_stand_beside_the_compute_optimal_choice_among_them(evidence):

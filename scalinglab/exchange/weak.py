@@ -55,6 +55,7 @@ def weakened(
             replace(way, strategy=REVISER, setting="{}")
             for way in ways
             if way.role == "reviser" and way.selector == "majority" and way.reader.step == 1
+            if way.strategy != "greedy"
         ][:1]
         return [*found, *(way for way in ways if way.model == large)]
 

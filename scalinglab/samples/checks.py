@@ -15,7 +15,7 @@ import pandas as pd
 from scalinglab.errors import DataError
 from scalinglab.samples.options import options_of, verifiers_of
 from scalinglab.samples.records import COLUMNS, GRADES, ROLES, Run
-from scalinglab.samples.reported import REPORTED, with_later
+from scalinglab.samples.reported import MEASURED, REPORTED, with_later
 
 Frames = Mapping[str, pd.DataFrame]
 Columns = Mapping[str, Sequence[str]]
@@ -59,8 +59,8 @@ def _table(frame: pd.DataFrame, table: str, where: str, columns: Sequence[str]) 
     wanted = [name for name in COLUMNS[table] if name in columns]
     if frame.empty:
         return pd.DataFrame(columns=wanted, dtype=object)
-    if "value" in frame and "value" in wanted:  # before what is no number is taken for nothing
-        _refuse_column(frame, table, "value", where)
+    for name in {*MEASURED} & {*frame} & {*wanted}:  # before what is no number is taken for nothing
+        _refuse_column(frame, table, name, where)
     frame = with_later(frame, table)
     missing = [name for name in wanted if name not in frame]
     if missing:

@@ -92,7 +92,7 @@ class Call:
     chain: int = 0
     round: int = 0
     finish_reason: str = "stop"
-    seconds: float | None = 0.0
+    seconds: float | None = None
     thinking_tokens: int | None = None
 
     def __post_init__(self) -> None:

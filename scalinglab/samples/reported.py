@@ -16,6 +16,8 @@ REPORTED = (
     "thinking_tokens",
 )
 """Counts of a call that a server may leave out; all others are our own."""
+MEASURED = ("seconds", "value")
+"""Columns of numbers that may be unknown: NaN."""
 _LATER: Mapping[str, Mapping[str, Any]] = {
     "calls": {"thinking_tokens": pd.NA},
     "solutions": {"other_scores": "{}", "value": float("nan"), "thinking": ""},
@@ -29,8 +31,9 @@ def with_later(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     for name, value in _LATER[table].items():
         if name not in frame:
             frame = frame.assign(**{name: value})
-    if table == "solutions" and frame["value"].dtype.kind != "f":
-        frame = frame.assign(value=pd.to_numeric(frame["value"], errors="coerce").astype("float64"))
+    for name in MEASURED:
+        if name in frame and frame[name].dtype.kind != "f":
+            frame = frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce").astype("float64")})
     counts = {name: _counts(frame[name]) for name in REPORTED if table == "calls" and name in frame}
     changed = {name: column for name, column in counts.items() if column is not frame[name]}
     return frame.assign(**changed) if changed else frame

@@ -154,7 +154,7 @@ def _calls(rows: pd.DataFrame) -> pd.DataFrame:
             "chain": 0,
             "round": 0,
             "finish_reason": known["finish_reason"].to_numpy(),
-            "seconds": 0.0,
+            "seconds": np.nan,
             "thinking_tokens": known["thinking_tokens"].array,
         }
     )
