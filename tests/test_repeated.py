@@ -8,7 +8,9 @@ import pytest
 from benchmarks.seed_calibration import covered
 from planted import planted
 from simulated import record
+from typer.testing import CliRunner
 
+from scalinglab.cli import app
 from scalinglab.curves import over_seeds, simultaneous, weights
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
@@ -145,6 +147,7 @@ def test_what_was_not_measured_is_named(study):
     more = with_more(evidence["0"], evidence["1"])
     assert more.pair() == ("small-more", "large")
     assert set(more.models()) == {"small-more", "large"}
+    assert any(evidence["1"].run.units["verifiers"])
     named = {name for names in more.run.units["verifiers"] for name in names}
     assert not named, "what a verifier chose has no verifier here"
 
@@ -159,3 +162,16 @@ def test_one_command_writes_the_verdict_first_with_its_controls(study, tmp_path)
     names = {path.name for path in paths}
     assert {"report.html", "manifest.json", "headline.csv", "facts.png", "difficulty.png", "findings.csv"} <= names
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["files"]
+
+
+def test_the_verb_writes_beside_the_settings_of_the_study_alone(tmp_path):
+    run = str(record(tmp_path / "run", problems=8, samples=4))
+    out, verb = tmp_path / "out", ["testbed", "study", run, "--out", str(tmp_path / "out"), "--r", "1"]
+    out.mkdir()
+    (out / "study-0.toml").write_text("name = 'kept'")
+    with pytest.raises(DataError, match="2 --more for 1 runs; expected one for each run"):
+        CliRunner().invoke(app, [*verb, "--more", run, "--more", run], catch_exceptions=False)
+    done = CliRunner().invoke(app, [*verb, "--more", run])
+    assert done.exit_code == 0, done.output
+    assert (out / "study-0.toml").read_text() == "name = 'kept'"
+    assert "small-more" in (out / "README.md").read_text()

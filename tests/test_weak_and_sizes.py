@@ -69,7 +69,7 @@ def test_the_reviser_votes_among_its_own_independent_samples(evidence, plain):
     assert flops == pytest.approx(plain.arms.flops[:, line.columns].mean(axis=0))
 
 
-def test_the_greedy_answer_of_the_reviser_is_not_its_vote(evidence, plain):
+def test_the_greedy_answer_of_the_reviser_is_not_its_vote(evidence):
     change, seen = weakened(evidence, "prm"), []
     views(evidence, [EXACT], bins=1, change=lambda ways: seen.extend(ways) or ways)
     votes = next(way for way in seen if way.setting == '{"length": 1}' and way.selector == "majority")
