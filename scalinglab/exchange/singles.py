@@ -13,7 +13,7 @@ from scalinglab import flops
 from scalinglab.curves import Arms, Floats, Way, arms_from, singles_of
 from scalinglab.errors import SpecError
 from scalinglab.evidence import Body
-from scalinglab.exchange.views import checks_of
+from scalinglab.exchange.checking import checks_of
 from scalinglab.flops import Convention
 
 FEWEST_SHARED = 2

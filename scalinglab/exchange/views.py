@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from scalinglab.curves import (
     THINK,
@@ -20,7 +19,6 @@ from scalinglab.curves import (
     Reading,
     Way,
     arms_from,
-    checking,
     lines_of,
     read,
     scanned,
@@ -29,6 +27,7 @@ from scalinglab.curves import (
 )
 from scalinglab.errors import DataError
 from scalinglab.evidence import Evidence
+from scalinglab.exchange.checking import checks_of
 from scalinglab.exchange.lifetime import Lifetime, lifetimes
 from scalinglab.exchange.splits import Division, divided, undivided
 from scalinglab.flops import Convention
@@ -276,35 +275,3 @@ def _menus(
     splits = [chosen(found, split) for split in range(found.splits)]
     whole = chosen(undivided(found.problems), 0) if found.halves else [None] * len(made)
     return [Menu(models, tuple(split[i] for split in splits), whole[i]) for i in range(len(made))]
-
-
-def checks_of(arms: Arms, evidence: Evidence, rule: Convention, large: str) -> dict[str, Floats]:
-    """What verifying the large model's one answer takes, (problems,), by verifier; "" stands for a perfect one.
-
-    As its own samples recorded it, else by the tokens of its answer.
-    """
-    if rule.verifier != "both" or evidence.run is None:
-        return {}
-    own = arms.table[(arms.table["model"] == large) & (arms.table["budget"] == 1)]
-    tokens, found = evidence.tokens_of(large), {}
-    for verifier, judge in ({"": large} | dict(evidence.verifiers)).items():
-        if judge is None or judge not in evidence.specs:
-            continue
-        recorded = own[(own["verifier"] == verifier) & (own["verifier"] != "")]
-        plain = own[(own["verifier"] == "") & (own["selector"] == "majority")]
-        pair = (
-            recorded.merge(plain, on=["strategy", "setting"], suffixes=("", "_plain"))
-            if len(recorded)
-            else recorded
-        )
-        if len(pair):
-            at = [_column(own, pair[f"way{end}"].iloc[0]) for end in ("", "_plain")]
-            found[verifier] = arms.flops[:, at[0]] - arms.flops[:, at[1]]
-        else:
-            once, each = checking(evidence.spec(judge), tokens, rule)
-            found[verifier] = np.full(len(arms.problems), once + each)
-    return found
-
-
-def _column(table: pd.DataFrame, way: int) -> int:
-    return int(table.index[table["way"] == way][0])
