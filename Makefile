@@ -12,7 +12,7 @@ export MPLBACKEND := agg
 # Whoever imports a module first compiles it for all: vLLM starts a process a model.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test smoke test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed study results-study benchmarks clean
+.PHONY: demo test smoke test-engine test-servers check-vllm test-newest test-oldest lint lock testbed notebook results results-testbed study results-study replicate benchmarks clean
 
 # Makes environment $(1) of what lock $(2) says and nothing else; torch alone brings what its build for this machine needs.
 define install
@@ -120,10 +120,16 @@ study: .venv-vllm/ready
 		&& .venv-vllm/bin/scalinglab export testbed-study/$$run --out results/testbed-record/$$run \
 			--without seconds,texts || exit; done
 
-# What the study says, from its record. (The ladder in results/testbed is of the first testbed still.)
+# What the study says, from its record, and what the ladder says beside it.
 results-study: .venv/core
 	$(BIN)/scalinglab testbed study $(SEEDS:%=results/testbed-record/study-%) \
-		$(SEEDS:%=--more results/testbed-record/more-%) --out results/testbed-study
+		$(SEEDS:%=--more results/testbed-record/more-%) --ladder results/testbed --out results/testbed-study
+
+# Weights, study and analysis from nothing, in one command; Ctrl-C and the same command go on.
+replicate:
+	$(MAKE) results-testbed
+	$(MAKE) study
+	$(MAKE) results-study
 
 # vLLM on a CPU has an environment of its own: 2.5 GB.
 .venv-vllm/ready: pyproject.toml requirements/engine.txt

@@ -232,19 +232,19 @@ def asked(*arguments):
 
 
 def test_the_testbeds_ladder_has_an_optimum_and_says_how_ill_it_is_forecast():
-    how = [LADDER, *NAMED, "--queries", "1e5", "--target", "0.6", "--bootstrap", "200", "--runs", "N,D"]
+    how = [LADDER, *NAMED, "--queries", "1e5", "--target", "0.25", "--bootstrap", "200", "--runs", "N,seed"]
     document = json.loads(asked(*how, "--json"))
     best = document["laws"][0]
     assert best["law"] == "t2-beta"
-    assert best["error"] == pytest.approx(14, abs=2)
+    assert best["error"] == pytest.approx(16, abs=2)
     by_name = {one["name"]: one for one in best["choices"]}
-    assert by_name[CELL]["N"]["value"] == 295392
-    assert by_name[JOINT]["outside"] == ["D above"]
+    assert by_name[CELL]["N"]["value"] == 6096
+    assert by_name[JOINT]["outside"] == ["N below", "D above"]
     assert by_name[JOINT]["flops"]["value"] < by_name[MEASURED]["flops"]["value"]
     assert by_name[AWARE]["times"]["low"] > 1
-    shown = asked(*how)
+    shown = " ".join(asked(*how).split())
     assert "cost least" in shown
-    assert "(extrapolated: D above)" in shown
+    assert "(extrapolated: N below, D above)" in shown
     assert "forecasts what was left out of it: mean absolute error largest-size" in shown
 
 

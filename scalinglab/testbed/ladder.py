@@ -86,7 +86,7 @@ def _measured(folder: str | Path) -> list[dict[str, Any]]:
         raise DataError(
             f"no ladder in {folder}", "a folder of `scalinglab testbed train --scale ladder`", "train it"
         )
-    return sorted(rows, key=lambda row: (row["parameters"], row["tokens"]))
+    return sorted(rows, key=lambda row: (row["parameters"], row["seed"], row["tokens"]))
 
 
 def _rung(shape: Shape, tokens: int, folder: Path, ladder: Ladder, *, seed: int, progress: Progress | None) -> Any:
