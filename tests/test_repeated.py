@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks.seed_calibration import covered
 from planted import planted
@@ -14,7 +16,7 @@ from scalinglab.cli import app
 from scalinglab.curves import over_seeds, simultaneous, weights
 from scalinglab.errors import DataError
 from scalinglab.evidence import open_evidence
-from scalinglab.exchange import PAPER_R, TEST_TIME, repeated, verdicts
+from scalinglab.exchange import PAPER_R, TEST_TIME, ladder_over, repeated, verdicts
 from scalinglab.exchange.contrasts import beside, trend
 from scalinglab.exchange.controls import with_more
 from scalinglab.exchange.groupings import DIFFICULTY, axes_of
@@ -23,6 +25,7 @@ from scalinglab.flops import CONVENTIONS
 from scalinglab.report import explore, repeated_report, study_readme
 from scalinglab.tasks import Level, level_of, problems
 
+LADDER = Path(__file__).parents[1] / "results" / "testbed" / "ladder.csv"
 LEVELS = [Level(facts, sums) for facts in range(3) for sums in range(3) if facts + sums]
 
 
@@ -153,11 +156,15 @@ def test_what_was_not_measured_is_named(study):
 
 
 def test_one_command_writes_the_verdict_first_with_its_controls(study, tmp_path):
-    _, found = study
-    made = repeated_report(found, explore(found))
+    evidence, found = study
+    climbed = ladder_over(pd.read_csv(LADDER), evidence["0"], found.view.convention, [1.0])
+    assert {"cheapest cell measured", "joint"} <= set(climbed["choice"])
+    assert (climbed.groupby("target")["times"].min() <= 1).all()
+    made = repeated_report(found, replace(explore(found), ladder=climbed))
     text = study_readme(found, made).decode()
     assert text.index("At R = 0.16") < text.index("## ")
     assert "Over its controls: majority" in text
+    assert "where it was not fitted the law is off by 1" in text
     paths = made.write(tmp_path / "out", command=["scalinglab", "testbed"], files={"README.md": text.encode()})
     names = {path.name for path in paths}
     assert {"report.html", "manifest.json", "headline.csv", "facts.png", "difficulty.png", "findings.csv"} <= names

@@ -80,8 +80,9 @@ def ladder_over(
     """Which N, D and k of a ladder reach an accuracy at the least FLOPs: by the law, and by direct search.
 
     A row a target, R and choice of ``fits.joint``, by the law that forecasts best; "cheapest cell measured" is the
-    search. times: its FLOPs over those of the law's joint optimum. ladder: its table, with pass@k. R is turned to
-    queries by the small model's training tokens and those of one of its answers. Exploratory.
+    search. times: its FLOPs over those of the law's joint optimum. off, nearest: by how many accuracy points the
+    law, and the nearest cell in its place, miss what was left out of the fit. ladder: its table, with pass@k. R is
+    turned to queries by the small model's training tokens and those of one of its answers. Exploratory.
     """
     small, _ = evidence.pair()
     tokens, trained = evidence.tokens_of(small), evidence.spec(small).training_tokens or 0
@@ -95,9 +96,10 @@ def ladder_over(
             queries = at * trained / evidence.written()
             life = lifetime(target, queries, rule, prompt=tokens.prompt, generated=tokens.generated)
             best = joint(cells, life, bootstrap=_DRAWS, seed=seed)[0]
+            missed = {"off": best.ranked.error, "nearest": float(np.mean([*best.nearest.values()]))}
             for choice in best.choices:
                 numbers = {name: asdict(getattr(choice, name)) for name in NUMBERS}
-                row = {"target": target, "R": at, "law": best.ranked.law, "choice": choice.name}
+                row = {"target": target, "R": at, "law": best.ranked.law, "choice": choice.name} | missed
                 row |= {name: one["value"] for name, one in numbers.items()}
                 row |= {"times low": numbers["times"]["low"], "times high": numbers["times"]["high"]}
                 rows.append(row | {"outside": ", ".join(choice.outside)})

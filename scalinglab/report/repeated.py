@@ -29,6 +29,7 @@ from scalinglab.exchange import (
     short,
     verdict_clause,
 )
+from scalinglab.fits.joint import CELL, JOINT, MEASURED
 from scalinglab.flops import with_axes
 from scalinglab.report.caveats import departures, grade_table
 from scalinglab.report.page import Report, Section
@@ -187,9 +188,27 @@ def _explored(found: Repeated, explored: Explored) -> Iterator[Section]:
     cost = "estimating difficulty is charged to every query; difference: predicted bins less one arm for all"
     yield Section("predicted", "Difficulty as the verifier predicts it", [*once, cost], explored.predicted)
     if len(explored.ladder):
-        law = "N, D and k of least FLOPs at an accuracy: by a fitted law, and the cheapest cell that was measured"
-        shown = explored.ladder[explored.ladder["choice"].isin(["joint", "cheapest cell measured"])]
-        yield Section("ladder", "The joint optimum on the ladder", [*once, law], explored.ladder, short=shown)
+        yield _ladder(explored.ladder, once)
+
+
+def _ladder(table: pd.DataFrame, notes: Sequence[str]) -> Section:
+    """The law's optimum, whole and within what was measured, beside the cell that a direct search finds."""
+    kept = table[table["choice"].isin([CELL, MEASURED, JOINT])]
+    ends = zip(kept["times"], kept["times low"], kept["times high"], strict=True)
+    shown = kept[["target", "R", "choice", "N", "D", "k", "flops"]].assign(
+        times=[f"{t:.3g}" + ("" if pd.isna(low) else f" ({low:.3g} to {high:.3g})") for t, low, high in ends],
+        outside=kept["outside"],
+    )
+    off, nearest = table["off"].iloc[0], table["nearest"].iloc[0]
+    told = [
+        *notes,
+        f"N, D and k of least FLOPs at an accuracy, by the law that forecasts best ({table['law'].iloc[0]}), and "
+        "the cheapest cell measured, which is direct search; times: FLOPs over those of the law's optimum",
+        f"where it was not fitted the law is off by {off:.0f} points, the nearest cell by {nearest:.0f}; outside: "
+        "what lies beyond what was measured",
+        "accuracy is pass@k: a perfect verifier picks, whom nobody pays",
+    ]
+    return Section("ladder", "The joint optimum on the ladder", told, table, short=shown)
 
 
 def _caveats(found: Repeated) -> Section:
