@@ -111,6 +111,8 @@ results-testbed: .venv/dev
 	for model in small large prm orm reviser; do rm -rf scalinglab/data/testbed/base/$$model; \
 		cp -r testbed-base/0/$$model scalinglab/data/testbed/base/$$model || exit; done
 	$(BIN)/scalinglab testbed evaluate --folder testbed-base/0 --seed 0 --ladder testbed-ladder --out results/testbed
+	for seed in $(filter-out 0,$(SEEDS)); do $(BIN)/scalinglab testbed evaluate --folder testbed-base/$$seed --seed $$seed \
+		--out results/testbed/seed-$$seed || exit; done
 
 # The study of results/testbed/PLAN.md on these models: some hours of vLLM, in pieces that go on where they stopped; then
 # its record, without how long calls took beside one another, and without texts (40 MB more).

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
 import numpy as np
@@ -10,6 +10,7 @@ from test_testbed_criteria import planted
 from scalinglab.tasks import Level, problems
 from scalinglab.testbed import judge, report_of
 from scalinglab.testbed.measure import PARTS
+from scalinglab.testbed.report import _straw_man
 from scalinglab.testbed.training import Trained
 
 DRAWN = tuple(islice(problems("test", (Level(0, 1), Level(1, 1))), 40))
@@ -46,6 +47,16 @@ def test_its_costs_and_losses_are_those_of_the_manifests(sections):
     small = sections["loss"].table.query("model == 'small'")
     assert list(small["tokens"]) == [20, 40, 60]
     assert list(small["loss"]) == [2.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize(("long", "said"), [(0.3, "(no straw man)"), (0.1, "A STRAW MAN")])
+def test_a_size_that_gains_less_than_tokens_is_called_a_straw_man(long, said):
+    run = Trained("micro", 100, 90, 60, 3, 0, 1.5, {}, {}, [0.5])
+    trained = {"small": run, "large": run, "long": replace(run, tokens=240)}
+    (note,) = _straw_man(trained, {"small": 0.4, "large": 0.2, "long": long})
+    assert f"at 4 times the tokens has a validation loss of {long:.3f}" in note
+    assert said in note
+    assert _straw_man(trained, {"small": 0.4, "large": 0.2}) == []
 
 
 def test_its_accuracies_are_means_over_the_problems_of_a_level(sections):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scalinglab.exchange.findings import findings
     from scalinglab.exchange.findings_over import findings_over
     from scalinglab.exchange.forecast import Forecast, forecast
-    from scalinglab.exchange.groupings import DIFFICULTY
+    from scalinglab.exchange.groupings import DIFFICULTY, RAREST
     from scalinglab.exchange.headline import FIXED, OPTIMAL
     from scalinglab.exchange.lifetime import Lifetime
     from scalinglab.exchange.matched import SIMULTANEOUS, once_name, verdicts
@@ -77,6 +77,7 @@ __all__ = [
     "PAPER_R",
     "PRETRAINING",
     "PRM",
+    "RAREST",
     "REVISIONS",
     "R_COLUMNS",
     "SAME",

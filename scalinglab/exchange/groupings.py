@@ -26,6 +26,8 @@ _QUESTION = re.compile(r"\d\d([a-p]{2}|\+\d\d)+\?")
 _MOST = 4
 COUNTED = ("facts", "sums")
 """Axes along which a group is a number of steps."""
+RAREST = "rarest fact"
+"""The axis that no plan named: the rank of a problem's least common fact."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def axes_of(problems: Sequence[str]) -> list[Grouping]:
     if asked.sum() >= 3:
         thirds[asked] = difficulty_bins(-ranks[asked].astype(float), 3)
     names = ["no fact", "common facts", "rarer facts", "rarest facts"]
-    return [*found, labelled("rarest fact", names, dict(zip(problems, thirds.tolist(), strict=True)))]
+    return [*found, labelled(RAREST, names, dict(zip(problems, thirds.tolist(), strict=True)))]
 
 
 def regrouped(views: Sequence[View], grouping: Grouping | None) -> list[View]:

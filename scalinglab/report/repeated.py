@@ -16,6 +16,7 @@ from scalinglab.exchange import (
     MECHANISMS,
     NOT_MEASURED,
     PRM,
+    RAREST,
     SEED,
     WEAK_STUDY,
     Repeated,
@@ -149,13 +150,14 @@ def _grouped(found: Repeated, grouping: str, name: str, heading: str) -> Section
     rows = found.headline(grouping=grouping, whole=False)
     every = found.rows[found.rows["grouping"] == grouping]
     order = list(dict.fromkeys(rows["bin"]))
-    return Section(name, heading, [_INTERVALS], every, partial(_panels, found, rows, order) if len(rows) else None,
+    notes = [_EXPLORED, _INTERVALS] if grouping == RAREST else [_INTERVALS]
+    return Section(name, heading, notes, every, partial(_panels, found, rows, order) if len(rows) else None,
                    short=_short(rows, "bin"))  # fmt: skip
 
 
 def _axes(found: Repeated) -> Iterator[Section]:
     headings = {"facts": "By the number of facts", "sums": "By the number of sums"}
-    headings["rarest fact"] = "By the rank of the least common fact"
+    headings[RAREST] = "By the rank of the least common fact"
     there = dict.fromkeys(found.rows["grouping"])
     for grouping, heading in headings.items():
         if grouping in there:

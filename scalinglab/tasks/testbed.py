@@ -6,10 +6,10 @@ The solution writes each operation between what it is done to and its result, an
 ``17ac42;42+0547;47ba11.``. A number, a fact's name and a mark are one token each. Were a step without its first
 number, models of one recipe would learn at very different times where to find it.
 
-Facts and sums are drawn as often as Zipf's law says (the r-th most common 1 / r as often as the first): all that
-tells them apart is that sums follow a rule. The tables of the facts hold 98 thousand bits: more than a model of
-some ten thousand parameters keeps, fewer than one of some hundred thousand can. So a problem is hard in two known
-ways: by what must be known, and by what is to be worked out.
+Facts and sums are drawn as often as Zipf's law says (the r-th most common 1 / r as often as the first): what tells
+them apart is that sums follow a rule, and that there are 256 facts and 63 addends. The tables of the facts hold 98
+thousand bits: more than a model of some ten thousand parameters keeps, fewer than one of some hundred thousand
+can. So a problem is hard in two known ways: by what must be known, and by what is to be worked out.
 """
 
 from __future__ import annotations

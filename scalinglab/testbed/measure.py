@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from transformers import LlamaForCausalLM
 from scalinglab.curves import Floats, Graded, Pool
 from scalinglab.tasks import Problem, extract, grade, problems, split_steps, step_is_right
 from scalinglab.testbed.attempts import limit
-from scalinglab.testbed.controls import helper_costs
+from scalinglab.testbed.controls import CONTROLS, helper_costs
+from scalinglab.testbed.ladder import LOSS_ROWS, validation_loss
 from scalinglab.testbed.policy import load_model
 from scalinglab.testbed.reviser import revise
 from scalinglab.testbed.sampling import sample
 from scalinglab.testbed.scales import HELPERS, Scale
-from scalinglab.testbed.training import trained_in
+from scalinglab.testbed.training import finished, trained_in
 from scalinglab.testbed.verifiers import score
 from scalinglab.testbed.vocabulary import encode
 
@@ -49,6 +50,7 @@ class Measured:
     step_scores: list[Floats]
     step_right: list[npt.NDArray[np.bool_]]
     chains: npt.NDArray[np.bool_]
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measured:
@@ -76,7 +78,14 @@ def measure(scale: Scale, folder: str | Path, *, count: int, seed: int) -> Measu
         step_scores=[np.array([s for steps in scores for s in steps]) for scores in prm],
         step_right=[_checked(p, ts) for p, ts in zip(drawn, texts, strict=True)],
         chains=np.array([_right([p] * CHAINS, cs) for p, cs in zip(drawn, chains, strict=True)], dtype=bool),
+        losses=_losses(scale, Path(folder), seed),
     )
+
+
+def _losses(scale: Scale, folder: Path, seed: int) -> dict[str, float]:
+    held_out = list(islice(problems("validation", scale.practised, seed=seed), LOSS_ROWS))
+    there = [name for name in ("small", "large", *CONTROLS) if finished(folder / name) is not None]
+    return {name: validation_loss(load_model(folder / name), held_out) for name in there}
 
 
 def _answers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def report_of(
     """
     runs = {name: finished(Path(folder) / name) for name in (*PARTS, *CONTROLS)}
     trained = {name: run for name, run in runs.items() if run is not None}
-    sections = [_criteria(judged, len(found.drawn)), _costs(trained), _losses(trained)]
+    sections = [_criteria(judged, len(found.drawn)), _costs(trained, found.losses), _losses(trained)]
     sections += [_levels(found), _calibration(found), _chain(found)]
     return Report(
         "A testbed trained from scratch", [*sections, *([_ladder(ladder)] if ladder is not None else [])]
@@ -43,10 +43,10 @@ def _criteria(judged: Sequence[Criterion], count: int) -> Section:
     return Section("criteria", "What makes the testbed useful", notes, pd.DataFrame(rows))
 
 
-def _costs(trained: dict[str, Trained]) -> Section:
+def _costs(trained: dict[str, Trained], losses: Mapping[str, float]) -> Section:
     rows = [
         {"model": name, "parameters": t.parameters, "non-embedding": t.non_embedding, "tokens": t.tokens}
-        | {"steps": t.steps, "seconds": t.seconds, "final loss": t.loss[-1]}
+        | {"steps": t.steps, "seconds": t.seconds, "validation loss": losses.get(name, np.nan)}
         | {f"FLOPs ({rule})": spent for rule, spent in t.flops.items()}
         | {f"FLOPs of data ({rule})": t.data_flops.get(rule, 0) for rule in t.flops}
         for name, t in trained.items()
@@ -56,19 +56,19 @@ def _costs(trained: dict[str, Trained]) -> Section:
         "data: attempts, rollouts and chains, of each helper its own",
         "more: the small shape, pretrained further by what the helpers took",
     ]
-    return Section("training", "What training cost", [*notes, *_straw_man(trained)], pd.DataFrame(rows))
+    return Section("training", "What training cost", [*notes, *_straw_man(trained, losses)], pd.DataFrame(rows))
 
 
-def _straw_man(trained: dict[str, Trained]) -> list[str]:
+def _straw_man(trained: dict[str, Trained], losses: Mapping[str, float]) -> list[str]:
     """Whether more tokens would have gained the small policy more than the larger size does."""
-    if "long" not in trained:
+    if "long" not in losses:
         return []
-    small, large, long = (trained[name].loss[-1] for name in ("small", "large", "long"))
+    small, large, long = (losses[name] for name in ("small", "large", "long"))
     times = trained["long"].tokens / trained["small"].tokens
     said = "no straw man" if long > large else "A STRAW MAN: tokens gain more than size"
     return [
-        f"long: the small shape at {times:.0f} times the tokens ends at {long:.3f} nats, from {small:.3f}; the "
-        f"larger size ends at {large:.3f} ({said}; fresh rows throughout)"
+        f"long: the small shape at {times:.0f} times the tokens has a validation loss of {long:.3f} nats a token "
+        f"of the solution, from {small:.3f}; the larger size has {large:.3f} ({said})"
     ]
 
 
