@@ -506,6 +506,13 @@ def test_the_exact_checker_is_refused_where_a_task_has_none(toml, tmp_path, monk
         asyncio.run(study.run_study(study.read_study(toml), tmp_path / "run"))
 
 
+@pytest.mark.parametrize("where", ["../nowhere/small", "../notes/../testbed/base/small", "/nowhere/small"])
+def test_a_folder_that_is_not_there_is_neither_a_shipped_model_nor_a_name_of_a_hub(toml, where, tmp_path):
+    toml.write_text(TEXT.replace("testbed/base/small", where))
+    with pytest.raises(DataError, match=r"small: no model in .*small; expected a folder .*, or a name of a hub"):
+        asyncio.run(study.run_study(study.read_study(toml), tmp_path / "run"))
+
+
 # What it will take, and how far it is
 
 

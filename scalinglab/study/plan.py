@@ -83,9 +83,11 @@ def middle_of(plan: Plan, task: Task) -> str:
 
 def located(model: ModelSettings, folder: Path) -> str:
     """What an engine loads: a folder relative to the study's, a shipped testbed model, else the name as it is."""
-    for base in (folder, SHIPPED):
-        if (base / model.model / "config.json").is_file():
-            return str(base / model.model)
+    here, shipped = folder / model.model, SHIPPED / model.model
+    if (here / "config.json").is_file():
+        return str(here)
+    if ".." not in Path(model.model).parts and (shipped / "config.json").is_file():
+        return str(shipped)
     return model.model
 
 

@@ -180,6 +180,12 @@ async def opened(
 
 async def _open(study: Study, model: ModelSettings, *, pooling: bool, engines: int, tell: Tell) -> Engine:
     at = located(model, study.folder)
+    if not model.url and at.startswith((".", "/")) and not Path(at).exists():
+        raise DataError(
+            f"{model.name}: no model in {study.folder / at}",
+            "a folder relative to the study's, or a name of a hub",
+            "train or fetch it, or mend its model",
+        )
     if (shown := exposed(model)) is not None:
         tell(shown)
     served = Served(
