@@ -163,7 +163,7 @@ def test_one_command_writes_the_verdict_first_with_its_controls(study, tmp_path)
     made = repeated_report(found, replace(explore(found), ladder=climbed))
     text = study_readme(found, made).decode()
     assert text.index("At R = 0.16") < text.index("## ")
-    assert "Over its controls: majority" in text
+    assert "Search over its controls at R = 0.79 (at every R: contrasts): majority" in text
     assert "where it was not fitted the law is off by 1" in text
     paths = made.write(tmp_path / "out", command=["scalinglab", "testbed"], files={"README.md": text.encode()})
     names = {path.name for path in paths}

@@ -20,6 +20,7 @@ from scalinglab.exchange import (
     SEED,
     WEAK_STUDY,
     Repeated,
+    View,
     choose,
     difference,
     findings_over,
@@ -97,16 +98,23 @@ def study_readme(found: Repeated, told: Report) -> bytes:
 
 
 def sentences(found: Repeated) -> tuple[str, ...]:
-    """Each headline over all problems in a sentence, with its controls in the next."""
-    view, told = found.view, []
-    for row in found.headline().to_dict("records"):
-        small = f"{view.small} with {row['trial']}"
-        first = verdict_clause(row, small=small, large=view.large)
-        spread = "" if row["between"] != row["between"] else f" (between seeds {100 * row['between']:.1f})"
-        told.append(f"At R = {row['R']:g}, {first}{spread}. Over its controls: {_controls(found, row)}.")
-    runs = len(found.seeds)
-    return (f"Over {runs} training seeds and {len(view.arms.problems)} problems, under "
-            f"{view.arms.convention}." if runs > 1 else f"Of {_ONE}.", *told)  # fmt: skip
+    """The headlines over all problems, a paragraph a mechanism; then each over its controls, at the middle R."""
+    view, rows = found.view, found.headline()
+    runs, middle = len(found.seeds), sorted(found.r)[len(found.r) // 2]
+    first = f"Over {runs} training seeds and {len(view.arms.problems)} problems, under {view.arms.convention}."
+    told, over = [], []
+    for trial, own in rows.groupby("trial", sort=False):
+        told.append(" ".join(_verdict(view, row) for row in own.to_dict("records")))
+        row = own[own["R"] == middle].iloc[0].to_dict()
+        over.append(f"{str(trial).capitalize()} over its controls at R = {middle:g} (at every R: contrasts): "
+                    f"{_controls(found, row)}.")  # fmt: skip
+    return (first if runs > 1 else f"Of {_ONE}.", *told, *over)
+
+
+def _verdict(view: View, row: Mapping[Any, Any]) -> str:
+    clause = verdict_clause(row, small=f"{view.small} with {row['trial']}", large=view.large)
+    spread = "" if row["between"] != row["between"] else f" (between seeds {100 * row['between']:.1f})"
+    return f"At R = {row['R']:g}, {clause}{spread}."
 
 
 def _controls(found: Repeated, row: Mapping[Any, Any]) -> str:
@@ -141,9 +149,8 @@ def _contrasts(found: Repeated) -> Section:
         "where more may be spent than was measured, a side counts as the best of what was",
     ]
     heading = "Is it the mechanism? Against its controls"
-    return Section(
-        "contrasts", heading, notes, rows, short=_short(rows[rows["bin"] == ALL] if len(rows) else rows, "R")
-    )
+    shown = rows[rows["bin"] == ALL] if len(rows) else rows
+    return Section("contrasts", heading, notes, rows, short=_short(shown, "R"))
 
 
 def _grouped(found: Repeated, grouping: str, name: str, heading: str) -> Section:
