@@ -236,8 +236,11 @@ def test_an_export_without_a_part_is_the_same_run_otherwise(run, tmp_path):
 
 def test_only_known_parts_can_be_left_out_of_an_export(run, tmp_path):
     fill(run / "run.sqlite", range(3))
-    with pytest.raises(DataError, match="an export without tokens; expected seconds or texts"):
+    with pytest.raises(DataError, match="an export without 'tokens'; expected seconds or texts"):
         export_run(run, tmp_path / "out", command=[], without=["tokens"])
+    records = ["export", str(run), "--out", str(tmp_path / "out"), "--as", "every-eval-ever", "--without", "texts"]
+    with pytest.raises(DataError, match="records of every-eval-ever without texts; expected a run"):
+        CliRunner().invoke(app, records, catch_exceptions=False)
     assert not (tmp_path / "out").exists()
 
 

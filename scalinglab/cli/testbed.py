@@ -152,9 +152,15 @@ def _ladder(folder: Path) -> pd.DataFrame:
 
     path = folder / "ladder.csv"
     try:
-        return pd.read_csv(path)
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}", "a ladder's table", "give the folder that holds it") from error
+    lacking = [name for name in ("parameters", "non_embedding", "tokens", "pass@1") if name not in table]
+    if lacking:  # said before minutes of analysis, not after
+        raise DataError(
+            f"{path} lacks {', '.join(lacking)}", "a ladder's table", "give one of `scalinglab testbed evaluate`"
+        )
+    return table
 
 
 class _Bars:

@@ -86,7 +86,7 @@ def _refuse_other(folder: Path, out: Path) -> None:
 
 def _known(part: str) -> str:
     if part not in _UNKNOWN:
-        raise DataError(f"an export without {part}", " or ".join(_UNKNOWN), "leave out one of them")
+        raise DataError(f"an export without {part!r}", " or ".join(_UNKNOWN), "leave out one of them")
     return part
 
 
