@@ -179,7 +179,7 @@ def test_the_verb_writes_beside_the_settings_of_the_study_alone(tmp_path):
     with pytest.raises(DataError, match="2 --more for 1 runs; expected one for each run"):
         CliRunner().invoke(app, [*verb, "--more", run, "--more", run], catch_exceptions=False)
     (tmp_path / "ladder.csv").write_text("model,tokens\na,1\n")
-    with pytest.raises(DataError, match="ladder.csv lacks parameters, non_embedding, pass@1; expected a ladder"):
+    with pytest.raises(DataError, match=r"ladder\.csv lacks parameters, non_embedding, pass@1; expected a ladder"):
         CliRunner().invoke(app, [*verb, "--ladder", str(tmp_path)], catch_exceptions=False)
     done = CliRunner().invoke(app, [*verb, "--more", run])
     assert done.exit_code == 0, done.output
